@@ -1,0 +1,82 @@
+package hooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyward/keyward/scanner/policy"
+)
+
+type baselineOptions struct {
+	scanOptions
+	file, reason, expires string
+}
+
+func newBaseline(env *Env) *cobra.Command {
+	var o baselineOptions
+	c := &cobra.Command{
+		Use:   "baseline [PATH]",
+		Short: "Write down the keys that are there now, so that only new ones are reported",
+		Long: `Baseline scans as keyward scan does and adds the keys it finds to a file, by
+fingerprint: keyward scan --baseline FILE then reports only others. The keys
+still need to be rotated.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return env.makeBaseline(c.Context(), &o, args) },
+	}
+	o.modeFlags(c)
+	o.setupFlags(c)
+	f := c.Flags()
+	f.StringVar(&o.file, "file", ".keyward-baseline.toml", "the baseline to write or add to")
+	f.StringVar(&o.reason, "reason", "", "why these keys are not reported (required)")
+	f.StringVar(&o.expires, "expires", "", "the last day on which they are known, as 2027-01-31")
+	f.BoolVar(&o.allowIncomplete, "allow-incomplete", false, "write it even if something could not be scanned")
+	return c
+}
+
+func (env *Env) makeBaseline(ctx context.Context, o *baselineOptions, args []string) error {
+	o.format, o.failOn, o.quiet = "text", "low", true
+	if err := o.check(args); err != nil {
+		return err
+	}
+	if len(o.reason) < 3 {
+		return hint(errors.New("baseline: needs --reason"), `for example --reason "there before Keyward, tracked in SEC-12"`)
+	}
+	var until time.Time
+	if o.expires != "" {
+		var err error
+		if until, err = time.Parse(time.DateOnly, o.expires); err != nil {
+			return hint(fmt.Errorf("--expires %q is no date", o.expires), "write it as 2027-01-31")
+		}
+	}
+	r, s, err := env.run(ctx, &o.scanOptions, args)
+	if err != nil {
+		return err
+	}
+	if !r.Coverage.Complete() && !o.allowIncomplete {
+		return hint(fmt.Errorf("baseline: not written: %s", r.Coverage.Sentence(r.Mode)), "--allow-incomplete writes it all the same")
+	}
+	b, err := policy.LoadBaseline(env.path(o.file))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		b = &policy.Baseline{Print: s.print()}
+	case err != nil:
+		return err
+	case b.Print != s.print():
+		return hint(fmt.Errorf("baseline %s was made under another pepper", o.file), "set KEYWARD_PEPPER to that one, or remove the file and write it again")
+	}
+	added := b.Add(r.Keys, o.reason, env.Now(), until)
+	data, err := b.Marshal()
+	if err != nil {
+		return err
+	}
+	if err := replaceFile(env.path(o.file), data); err != nil {
+		return fmt.Errorf("write baseline %s: %w", o.file, err)
+	}
+	_, err = fmt.Fprintf(env.Stdout, "%s: %d keys added, %d in all; they still need to be rotated\n", o.file, added, len(b.Keys))
+	return err
+}

@@ -1,0 +1,285 @@
+package hooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/keyward/keyward/scanner"
+	"github.com/keyward/keyward/scanner/files"
+	"github.com/keyward/keyward/scanner/git"
+)
+
+// commitRange scans what each commit of A..B brought.
+func (j *job) commitRange(ctx context.Context) error {
+	g, err := j.parseRange(ctx)
+	if err != nil {
+		return err
+	}
+	changes, commits, err := j.repo.Changes(ctx, g)
+	if err != nil {
+		return err
+	}
+	if commits == 0 {
+		return hint(fmt.Errorf("--range %s: there are no commits in it", j.o.commits), "nothing was scanned, and that is not a pass: is the older commit on the left?")
+	}
+	j.cov.Commits = commits
+	found, err := j.collect(ctx, j.repo.Blobs(ctx, changes, j.fileOptions()), len(changes))
+	if err != nil {
+		return err
+	}
+	if err := j.addNew(ctx, changes, found); err != nil {
+		return err
+	}
+	return j.headPresence(ctx, changes, found)
+}
+
+func (j *job) parseRange(ctx context.Context) (git.Range, error) {
+	from, to, ok := strings.Cut(j.o.commits, "..")
+	if !ok {
+		return git.Range{}, hint(fmt.Errorf("--range %q: want A..B", j.o.commits), "for example origin/main..HEAD")
+	}
+	to = strings.TrimPrefix(to, ".") // A...B means the same here: what B has and A has not
+	g := git.Range{Renames: true}
+	for _, end := range []struct {
+		rev  string
+		list *[]string
+	}{{from, &g.Exclude}, {to, &g.Include}} {
+		rev := end.rev
+		if rev == "" {
+			rev = "HEAD"
+		}
+		id, err := j.repo.Resolve(ctx, rev)
+		if err != nil {
+			return g, hint(fmt.Errorf("--range %s: %w", j.o.commits, err))
+		}
+		if id == "" {
+			hints := []string{"nothing was scanned"}
+			if j.repo.Shallow {
+				hints = append(hints, "this is a shallow clone: git fetch --unshallow (in a workflow: fetch-depth: 0)")
+			}
+			return g, hint(fmt.Errorf("--range %s: there is no commit %q here", j.o.commits, rev), hints...)
+		}
+		*end.list = append(*end.list, id)
+	}
+	return g, nil
+}
+
+// history scans every blob that any ref reaches, each once.
+func (j *job) history(ctx context.Context) error {
+	changes, commits, err := j.repo.Changes(ctx, git.Range{All: true})
+	if err != nil {
+		return err
+	}
+	odd, err := j.repo.OddRefs(ctx)
+	if err != nil {
+		return err
+	}
+	changes = append(changes, odd...)
+	if j.o.unreachable {
+		lost, err := j.repo.Unreachable(ctx, changes)
+		if err != nil {
+			return err
+		}
+		changes = append(changes, lost...)
+	}
+	j.cov.Commits = commits
+	if commits == 0 && len(changes) == 0 {
+		return hint(fmt.Errorf("--history: %s: the repository has no commits", j.args[0]), "nothing was scanned, and that is not a pass")
+	}
+	if j.repo.Shallow {
+		j.cov.Gaps = append(j.cov.Gaps, scanner.Gap{Reason: "a shallow clone: the commits before its boundary are not here (git fetch --unshallow; in a workflow fetch-depth: 0)"})
+	}
+	found, err := j.collect(ctx, j.repo.Blobs(ctx, changes, j.fileOptions()), 0)
+	if err != nil {
+		return err
+	}
+	if subs := j.repo.Submodules(ctx, "HEAD"); len(subs) > 0 {
+		j.notes = append(j.notes, fmt.Sprintf("submodules have histories of their own: scan them with keyward scan --history %s", strings.Join(subs[:min(3, len(subs))], " ")))
+	}
+	if err := j.addHistory(ctx, changes, found); err != nil {
+		return err
+	}
+	return j.headPresence(ctx, changes, found)
+}
+
+// addHistory adds the findings with the commit that first brought each. A file
+// that kept a key through many versions is one place: that of the first.
+func (j *job) addHistory(ctx context.Context, changes []git.Change, found []scanner.Finding) error {
+	slices.SortFunc(found, byPlace)
+	byBlob := map[string][]*scanner.Finding{}
+	for i := range found {
+		byBlob[found[i].Blob] = append(byBlob[found[i].Blob], &found[i])
+	}
+	type where struct{ print, path string }
+	chosen := map[where]string{} // the blob that stands for a key at a path
+	commits := map[string]bool{}
+	var picked []scanner.Finding
+	for _, c := range changes {
+		for _, f := range byBlob[c.ID] {
+			g := *f
+			g.Path, g.Commit = member(c.Path, f.Path), c.Commit
+			w := where{g.Fingerprint, g.Path}
+			if _, ok := chosen[w]; !ok {
+				chosen[w] = g.Blob + g.Commit
+			}
+			if chosen[w] == g.Blob+g.Commit {
+				picked = append(picked, g)
+				commits[g.Commit] = true
+			}
+		}
+	}
+	delete(commits, "")
+	about, err := j.repo.Commits(ctx, slices.Sorted(maps.Keys(commits)))
+	if err != nil {
+		return err
+	}
+	for i := range picked { // oldest first
+		k := j.keys.Add(&picked[i], about[picked[i].Commit])
+		if k.First == nil {
+			k.First = about[picked[i].Commit]
+		}
+	}
+	return nil
+}
+
+// headPresence notes for each key whether HEAD still has it.
+func (j *job) headPresence(ctx context.Context, changes []git.Change, found []scanner.Finding) error {
+	head, err := j.repo.Head(ctx)
+	if err != nil || head == "" || len(found) == 0 {
+		return err
+	}
+	tree, err := j.repo.Tree(ctx, head)
+	if err != nil {
+		return err
+	}
+	at := map[string]bool{}
+	for _, c := range tree {
+		at[c.ID] = true
+	}
+	there := map[string]bool{}
+	for i := range found {
+		if at[found[i].Blob] {
+			there[found[i].Fingerprint] = true
+		}
+	}
+	if j.o.mode() == "range" { // the key may have moved to blobs that the range did not bring
+		rest := map[string]bool{}
+		paths := map[string]bool{}
+		for _, c := range changes {
+			paths[c.Path] = true
+		}
+		for _, c := range tree {
+			if paths[c.Path] {
+				rest[c.ID] = true
+			}
+		}
+		prints, err := j.prints(ctx, rest)
+		if err != nil {
+			return err
+		}
+		for _, set := range prints {
+			maps.Copy(there, set)
+		}
+	}
+	for _, k := range j.keys.Sorted() {
+		yes := there[k.Fingerprint]
+		k.AtHead = &yes
+	}
+	return nil
+}
+
+// lookup finds for keys seen in files the commit that first brought each to
+// the path where it stands, and whether HEAD has it.
+func (j *job) lookup(ctx context.Context) error {
+	if j.repo == nil {
+		return nil
+	}
+	head, err := j.repo.Head(ctx)
+	if err != nil || head == "" {
+		return err
+	}
+	prefix := j.prefix()
+	wanted := map[string]bool{}
+	keys := map[string]*scanner.Key{}
+	for _, k := range j.keys.Sorted() {
+		keys[k.Fingerprint] = k
+		for _, p := range k.Places {
+			file, _, _ := strings.Cut(p.Path, "!")
+			wanted[prefix+file] = true
+		}
+	}
+	g := git.Range{Include: []string{head}}
+	if len(wanted) <= 1000 {
+		g.Paths = slices.Sorted(maps.Keys(wanted))
+	}
+	changes, _, err := j.repo.Changes(ctx, g)
+	if err != nil {
+		return err
+	}
+	changes = slices.DeleteFunc(changes, func(c git.Change) bool { return !wanted[c.Path] })
+	order := map[string]int{} // blob to the first change that has it
+	for i, c := range changes {
+		if _, ok := order[c.ID]; !ok {
+			order[c.ID] = i
+		}
+	}
+	first := map[string]int{}
+	for f, err := range j.scanner.Run(ctx, j.repo.Blobs(ctx, changes, files.Options{MaxSize: j.o.maxSize, Archives: j.o.archives})) {
+		var gap *scanner.Gap
+		if errors.As(err, &gap) {
+			continue // an old version is missing: the first commit may be later than it was
+		}
+		if err != nil {
+			return err
+		}
+		if n, ok := first[f.Fingerprint]; keys[f.Fingerprint] != nil && (!ok || order[f.Blob] < n) {
+			first[f.Fingerprint] = order[f.Blob]
+		}
+	}
+	return j.noteFirst(ctx, keys, changes, first, head)
+}
+
+func (j *job) noteFirst(ctx context.Context, keys map[string]*scanner.Key, changes []git.Change, first map[string]int, head string) error {
+	ids := map[string]bool{}
+	for _, n := range first {
+		ids[changes[n].Commit] = true
+	}
+	about, err := j.repo.Commits(ctx, slices.Sorted(maps.Keys(ids)))
+	if err != nil {
+		return err
+	}
+	tree, err := j.repo.Tree(ctx, head)
+	if err != nil {
+		return err
+	}
+	at := map[string]bool{}
+	paths := map[string]bool{}
+	for _, c := range changes {
+		paths[c.Path] = true
+	}
+	for _, c := range tree {
+		if paths[c.Path] {
+			at[c.ID] = true
+		}
+	}
+	prints, err := j.prints(ctx, at)
+	if err != nil {
+		return err
+	}
+	there := map[string]bool{}
+	for _, set := range prints {
+		maps.Copy(there, set)
+	}
+	for fp, k := range keys {
+		yes := there[fp]
+		k.AtHead = &yes
+		if n, ok := first[fp]; ok {
+			k.First = about[changes[n].Commit]
+		}
+	}
+	return nil
+}

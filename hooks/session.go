@@ -1,0 +1,189 @@
+package hooks
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/keyward/keyward/scanner"
+	"github.com/keyward/keyward/scanner/git"
+	"github.com/keyward/keyward/scanner/policy"
+	"github.com/keyward/keyward/scanner/rules"
+)
+
+// setup are the flags that every command that scans has.
+type setup struct {
+	config        string
+	rules         []string
+	baseline      string
+	minConfidence float64
+	noGit         bool
+}
+
+// A session is what a command scans with: the rules, the policy, the baseline
+// and the repository, if there is one.
+type session struct {
+	env      *Env
+	repo     *git.Repo // nil outside a repository
+	root     string    // where the policy lies: the work tree's top, or the directory
+	policy   *policy.Policy
+	baseline *policy.Baseline
+	scanner  *scanner.Scanner
+	pepper   []byte
+	notes    []string
+}
+
+// begin opens what is needed to scan dir.
+func (env *Env) begin(ctx context.Context, dir string, o *setup) (*session, error) {
+	s := &session{env: env, root: dir, policy: &policy.Policy{}}
+	repo, err := git.Open(ctx, dir, git.Options{Getenv: env.Getenv, NoGit: o.noGit})
+	switch {
+	case err == nil:
+		s.repo, s.root = repo, repo.Dir
+	case !errors.Is(err, git.ErrNotRepository):
+		return nil, repositoryError(err)
+	}
+	if err := s.loadPolicy(o); err != nil {
+		return nil, err
+	}
+	list, allow, err := s.loadRules(o)
+	if err != nil {
+		return nil, err
+	}
+	if s.pepper, err = s.makePepper(ctx); err != nil {
+		return nil, err
+	}
+	s.scanner, err = scanner.New(list, scanner.Options{Pepper: s.pepper, MinConfidence: o.minConfidence, Allow: allow, Now: env.Now()})
+	if err != nil {
+		return nil, err
+	}
+	return s, s.loadBaseline(o)
+}
+
+// repositoryError adds to git's refusal what to do about it.
+func repositoryError(err error) error {
+	if strings.Contains(err.Error(), "dubious ownership") {
+		return hint(err, "nothing was scanned: git refuses a repository that belongs to somebody else",
+			"if you trust it: git config --global --add safe.directory DIRECTORY")
+	}
+	return hint(err, "nothing was scanned")
+}
+
+func (s *session) loadPolicy(o *setup) (err error) {
+	if o.config != "" {
+		s.policy, err = policy.Load(s.env.path(o.config), o.config)
+	} else {
+		s.policy, err = policy.Find(s.root)
+	}
+	if err != nil {
+		return hint(err, "nothing was scanned: mend the policy file, or name another with --config")
+	}
+	s.notes = append(s.notes, s.policy.Lapsed(s.env.Now())...)
+	return nil
+}
+
+// loadRules returns the built-in rules with those of the policy and of --rules.
+func (s *session) loadRules(o *setup) (list []scanner.Rule, allow []scanner.Allowlist, err error) {
+	if list, err = rules.Builtin(); err != nil {
+		return nil, nil, err
+	}
+	var files []string
+	for _, f := range s.policy.Rules {
+		files = append(files, filepath.Join(s.root, filepath.FromSlash(f)))
+	}
+	for _, f := range o.rules {
+		files = append(files, s.env.path(f))
+	}
+	for i, f := range files {
+		data, err := policy.ReadRegular(f, 4<<20)
+		if err != nil {
+			return nil, nil, hint(fmt.Errorf("rules %s: %w", f, err), "nothing was scanned")
+		}
+		set, err := rules.Parse(f, data)
+		if err != nil {
+			return nil, nil, hint(err, "nothing was scanned")
+		}
+		if i < len(s.policy.Rules) && !set.Builtin {
+			set.Builtin = true // a repository's policy may add rules, not take all away
+			s.notes = append(s.notes, f+": the built-in rules stay on: a policy switches rules off one by one, with [[disable]]")
+		}
+		if i >= len(s.policy.Rules) && !set.Builtin {
+			s.notes = append(s.notes, fmt.Sprintf("%s: the built-in rules are off, as the file does not say extend.useDefault", f))
+		}
+		for _, what := range set.Ignored {
+			s.notes = append(s.notes, f+": "+what)
+		}
+		list = rules.Merge(list, set)
+		allow = append(allow, set.Allow...)
+	}
+	for _, d := range s.policy.Disable {
+		n := slices.IndexFunc(list, func(r scanner.Rule) bool { return r.ID == d.Rule })
+		if n < 0 {
+			return nil, nil, hint(fmt.Errorf("policy %s: [[disable]]: there is no rule %q", s.policy.Path, d.Rule), "keyward rules list shows them")
+		}
+		list = slices.Delete(list, n, n+1)
+		s.notes = append(s.notes, fmt.Sprintf("rule %s is off: %s (%s)", d.Rule, d.Reason, s.policy.Path))
+	}
+	if len(list) == 0 {
+		return nil, nil, errors.New("no rules are left: nothing could be found")
+	}
+	return list, allow, nil
+}
+
+// leastPepper is how long a pepper has to be: it must not be guessable.
+const leastPepper = 16
+
+// makePepper returns the key of fingerprints: the organisation's, or one
+// derived from the repository, which anybody who knows the repository can derive.
+func (s *session) makePepper(ctx context.Context) ([]byte, error) {
+	if p := s.env.Getenv("KEYWARD_PEPPER"); p != "" {
+		if len(p) < leastPepper {
+			return nil, hint(fmt.Errorf("KEYWARD_PEPPER has %d characters, want %d or more", len(p), leastPepper), "make one with: openssl rand -hex 32")
+		}
+		return []byte(p), nil
+	}
+	identity := s.policy.Repository
+	if identity == "" && s.repo != nil {
+		identity = s.repo.Origin(ctx)
+	}
+	if identity == "" {
+		identity = "local"
+	}
+	sum := sha256.Sum256([]byte("keyward fingerprints of " + identity))
+	return sum[:], nil
+}
+
+func (s *session) loadBaseline(o *setup) error {
+	if o.baseline == "" {
+		return nil
+	}
+	b, err := policy.LoadBaseline(s.env.path(o.baseline))
+	if err != nil {
+		return hint(err, "nothing was scanned", "keyward baseline writes one")
+	}
+	if b.Print != "" && b.Print != s.print() {
+		return hint(fmt.Errorf("baseline %s was made under another pepper: its fingerprints match nothing here", o.baseline),
+			"set KEYWARD_PEPPER to the one it was made with, or set repository in .keyward.toml if the clone's origin differs",
+			"or write it again: keyward baseline")
+	}
+	s.baseline = b
+	return nil
+}
+
+// print identifies the pepper without giving it away.
+func (s *session) print() string {
+	sum := sha256.Sum256(append([]byte("keyward pepper "), s.pepper...))
+	return fmt.Sprintf("%x", sum[:6])
+}
+
+// path resolves a path that the user gave against the working directory.
+func (env *Env) path(p string) string {
+	if filepath.IsAbs(p) || env.Dir == "" {
+		return p
+	}
+	return filepath.Join(env.Dir, p)
+}

@@ -1,0 +1,160 @@
+package scanner
+
+import (
+	"bytes"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/wasilibs/go-re2"
+)
+
+// An Allowlist is an exception in the shape that gitleaks and betterleaks
+// share. A match is excepted if any of the criteria holds, or all of those
+// given with All.
+type Allowlist struct {
+	Description string
+	All         bool     // condition = "AND"
+	Rules       []string // if any, only for these rules
+	Paths       []string // RE2 on the path
+	Commits     []string
+	Regexes     []string // RE2 on the Target
+	Target      string   // secret (default), match or line
+	Stopwords   []string // words in the secret, ASCII case ignored
+
+	paths, regexes []*re2.Regexp
+}
+
+// Compile compiles the expressions; it must be called once before use.
+func (a *Allowlist) Compile() error {
+	for _, list := range []struct {
+		from []string
+		to   *[]*re2.Regexp
+	}{{a.Paths, &a.paths}, {a.Regexes, &a.regexes}} {
+		for _, p := range list.from {
+			re, err := compileRE(p)
+			if err != nil {
+				return err
+			}
+			*list.to = append(*list.to, re)
+		}
+	}
+	return nil
+}
+
+// excepted returns why an allowlist excepts a match, or "".
+func (w *work) excepted(c *compiled, secret, whole span) string {
+	for _, lists := range [][]Allowlist{c.Allow, w.s.opt.Allow} {
+		for i := range lists {
+			if a := &lists[i]; a.matches(w, c, secret, whole) {
+				return strings.TrimSpace("excepted by an allowlist " + a.Description)
+			}
+		}
+	}
+	return ""
+}
+
+func (a *Allowlist) matches(w *work, c *compiled, secret, whole span) bool {
+	if len(a.Rules) > 0 && !slices.Contains(a.Rules, c.ID) {
+		return false
+	}
+	v := w.text[secret.start:secret.end]
+	target := v
+	switch a.Target {
+	case "match":
+		target = w.text[whole.start:whole.end]
+	case "line":
+		from, to := lineSpan(w.text, whole.start, whole.end, 0)
+		target = w.text[from:to]
+	}
+	given, held := 0, 0
+	criterion := func(present, holds bool) {
+		if present {
+			given++
+			if holds {
+				held++
+			}
+		}
+	}
+	matches := func(list []*re2.Regexp, text []byte) bool {
+		return slices.ContainsFunc(list, func(re *re2.Regexp) bool { return re.Match(text) })
+	}
+	criterion(len(a.paths) > 0, matches(a.paths, []byte(w.blob.Path)))
+	criterion(len(a.regexes) > 0, matches(a.regexes, target))
+	criterion(len(a.Commits) > 0, slices.Contains(a.Commits, w.blob.Commit))
+	low := bytes.ToLower(v)
+	criterion(len(a.Stopwords) > 0, slices.ContainsFunc(a.Stopwords, func(s string) bool {
+		return bytes.Contains(low, []byte(strings.ToLower(s)))
+	}))
+	return held > 0 && (!a.All || held == given)
+}
+
+// An Allow is an allow comment: keyward:allow RULE[,RULE] reason [until=DATE],
+// at the end of the key's line or alone on the line before.
+type Allow struct {
+	Rules  []string  // empty means any
+	Reason string    // why this is no key; a comment without one allows nothing
+	Until  time.Time // the day after which it allows nothing, or zero
+	Line   int
+	// Void says why the comment does not allow the finding: no reason, expired,
+	// another rule. Empty means that it does.
+	Void string
+}
+
+var allowMark = []byte("keyward:allow")
+
+// allowSyntax reads what follows the mark. The standard engine serves here:
+// the expression is fixed and sees one line at most.
+var allowSyntax = regexp.MustCompile(`^(?:\s+rule=([\w,.-]+)|\s+until=(\d{4}-\d{2}-\d{2}))`)
+
+// allowFor returns the allow comment that speaks of the finding in the given
+// line of text, or nil.
+func allowFor(text []byte, key span, rule string, now time.Time) *Allow {
+	from, to := lineSpan(text, key.start, key.end, 0)
+	if a := parseAllow(text[from:to], rule, now); a != nil {
+		return a
+	}
+	if from == 0 {
+		return nil
+	}
+	prev, _ := lineSpan(text, from-1, from-1, 0)
+	line := bytes.TrimSpace(text[prev:from])
+	if i := bytes.Index(line, allowMark); i < 0 || i > 16 { // alone on its line, after the comment's sign
+		return nil
+	}
+	return parseAllow(line, rule, now)
+}
+
+func parseAllow(line []byte, rule string, now time.Time) *Allow {
+	_, rest, ok := bytes.Cut(line, allowMark)
+	if !ok || len(line) > 4096 {
+		return nil
+	}
+	a := &Allow{}
+	for {
+		m := allowSyntax.FindSubmatch(rest)
+		if m == nil {
+			break
+		}
+		if len(m[1]) > 0 {
+			a.Rules = strings.Split(string(m[1]), ",")
+		} else if t, err := time.Parse(time.DateOnly, string(m[2])); err == nil {
+			a.Until = t
+		} else {
+			a.Void = "its date " + string(m[2]) + " is none"
+		}
+		rest = rest[len(m[0]):]
+	}
+	a.Reason = strings.TrimRight(strings.TrimSpace(string(rest)), "*/->#% \t\r")
+	switch {
+	case a.Void != "":
+	case len(a.Rules) > 0 && !slices.Contains(a.Rules, rule):
+		a.Void = "it names another rule"
+	case len(strings.TrimSpace(a.Reason)) < 3:
+		a.Void = "it gives no reason"
+	case !a.Until.IsZero() && now.After(a.Until.AddDate(0, 0, 1)):
+		a.Void = "it expired on " + a.Until.Format(time.DateOnly)
+	}
+	return a
+}

@@ -1,0 +1,33 @@
+package scanner
+
+import "iter"
+
+// A Blob is a piece of text to scan: a file, an index entry, a git object, or
+// a part of one.
+type Blob struct {
+	Path   string // slash-separated, relative to what is scanned
+	Commit string // the commit it was read from, or empty
+	ID     string // the git object it is, or empty
+	Line   int    // number of its first line, from 1; 0 means 1
+	Offset int64  // where Data begins in the whole, in bytes
+	Data   []byte // owned by the consumer once yielded
+}
+
+// A Source yields the blobs of a directory, an index, a range of commits. An
+// error beside a zero Blob means something could not be read; the source may
+// go on after it. A [*Gap] error is counted, any other ends the scan.
+type Source = iter.Seq2[Blob, error]
+
+// A Gap is something that was meant to be scanned and was not, or not wholly.
+type Gap struct {
+	Path   string // what was not scanned, relative to what is scanned
+	Commit string
+	Reason string // why, and what to do about it
+}
+
+func (g *Gap) Error() string {
+	if g.Path == "" {
+		return g.Reason
+	}
+	return g.Path + ": " + g.Reason
+}

@@ -1,0 +1,290 @@
+package scanner
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+const (
+	maxDepth  = 3       // encodings within encodings
+	leastRun  = 24      // shortest run of base64 or hexadecimal digits that is decoded
+	maxLayer  = 1 << 20 // longest run that is decoded
+	escapeRun = 6       // fewest %XX or \uXXXX on a line that are undone
+)
+
+// decode looks for keys inside the encoded parts of text: base64 in both
+// alphabets, hexadecimal, percent-encoding and \u escapes, nested to maxDepth.
+// Only what decodes to text is looked at, and only as far as the budget goes.
+func (w *work) decode(text []byte, outer *layer) {
+	depth := 0
+	if outer != nil {
+		depth = outer.depth
+	}
+	if depth >= maxDepth {
+		return
+	}
+	for at := 0; ; {
+		run, ok := nextRun(text, at)
+		if !ok {
+			break
+		}
+		at = run.end
+		if decoded, name := decodeRun(text[run.start:run.end]); decoded != nil {
+			w.enter(decoded, name, run, outer, depth)
+		}
+	}
+	w.escapes(text, outer, depth)
+}
+
+// enter looks at a decoded text and what is encoded in it again.
+func (w *work) enter(decoded []byte, name string, at span, outer *layer, depth int) {
+	if len(decoded) > w.budget {
+		w.spent = true
+		return
+	}
+	w.budget -= len(decoded)
+	l := &layer{name: name, text: decoded, outer: at, depth: depth + 1}
+	if outer != nil {
+		l.name, l.outer = outer.name+" > "+name, outer.outer
+	}
+	code, generated := w.codeFile, w.generated
+	w.codeFile, w.generated = false, false
+	w.pass(decoded, l)
+	w.decode(decoded, l)
+	w.codeFile, w.generated = code, generated
+}
+
+// runClass marks the bytes of both base64 alphabets.
+var runClass = func() (t [256]bool) {
+	for c := range 256 {
+		t[c] = isAlnum(byte(c)) || c == '+' || c == '/' || c == '-' || c == '_'
+	}
+	return t
+}()
+
+// nextRun returns the next stretch of at least leastRun characters of base64
+// at or after from. It looks at one byte in leastRun where there is none.
+func nextRun(text []byte, from int) (span, bool) {
+	for i := from; i+leastRun <= len(text); {
+		j := i + leastRun - 1
+		for j >= i && runClass[text[j]] {
+			j--
+		}
+		if j >= i {
+			i = j + 1
+			continue
+		}
+		end := i + leastRun
+		for end < len(text) && runClass[text[end]] {
+			end++
+		}
+		for n := 0; n < 2 && end < len(text) && text[end] == '='; n++ {
+			end++
+		}
+		return span{i, end}, true
+	}
+	return span{}, false
+}
+
+// decodeRun decodes a run as hexadecimal or base64 and returns the text in it,
+// or nil. A look at its first characters rules out most names in code.
+func decodeRun(run []byte) ([]byte, string) {
+	if len(run) > maxLayer {
+		run = run[:maxLayer]
+	}
+	if run[0] == '-' && run[len(run)-1] == '-' {
+		return nil, ""
+	}
+	if allHex(run) && len(run)%2 == 0 {
+		out := make([]byte, len(run)/2)
+		if _, err := hex.Decode(out, run); err == nil && textLike(out) {
+			return out, "hex"
+		}
+	}
+	enc := base64.RawStdEncoding
+	if bytes.ContainsAny(run, "-_") {
+		enc = base64.RawURLEncoding
+	}
+	body := bytes.TrimRight(run, "=")
+	var head [12]byte
+	if n, err := enc.Decode(head[:], body[:16]); err != nil || !textLike(head[:n]) {
+		return nil, ""
+	}
+	body = body[:len(body)-btoi(len(body)%4 == 1)]
+	out := make([]byte, enc.DecodedLen(len(body)))
+	n, err := enc.Decode(out, body)
+	if err != nil && n < 12 {
+		return nil, ""
+	}
+	if t, ok := fromUTF16(out[:n]); ok {
+		return t, "base64 > utf-16"
+	}
+	if !textLike(out[:n]) {
+		return nil, ""
+	}
+	return out[:n], "base64"
+}
+
+func allHex(v []byte) bool {
+	for _, c := range v {
+		if !isHex(c) {
+			return false
+		}
+	}
+	return true
+}
+
+// textLike reports whether v is text rather than random bytes. UTF-16 counts.
+func textLike(v []byte) bool {
+	if printableShare(v) > 0.9 {
+		return true
+	}
+	zero := bytes.Count(v, []byte{0})
+	return zero*10 >= len(v)*4 && zero*10 <= len(v)*6
+}
+
+func printableShare(v []byte) float64 {
+	if len(v) == 0 {
+		return 0
+	}
+	n := 0
+	for _, c := range v {
+		if c >= 0x20 && c < 0x7f || c == '\n' || c == '\r' || c == '\t' {
+			n++
+		}
+	}
+	return float64(n) / float64(len(v))
+}
+
+// escapes undoes %XX and \uXXXX (and \xXX) on the lines that have many.
+func (w *work) escapes(text []byte, outer *layer, depth int) {
+	for _, kind := range []struct{ mark, name string }{{"%", "percent"}, {`\u00`, "unicode escapes"}, {`\x`, "hex escapes"}} {
+		mark := []byte(kind.mark)
+		for at := 0; at < len(text); {
+			i := bytes.Index(text[at:], mark)
+			if i < 0 {
+				break
+			}
+			from, to := escapedSpan(text, at+i)
+			at = max(to, at+i+1)
+			if bytes.Count(text[from:to], mark) < 1 {
+				continue
+			}
+			out, n := unescape(text[from:to])
+			if n == 0 || n < escapeRun && kind.mark != "%" {
+				continue
+			}
+			w.enter(out, kind.name, span{from, to}, outer, depth)
+		}
+	}
+}
+
+// escapedSpan returns the stretch without white space or quotes around i.
+func escapedSpan(text []byte, i int) (from, to int) {
+	stop := func(c byte) bool { return c <= ' ' || c == '"' || c == '\'' || c == '`' || c == '<' || c == '>' }
+	from, to = i, i
+	for from > 0 && i-from < maxValue && !stop(text[from-1]) {
+		from--
+	}
+	for to < len(text) && to-i < maxValue && !stop(text[to]) {
+		to++
+	}
+	return from, to
+}
+
+// unescape undoes the escapes in v and returns how many there were.
+func unescape(v []byte) (out []byte, n int) {
+	out = make([]byte, 0, len(v))
+	for i := 0; i < len(v); i++ {
+		switch {
+		case v[i] == '%' && i+2 < len(v) && isHex(v[i+1]) && isHex(v[i+2]):
+			out = append(out, hexByte(v[i+1])<<4|hexByte(v[i+2]))
+			i += 2
+			n++
+		case v[i] == '\\' && i+3 < len(v) && v[i+1] == 'x' && isHex(v[i+2]) && isHex(v[i+3]):
+			out = append(out, hexByte(v[i+2])<<4|hexByte(v[i+3]))
+			i += 3
+			n++
+		case v[i] == '\\' && i+5 < len(v) && v[i+1] == 'u' && allHex(v[i+2:i+6]):
+			r := rune(hexByte(v[i+2]))<<12 | rune(hexByte(v[i+3]))<<8 | rune(hexByte(v[i+4]))<<4 | rune(hexByte(v[i+5]))
+			out = utf8.AppendRune(out, r)
+			i += 5
+			n++
+		default:
+			out = append(out, v[i])
+		}
+	}
+	return out, n
+}
+
+func hexByte(c byte) byte {
+	switch {
+	case c <= '9':
+		return c - '0'
+	case c <= 'F':
+		return c - 'A' + 10
+	}
+	return c - 'a' + 10
+}
+
+// sniffed is how many bytes of a blob tell whether it is text.
+const sniffed = 8000
+
+// looksBinary reports whether a NUL stands near the beginning, as git decides.
+// Structured rules look into binary blobs, generic ones do not.
+func looksBinary(text []byte) bool {
+	return bytes.IndexByte(text[:min(len(text), sniffed)], 0) >= 0
+}
+
+// fromUTF16 returns text as UTF-8 if it is UTF-16, with or without the mark at
+// the beginning: without, every other byte of its beginning has to be NUL.
+func fromUTF16(text []byte) ([]byte, bool) {
+	if len(text) < 4 {
+		return nil, false
+	}
+	big := false
+	switch {
+	case text[0] == 0xff && text[1] == 0xfe && text[2]|text[3] != 0:
+		text = text[2:]
+	case text[0] == 0xfe && text[1] == 0xff:
+		text, big = text[2:], true
+	default:
+		var ok bool
+		if big, ok = guessUTF16(text[:min(len(text), 256)]); !ok {
+			return nil, false
+		}
+	}
+	units := make([]uint16, len(text)/2)
+	for i := range units {
+		a, b := uint16(text[2*i]), uint16(text[2*i+1])
+		if big {
+			a, b = b, a
+		}
+		units[i] = a | b<<8
+	}
+	out := make([]byte, 0, len(units)+len(units)/8)
+	for _, r := range utf16.Decode(units) {
+		out = utf8.AppendRune(out, r)
+	}
+	return out, true
+}
+
+func guessUTF16(head []byte) (big, ok bool) {
+	var zero [2]int
+	for i, c := range head {
+		if c == 0 {
+			zero[i&1]++
+		}
+	}
+	half := len(head) / 2
+	switch {
+	case zero[0] == 0 && zero[1]*10 >= half*8:
+		return false, true
+	case zero[1] == 0 && zero[0]*10 >= half*8:
+		return true, true
+	}
+	return false, false
+}

@@ -1,0 +1,298 @@
+// Package files yields the blobs of directories, files, archives and standard
+// input. It follows no symbolic link, opens nothing but regular files, and says
+// of everything that it does not read why not.
+package files
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/keyward/keyward/scanner"
+)
+
+// Options say what of a directory is read. The zero value reads every file but .git.
+type Options struct {
+	MaxSize  int64                                   // larger files are not read; 0 means DefaultMaxSize
+	Archives bool                                    // look into zip, tar, gzip and their like
+	Skip     func(path string) bool                  // paths to leave out, slash-separated; nil means none
+	Skipped  func(path, why string)                  // told of what is left out on purpose; may be nil
+	LFS      func(oid string) (io.ReadCloser, error) // opens an LFS object; nil means none is there
+}
+
+// DefaultMaxSize is the largest file that is read.
+const DefaultMaxSize = 1 << 30
+
+// Chunk is how much of a large file makes one blob, and Overlap how much of it
+// the next blob has again, so that a key on the cut is seen whole.
+const (
+	Chunk   = 4 << 20
+	Overlap = 16 << 10
+)
+
+func (o *Options) maxSize() int64 {
+	if o.MaxSize > 0 {
+		return o.MaxSize
+	}
+	return DefaultMaxSize
+}
+
+func (o *Options) skipped(path, why string) {
+	if o.Skipped != nil {
+		o.Skipped(path, why)
+	}
+}
+
+// Walk yields the blobs of root, a directory or a file, with paths relative to it.
+func Walk(ctx context.Context, root string, opt Options) scanner.Source {
+	return func(yield func(scanner.Blob, error) bool) {
+		info, err := os.Lstat(root)
+		if err == nil && info.Mode()&fs.ModeSymlink != 0 { // the user named it: follow this one
+			info, err = os.Stat(root)
+		}
+		if err != nil {
+			yield(scanner.Blob{}, fmt.Errorf("scan %s: %w", root, err))
+			return
+		}
+		if !info.IsDir() {
+			opt.file(root, filepath.Base(root), info, yield)
+			return
+		}
+		err = filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			rel, relErr := filepath.Rel(root, name)
+			if relErr != nil {
+				rel = name
+			}
+			return opt.entry(name, filepath.ToSlash(rel), d, err, yield)
+		})
+		if err != nil && !errors.Is(err, errStop) {
+			yield(scanner.Blob{}, err)
+		}
+	}
+}
+
+var errStop = errors.New("the caller wants no more")
+
+// entry handles one entry of a directory.
+func (o *Options) entry(name, rel string, d fs.DirEntry, err error, yield func(scanner.Blob, error) bool) error {
+	switch {
+	case err != nil:
+		if !yield(scanner.Blob{}, &scanner.Gap{Path: rel, Reason: plainReason(err)}) {
+			return errStop
+		}
+		return nil
+	case d.Name() == ".git" && rel != ".":
+		if d.IsDir() {
+			return fs.SkipDir
+		}
+		return nil
+	case rel != "." && o.Skip != nil && o.Skip(rel):
+		o.skipped(rel, "ignored")
+		if d.IsDir() {
+			return fs.SkipDir
+		}
+		return nil
+	case d.IsDir():
+		return nil
+	case d.Type()&fs.ModeSymlink != 0:
+		o.skipped(rel, "symbolic link")
+		return nil
+	case !d.Type().IsRegular():
+		o.skipped(rel, "not a regular file")
+		return nil
+	}
+	info, err := d.Info()
+	if err != nil {
+		err = &scanner.Gap{Path: rel, Reason: plainReason(err)}
+		if !yield(scanner.Blob{}, err) {
+			return errStop
+		}
+		return nil
+	}
+	if !o.file(name, rel, info, yield) {
+		return errStop
+	}
+	return nil
+}
+
+// plainReason is an error without the path, which the gap names already.
+func plainReason(err error) string {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Op + ": " + pe.Err.Error()
+	}
+	return err.Error()
+}
+
+// file yields the blobs of one regular file and reports whether to go on.
+func (o *Options) file(name, rel string, info fs.FileInfo, yield func(scanner.Blob, error) bool) bool {
+	if info.Size() > o.maxSize() { // do not even open it
+		return yield(scanner.Blob{}, o.tooLarge(scanner.Blob{Path: rel}))
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return yield(scanner.Blob{}, &scanner.Gap{Path: rel, Reason: plainReason(err)})
+	}
+	defer f.Close()
+	return o.Content(scanner.Blob{Path: rel}, f, info.Size(), yield)
+}
+
+func (o *Options) tooLarge(b scanner.Blob) error {
+	return &scanner.Gap{Path: b.Path, Commit: b.Commit, Reason: fmt.Sprintf("larger than the limit of %d bytes (--max-size)", o.maxSize())}
+}
+
+// Content yields what r has, as the content of b, and reports whether to go on:
+// whole or in chunks, with what is behind it if it is an archive or an LFS pointer.
+func (o *Options) Content(b scanner.Blob, r io.Reader, size int64, yield func(scanner.Blob, error) bool) bool {
+	if size > o.maxSize() {
+		return yield(scanner.Blob{}, o.tooLarge(b))
+	}
+	if size <= Chunk || o.Archives && size <= maxMember {
+		b.Data = make([]byte, size)
+		n, err := io.ReadFull(r, b.Data)
+		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+			return yield(scanner.Blob{}, &scanner.Gap{Path: b.Path, Commit: b.Commit, Reason: plainReason(err)})
+		}
+		b.Data = b.Data[:n]
+		return o.whole(b, yield)
+	}
+	if f, ok := r.(*os.File); ok && o.Archives && isArchive(b.Path, f) {
+		return o.archive(b, f, size, yield)
+	}
+	if o.Archives {
+		br := bufio.NewReader(r)
+		r = br
+		if head, _ := br.Peek(512); kindOf(b.Path, head) != "" && !yield(scanner.Blob{}, &scanner.Gap{Path: b.Path, Commit: b.Commit,
+			Reason: fmt.Sprintf("an archive of more than %d bytes that is not a file on disk: it was not unpacked", maxMember)}) {
+			return false
+		}
+	}
+	return Stream(b, r, o.maxSize(), yield)
+}
+
+// whole yields a file that was read at once, or what is in it.
+func (o *Options) whole(b scanner.Blob, yield func(scanner.Blob, error) bool) bool {
+	if oid, ok := LFSPointer(b.Data); ok {
+		return o.lfs(b, oid, yield)
+	}
+	if o.Archives && isArchive(b.Path, bytes.NewReader(b.Data)) {
+		return o.archive(b, bytes.NewReader(b.Data), int64(len(b.Data)), yield)
+	}
+	if len(b.Data) > Chunk {
+		data := b.Data
+		b.Data = nil
+		return Stream(b, bytes.NewReader(data), o.maxSize(), yield)
+	}
+	return yield(b, nil)
+}
+
+// lfs yields the pointer, which is text, and the object behind it.
+func (o *Options) lfs(b scanner.Blob, oid string, yield func(scanner.Blob, error) bool) bool {
+	if !yield(b, nil) {
+		return false
+	}
+	if o.LFS == nil {
+		return yield(scanner.Blob{}, &scanner.Gap{Path: b.Path, Commit: b.Commit, Reason: LFSReason})
+	}
+	r, err := o.LFS(oid)
+	if err != nil {
+		return yield(scanner.Blob{}, &scanner.Gap{Path: b.Path, Commit: b.Commit, Reason: LFSReason})
+	}
+	defer r.Close()
+	b.Data = nil
+	return Stream(b, r, o.maxSize(), yield)
+}
+
+// LFSReason says why the content behind an LFS pointer was not scanned.
+const LFSReason = "Git LFS pointer, its content is not here (git lfs pull fetches it)"
+
+// LFSPointer returns the object id that an LFS pointer names.
+// https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
+func LFSPointer(data []byte) (oid string, ok bool) {
+	if len(data) > 1024 || !bytes.HasPrefix(data, []byte("version https://git-lfs.github.com/spec/")) {
+		return "", false
+	}
+	_, rest, ok := strings.Cut(string(data), "\noid sha256:")
+	if !ok || len(rest) < 64 {
+		return "", false
+	}
+	oid = rest[:64]
+	return oid, strings.Trim(oid, "0123456789abcdef") == ""
+}
+
+// Stream yields what r has in blobs of one Chunk each, as parts of b. Reading
+// more than limit bytes is a gap.
+func Stream(b scanner.Blob, r io.Reader, limit int64, yield func(scanner.Blob, error) bool) bool {
+	r = io.LimitReader(r, limit+1)
+	line, offset := max(b.Line, 1), b.Offset
+	var carry []byte
+	for {
+		buf := make([]byte, len(carry)+Chunk)
+		copy(buf, carry)
+		n, err := io.ReadFull(r, buf[len(carry):])
+		data := buf[:len(carry)+n]
+		last := err != nil
+		if last && err != io.EOF && err != io.ErrUnexpectedEOF {
+			return yield(scanner.Blob{}, &scanner.Gap{Path: b.Path, Commit: b.Commit, Reason: plainReason(err)})
+		}
+		part := b
+		part.Line, part.Offset, part.Data = line, offset, data
+		if (len(data) > len(carry) || offset == b.Offset) && !yield(part, nil) {
+			return false
+		}
+		if offset+int64(len(data))-b.Offset > limit {
+			return yield(scanner.Blob{}, &scanner.Gap{Path: b.Path, Commit: b.Commit, Reason: fmt.Sprintf("larger than the limit of %d bytes (--max-size): the rest was not scanned", limit)})
+		}
+		if last {
+			return true
+		}
+		cut := cutAt(data)
+		line += bytes.Count(data[:cut], []byte("\n"))
+		offset += int64(cut)
+		carry = bytes.Clone(data[cut:])
+	}
+}
+
+// cutAt returns where the next chunk begins: Overlap before the end, after a
+// line break if there is one near.
+func cutAt(data []byte) int {
+	at := max(0, len(data)-Overlap)
+	if i := bytes.IndexByte(data[at:], '\n'); i >= 0 && i < Overlap/2 {
+		return at + i + 1
+	}
+	return at
+}
+
+// One yields the blobs of one file below root. A file that has gone is none.
+func One(root, rel string, opt Options) scanner.Source {
+	return func(yield func(scanner.Blob, error) bool) {
+		name := filepath.Join(root, filepath.FromSlash(rel))
+		info, err := os.Lstat(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			yield(scanner.Blob{}, &scanner.Gap{Path: rel, Reason: plainReason(err)})
+		case info.Mode().IsRegular():
+			opt.file(name, rel, info, yield)
+		case !info.IsDir():
+			opt.skipped(rel, "not a regular file")
+		}
+	}
+}
+
+// Reader yields what r has, as a file of the given name.
+func Reader(name string, r io.Reader, opt Options) scanner.Source {
+	return func(yield func(scanner.Blob, error) bool) {
+		Stream(scanner.Blob{Path: name}, r, opt.maxSize(), yield)
+	}
+}

@@ -1,0 +1,96 @@
+package scanner
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+)
+
+// A Finding is one place where one key stands. It never holds the secret, so it
+// may be logged, stored and posted.
+type Finding struct {
+	Rule        *Rule
+	Path        string
+	Commit      string
+	Blob        string // the git object, or empty
+	Line, Col   int    // where the secret begins: line from 1, column in bytes from 1
+	EndLine     int
+	Start, End  int64 // the secret's bytes in the blob, End excluded
+	Redacted    string
+	Fingerprint string // HMAC-SHA256 of the canonical value, hexadecimal
+	Confidence  float64
+	Decoded     string // the encodings undone to see it, outermost first, such as "base64"
+	InTest      bool   // stands in a test, an example or documentation
+	Facts       []Fact
+	Expires     time.Time // read from the value, or zero
+	Allow       *Allow    // the allow comment beside it, or nil
+}
+
+// A Fact is something that a key says of itself and that is no secret: an id
+// that the provider's logs use, an account, an owner.
+type Fact struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Severity is how bad the finding is: critical, high, medium or low. It follows
+// from the power of the key, and is one step lower in tests and examples.
+func (f *Finding) Severity() string {
+	levels := [...]string{"critical", "high", "medium", "low"}
+	n := 2
+	switch f.Rule.Tier {
+	case T0:
+		n = 0
+	case T1:
+		n = 1
+	case T3:
+		n = 3
+	}
+	if f.InTest || f.Confidence < 0.5 {
+		n = min(n+1, 3)
+	}
+	return levels[n]
+}
+
+// fingerprint returns the identity of a canonical value under a pepper.
+func fingerprint(pepper, canonical []byte) string {
+	h := hmac.New(sha256.New, pepper)
+	h.Write(canonical)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// redact returns what may be shown of a value: its fixed, public prefix, at
+// most 4 more characters where the value is long, and its length in place of the rest.
+func redact(rule *Rule, v []byte) string {
+	n := publicPrefix(rule, v)
+	if rest := len(v) - n; n == 0 && rest >= 20 {
+		n = 3
+	}
+	for i := range n {
+		if v[i] < 0x20 || v[i] > 0x7e {
+			n = i
+			break
+		}
+	}
+	return string(v[:n]) + "…(" + itoa(len(v)) + ")"
+}
+
+// publicPrefix returns how many bytes of v are the prefix that every key of
+// this kind has: they tell the kind and nothing of the key.
+func publicPrefix(rule *Rule, v []byte) int {
+	best := 0
+	for _, k := range rule.Keywords {
+		if len(k) > best && len(k) <= len(v)/2 && len(k) <= 24 && hasPrefixFold(v, k) {
+			best = len(k)
+		}
+	}
+	return best
+}
+
+func itoa(n int) string {
+	if n < 10 {
+		return string(rune('0' + n))
+	}
+	return itoa(n/10) + string(rune('0'+n%10))
+}

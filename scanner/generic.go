@@ -1,0 +1,453 @@
+package scanner
+
+import (
+	"bytes"
+	"encoding/base64"
+	"path"
+	"strings"
+)
+
+// A finder is a hand-made matcher for keys without a format of their own.
+type finder int
+
+const (
+	keyFinder finder = iota
+	passwordFinder
+	provisioningFinder
+	urlFinder
+	headerFinder
+	finderCount
+)
+
+func finderOf(name string) (finder, bool) {
+	f, ok := map[string]finder{"key": keyFinder, "password": passwordFinder, "provisioning": provisioningFinder,
+		"url": urlFinder, "header": headerFinder}[name]
+	return f, ok
+}
+
+// A trigger is what a keyword means to the finders.
+type trigger uint8
+
+const (
+	noTrigger     trigger = iota
+	nameTrigger           // part of a name that may speak of a key
+	urlTrigger            // ://
+	headerTrigger         // Bearer or Basic
+)
+
+var triggers = map[string]trigger{
+	"key": nameTrigger, "token": nameTrigger, "secret": nameTrigger, "passw": nameTrigger, "pass": nameTrigger,
+	"pwd": nameTrigger, "passphrase": nameTrigger, "credential": nameTrigger, "auth": nameTrigger, "salt": nameTrigger,
+	"nonce": nameTrigger, "signature": nameTrigger, "://": urlTrigger, "bearer": headerTrigger, "basic ": headerTrigger,
+}
+
+// A candidate is a value that is assigned to a name that speaks of a key.
+type candidate struct {
+	name   []byte // as written
+	value  span
+	quoted bool
+	form   form
+}
+
+type form int
+
+const (
+	assignment form = iota // name = value, name: value, "name": "value"
+	argument               // name("value"), ("name", "value")
+	element                // <name>value</name>
+	flag                   // --name value
+	pair                   // name: NAME, value: VALUE on the next line
+	userinfo               // scheme://user:VALUE@host
+	scheme                 // Authorization: Bearer VALUE
+)
+
+// maxName is the longest name taken into account, maxValue the longest value.
+const (
+	maxName  = 80
+	maxValue = 4096
+)
+
+// named handles a word such as "token" at pos: it finds the whole name and the
+// value assigned to it, if any.
+func (w *work) named(pos int) {
+	if pos < w.nameEnd {
+		return
+	}
+	t := w.text
+	start, end := pos, pos
+	for start > 0 && pos-start < maxName && isNameByte(t[start-1]) {
+		start--
+	}
+	for end < len(t) && end-pos < maxName && isNameByte(t[end]) {
+		end++
+	}
+	w.nameEnd = end
+	name := bytes.Trim(t[start:end], ".-$")
+	kind, ok := kindOfName(name)
+	if !ok {
+		return
+	}
+	value, how, quoted := w.valueAfter(start, end)
+	if value.start >= value.end {
+		return
+	}
+	c := candidate{name: name, value: value, quoted: quoted, form: how}
+	if kind == passwordFinder && w.s.finders[passwordFinder] == nil || kind == provisioningFinder && w.s.finders[provisioningFinder] == nil {
+		kind = keyFinder
+	}
+	w.judged(kind, c)
+}
+
+func isNameByte(c byte) bool { return isWordByte(c) || c == '.' || c == '$' }
+
+// valueAfter finds the value assigned to the name at text[start:end].
+func (w *work) valueAfter(start, end int) (v span, how form, quoted bool) {
+	t := w.text
+	i := end
+	isFlag := start >= 1 && t[start] == '-' || start >= 2 && t[start-1] == '-'
+	i = skipAny(t, i, "\"'`\\])}")
+	closing := i > end
+	j := skipAny(t, i, " \t")
+	if j >= len(t) {
+		return span{}, 0, false
+	}
+	switch c := t[j]; {
+	case c == '=' || c == ':' || c == '|' && j+1 < len(t) && t[j+1] == '|':
+		if c == ':' {
+			if k := afterType(t, j+1); k > 0 {
+				j = k
+			}
+		}
+		v, quoted = w.literal(skipAny(t, j, "=:|>~"), assignment)
+		if v.start == v.end {
+			return w.nextLine(j, start)
+		}
+		return v, assignment, quoted
+	case c == '>' && start > 0 && t[start-1] == '<' || c == '>' && bytes.IndexByte(t[max(0, start-20):start], '<') >= 0:
+		v, quoted = w.literal(j+1, element)
+		return v, element, quoted
+	case c == '(' || c == ',' && closing:
+		v, quoted = w.literal(j+1, argument)
+		return v, argument, quoted
+	case (c == '"' || c == '\'') && j > i && !closing:
+		v, quoted = w.literal(j, argument)
+		return v, argument, quoted
+	case closing && hasPrefixFold(t[j:], "value"):
+		k := skipAny(t, j+5, " \t=:")
+		v, quoted = w.literal(k, pair)
+		return v, pair, quoted
+	case isFlag && j > end:
+		v, quoted = w.literal(j, flag)
+		return v, flag, quoted
+	case c == '\n' || c == '\r' || c == ',':
+		return w.nextLine(j, start)
+	}
+	return span{}, 0, false
+}
+
+// afterType skips a type between a name and its value, as in
+// "token: string = …", and returns where the operator stands, or 0.
+func afterType(t []byte, i int) int {
+	j := skipAny(t, i, " \t")
+	k := j
+	for k < len(t) && k-j < 40 && (isNameByte(t[k]) || bytes.IndexByte([]byte("[]<>?&'"), t[k]) >= 0) {
+		k++
+	}
+	if k == j {
+		return 0
+	}
+	k = skipAny(t, k, " \t")
+	if k+1 < len(t) && t[k] == '=' && t[k+1] != '=' {
+		return k
+	}
+	return 0
+}
+
+// nextLine handles "name: TOKEN" followed by "value: …", as Kubernetes and
+// many lists of settings have it. The name stood at the end of its line.
+func (w *work) nextLine(i, nameStart int) (span, form, bool) {
+	t := w.text
+	before := t[max(0, nameStart-12):nameStart]
+	if !bytes.Contains(before, []byte("name")) && !bytes.Contains(before, []byte("key")) && !bytes.Contains(before, []byte("Name")) {
+		return span{}, 0, false
+	}
+	j := skipAny(t, i, " \t\r\n,\"'{")
+	if j-i > 120 || !hasPrefixFold(t[j:], "value") {
+		return span{}, 0, false
+	}
+	j = skipAny(t, j+5, "\"' \t")
+	if j >= len(t) || t[j] != ':' && t[j] != '=' {
+		return span{}, 0, false
+	}
+	v, quoted := w.literal(j+1, pair)
+	return v, pair, quoted
+}
+
+func skipAny(t []byte, i int, set string) int {
+	for i < len(t) && strings.IndexByte(set, t[i]) >= 0 {
+		i++
+	}
+	return i
+}
+
+// literal reads the value that begins at or after i on the same line: what is
+// between quotes, or an unquoted word where the file's language has such.
+func (w *work) literal(i int, how form) (v span, quoted bool) {
+	t := w.text
+	i = skipAny(t, i, " \t")
+	i = skipPrefix(t, i)
+	i = skipAny(t, i, "([{ \t")
+	if i >= len(t) {
+		return span{}, false
+	}
+	escaped := t[i] == '\\' && i+1 < len(t) && (t[i+1] == '"' || t[i+1] == '\'')
+	if escaped {
+		i++
+	}
+	if q := t[i]; q == '"' || q == '\'' || q == '`' {
+		for i+1 < len(t) && t[i+1] == q { // """
+			i++
+		}
+		return w.untilQuote(i+1, q, escaped), true
+	}
+	if how == argument || w.codeFile && !w.inString(i) {
+		return span{}, false
+	}
+	end := i
+	for end < len(t) && end-i < maxValue && !endsWord(t[end], how) {
+		end++
+	}
+	return span{i, end}, false
+}
+
+// skipPrefix skips what some languages write before a literal: b"…", r"…",
+// u'…', @"…", Bearer.
+func skipPrefix(t []byte, i int) int {
+	if i+1 < len(t) && strings.IndexByte("bBrRuUfF@LN", t[i]) >= 0 && (t[i+1] == '"' || t[i+1] == '\'') {
+		return i + 1
+	}
+	return i
+}
+
+func endsWord(c byte, how form) bool {
+	if c <= ' ' || c == '"' || c == '\'' || c == '`' || c == '<' {
+		return true
+	}
+	return (how == assignment || how == pair) && (c == ',' || c == ';' || c == '}' || c == ')' || c == '&')
+}
+
+// untilQuote returns the text from i to the quote q on the same line.
+func (w *work) untilQuote(i int, q byte, escaped bool) span {
+	t := w.text
+	for j := i; j < len(t) && j-i < maxValue; j++ {
+		switch {
+		case t[j] == '\n':
+			return span{}
+		case t[j] == '\\' && escaped:
+			return span{i, j}
+		case t[j] == '\\':
+			j++
+		case t[j] == q:
+			return span{i, j}
+		}
+	}
+	return span{}
+}
+
+// inString reports whether position i stands between quotes on its line.
+func (w *work) inString(i int) bool {
+	from := max(0, i-400)
+	if j := bytes.LastIndexByte(w.text[from:i], '\n'); j >= 0 {
+		from += j + 1
+	}
+	line := w.text[from:i]
+	return bytes.Count(line, []byte(`"`))%2 == 1 || bytes.Count(line, []byte("'"))%2 == 1 || bytes.Count(line, []byte("`"))%2 == 1
+}
+
+// url handles "://" at pos: the password of scheme://user:password@host.
+func (w *work) url(pos int) {
+	t := w.text
+	i := pos + 3
+	colon := -1
+	for ; i < len(t) && i-pos < 600; i++ {
+		switch c := t[i]; {
+		case c == ':' && colon < 0:
+			colon = i
+		case c == '@':
+			if colon >= 0 && i > colon+1 {
+				name := bytes.ToLower(t[max(0, pos-12):pos])
+				w.judged(urlFinder, candidate{name: lastWord(name), value: span{colon + 1, i}, form: userinfo})
+			}
+			return
+		case c <= ' ' || c == '/' || c == '"' || c == '\'' || c == '`' || c == '<' || c == '>' || c == '\\' || c == '?' || c == '#' && colon < 0:
+			return
+		}
+	}
+}
+
+func lastWord(b []byte) []byte {
+	i := len(b)
+	for i > 0 && isWordByte(b[i-1]) || i > 0 && b[i-1] == '+' {
+		i--
+	}
+	return b[i:]
+}
+
+// header handles "Bearer" or "Basic" at pos: the credential after it.
+func (w *work) header(pos int) {
+	t := w.text
+	i := pos
+	for i < len(t) && isAlnum(t[i]) {
+		i++
+	}
+	word := t[pos:i]
+	j := skipAny(t, i, " \t")
+	if j == i || pos > 0 && isWordByte(t[pos-1]) {
+		return
+	}
+	end := j
+	for end < len(t) && end-j < maxValue && (isWordByte(t[end]) || strings.IndexByte("+/=.~%", t[end]) >= 0) {
+		end++
+	}
+	w.judged(headerFinder, candidate{name: word, value: span{j, end}, form: scheme})
+}
+
+// kindOfName says whether a name speaks of a key, and of which kind. The last
+// word counts most: keyName, tokenType and secretRef hold no secret.
+func kindOfName(name []byte) (finder, bool) {
+	words := splitName(name)
+	kind, ok := keyFinder, false
+	provisioning := false
+	for i, word := range words {
+		if provisioningWords[word] {
+			provisioning = true
+		}
+		k, known := nameKind(word)
+		if !known {
+			continue
+		}
+		if word == "key" || word == "keys" {
+			if i > 0 && harmlessKeys[words[i-1]] {
+				continue
+			}
+		}
+		kind, ok = k, true
+		for _, after := range words[i+1:] {
+			if harmlessAfter[after] {
+				ok = false
+			}
+		}
+	}
+	if ok && provisioning && kind == keyFinder {
+		kind = provisioningFinder
+	}
+	return kind, ok
+}
+
+// nameKind says what a word of a name speaks of. Words run together, such as
+// pgpassword, are known by their end.
+func nameKind(word string) (finder, bool) {
+	if k, ok := nameWords[word]; ok {
+		return k, true
+	}
+	for _, end := range [...]string{"password", "passwd", "passphrase", "pwd"} {
+		if strings.HasSuffix(word, end) {
+			return passwordFinder, true
+		}
+	}
+	for _, end := range [...]string{"token", "secret", "apikey", "secretkey", "accesskey", "privatekey", "authkey", "credentials"} {
+		if strings.HasSuffix(word, end) {
+			return keyFinder, true
+		}
+	}
+	return 0, false
+}
+
+// splitName splits a name into its lower-case words: by signs and by changes
+// of case. It looks at the last 8 words at most.
+func splitName(name []byte) []string {
+	var words []string
+	start := 0
+	flush := func(end int) {
+		if end > start {
+			words = append(words, strings.ToLower(string(name[start:end])))
+		}
+		start = end
+	}
+	for i, c := range name {
+		switch {
+		case !isAlnum(c):
+			flush(i)
+			start = i + 1
+		case i > start && 'A' <= c && c <= 'Z' && ('a' <= name[i-1] && name[i-1] <= 'z' || '0' <= name[i-1] && name[i-1] <= '9'):
+			flush(i)
+		case i > start+1 && 'a' <= c && c <= 'z' && 'A' <= name[i-1] && name[i-1] <= 'Z' && 'A' <= name[i-2] && name[i-2] <= 'Z':
+			flush(i - 1)
+		}
+	}
+	flush(len(name))
+	return words[max(0, len(words)-8):]
+}
+
+func set(words string) map[string]bool {
+	m := map[string]bool{}
+	for w := range strings.FieldsSeq(words) {
+		m[w] = true
+	}
+	return m
+}
+
+var (
+	nameWords = func() map[string]finder {
+		m := map[string]finder{}
+		for w := range set("key keys apikey accesskey secretkey privatekey authkey appkey masterkey token tokens accesstoken authtoken secret secrets clientsecret appsecret credential credentials cred creds auth authorization apitoken apisecret bearer salt nonce signature hmac pat sharedsecret encryptionkey signingkey consumersecret consumerkey nkey psk webhook") {
+			m[w] = keyFinder
+		}
+		for w := range set("password passwd passwort pass pwd passphrase passcode userpass dbpass dbpassword adminpassword userpassword rootpassword pw passw") {
+			m[w] = passwordFinder
+		}
+		return m
+	}()
+	provisioningWords = set("provision provisioning enroll enrol enrollment enrolment join registration register bootstrap onboard onboarding activation claim scim installer pairing invite runner agent node")
+	// harmlessKeys are words that make the key after them a key of something else.
+	harmlessKeys = set("public primary foreign sort partition cache hot index map dict object row column composite candidate translation i18n locale message label field property attribute group order routing shortcut function arrow tab enter modifier host known lookup unique natural surrogate hash range registry data config storage selector query param header resource bucket s3 metadata annotation session")
+	// harmlessAfter are words that, after a word for a key, say that the value
+	// is about the key and is not the key.
+	harmlessAfter = set("name names type types id ids path paths file files filename dir url uri endpoint ref reference field fields column length len size count index hash algorithm alg format prefix suffix provider policy policies expiry expires expiration expire ttl timeout age lifetime duration date time at label title description desc message msg error errors hint help placeholder prompt template regex pattern validator validation valid invalid required enabled disabled enable disable exists missing needed rotation version store storage manager service handler helper util utils factory builder class source env var variable input form page view button link text icon state status mode method scope scopes issuer audience subject owner user username users group groups role roles permission permissions list map set get value_from selector bits usage code codes event events test tests config configuration settings options param params header headers cookie location server client request response callback review reset confirmation strength generator generate generated store stored schema kind namespace arn alias identifier fingerprint thumbprint comment note notes position char chars press down up binding bindings board word words pair pairs chain ring size")
+)
+
+// codeExtensions are the files in which an unquoted value is an expression.
+var codeExtensions = set(".go .py .pyi .js .jsx .ts .tsx .mjs .cjs .java .kt .kts .scala .cs .vb .rb .erb .php .rs .swift .c .h .cc .cpp .hpp .m .mm .lua .pl .pm .dart .groovy .gradle .ex .exs .erl .hs .clj .r .jl .sql .proto .graphql .vue .svelte .zig .nim .ps1 .psm1 .tf .hcl .bicep .css .scss .html .htm .cshtml .jsp .elm .fs .coffee .sol")
+
+func isCode(p string) bool { return codeExtensions[strings.ToLower(path.Ext(p))] }
+
+// testWords in a path say that its keys are for tests or for show.
+var testWords = set("test tests testing testdata spec specs fixture fixtures mock mocks example examples sample samples demo demos doc docs documentation tutorial tutorials e2e stub stubs fake fakes __tests__ __mocks__ cassettes vcr")
+
+// inTest reports whether a path is a test, an example or documentation.
+func inTest(p string) bool {
+	p = strings.ToLower(p)
+	for _, part := range strings.Split(p, "/") {
+		for _, w := range strings.FieldsFunc(part, func(r rune) bool { return r == '.' || r == '-' || r == '_' }) {
+			if testWords[w] {
+				return true
+			}
+		}
+	}
+	switch path.Ext(p) {
+	case ".md", ".rst", ".adoc":
+		return true
+	}
+	return false
+}
+
+// decodesToUserinfo reports whether v is base64 of user:password, as the Basic
+// scheme of HTTP has it (RFC 7617).
+func decodesToUserinfo(v []byte) bool {
+	raw, err := base64.StdEncoding.DecodeString(string(v))
+	if err != nil {
+		raw, err = base64.RawURLEncoding.DecodeString(string(v))
+	}
+	i := bytes.IndexByte(raw, ':')
+	return err == nil && i >= 0 && i < len(raw)-1 && printableShare(raw) > 0.95
+}

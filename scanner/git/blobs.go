@@ -1,0 +1,197 @@
+package git
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/keyward/keyward/scanner"
+	"github.com/keyward/keyward/scanner/files"
+)
+
+// Blobs yields the blobs of the changes, each once, with the first path and
+// commit that have it. Versions of one file follow each other, which is how
+// packs store them.
+func (r *Repo) Blobs(ctx context.Context, changes []Change, opt files.Options) scanner.Source {
+	wanted := unique(changes)
+	if opt.LFS == nil {
+		opt.LFS = r.OpenLFS
+	}
+	if r.bin == "" {
+		return r.blobsLibrary(ctx, wanted, opt)
+	}
+	return func(yield func(scanner.Blob, error) bool) {
+		if len(wanted) == 0 {
+			return
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		parts := min(runtime.GOMAXPROCS(0), 4, 1+len(wanted)/500)
+		out := make(chan item, 8)
+		var wg sync.WaitGroup
+		for i := range parts {
+			part := wanted[i*len(wanted)/parts : (i+1)*len(wanted)/parts]
+			wg.Go(func() { r.cat(ctx, part, opt, out) })
+		}
+		go func() { wg.Wait(); close(out) }()
+		stopped := false
+		for it := range out {
+			if !stopped && !yield(it.blob, it.err) {
+				stopped = true
+				cancel()
+			}
+		}
+	}
+}
+
+// unique returns the first change of each blob, ordered by path.
+func unique(changes []Change) []Change {
+	seen := make(map[string]bool, len(changes))
+	var out []Change
+	for _, c := range changes {
+		if !seen[c.ID] {
+			seen[c.ID] = true
+			out = append(out, c)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Change) int { return strings.Compare(a.Path, b.Path) })
+	return out
+}
+
+type item struct {
+	blob scanner.Blob
+	err  error
+}
+
+// cat reads blobs from one cat-file process and sends them.
+func (r *Repo) cat(ctx context.Context, wanted []Change, opt files.Options, out chan<- item) {
+	send := func(b scanner.Blob, err error) bool {
+		select {
+		case out <- item{b, err}:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	cmd := r.command(ctx, "cat-file", "--batch", "--buffer")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		send(scanner.Blob{}, err)
+		return
+	}
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		send(scanner.Blob{}, err)
+		return
+	}
+	if err := cmd.Start(); err != nil {
+		send(scanner.Blob{}, fmt.Errorf("git cat-file: %w", err))
+		return
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		w := bufio.NewWriter(in)
+		for _, c := range wanted {
+			if _, err := w.WriteString(c.ID + "\n"); err != nil {
+				break
+			}
+		}
+		_ = w.Flush() // if git has gone, reading says so
+		_ = in.Close()
+	})
+	err = readBatch(bufio.NewReaderSize(pipe, 1<<20), wanted, &opt, send)
+	if err != nil {
+		_ = cmd.Process.Kill()
+	}
+	_, _ = io.Copy(io.Discard, pipe)
+	wg.Wait()
+	waitErr := cmd.Wait()
+	if ctx.Err() != nil || errors.Is(err, errStopped) {
+		return
+	}
+	if err == nil && waitErr != nil {
+		err = gitError("cat-file", waitErr, stderr.String())
+	}
+	if err != nil {
+		send(scanner.Blob{}, err)
+	}
+}
+
+var errStopped = errors.New("stopped")
+
+// readBatch reads the answers of cat-file --batch, which come in the order of
+// the questions. https://git-scm.com/docs/git-cat-file#_batch_output
+func readBatch(br *bufio.Reader, wanted []Change, opt *files.Options, send func(scanner.Blob, error) bool) error {
+	for _, c := range wanted {
+		head, err := br.ReadString('\n')
+		if err != nil {
+			return fmt.Errorf("git cat-file ended early at %s: %w", c.ID, err)
+		}
+		b := scanner.Blob{Path: c.Path, Commit: c.Commit, ID: c.ID}
+		f := strings.Fields(head)
+		if len(f) == 2 {
+			reason := "object " + c.ID[:12] + " is " + f[1] + ": a partial clone lacks it (git fetch --refetch --filter= fetches all), or the repository is damaged"
+			if !send(scanner.Blob{}, &scanner.Gap{Path: c.Path, Commit: c.Commit, Reason: reason}) {
+				return errStopped
+			}
+			continue
+		}
+		if len(f) != 3 {
+			return fmt.Errorf("git cat-file printed %q", head)
+		}
+		size, err := strconv.ParseInt(f[2], 10, 64)
+		if err != nil {
+			return fmt.Errorf("git cat-file printed %q", head)
+		}
+		body := &io.LimitedReader{R: br, N: size}
+		if f[1] == "blob" && !opt.Content(b, body, size, send) {
+			return errStopped
+		}
+		if _, err := io.Copy(io.Discard, body); err != nil {
+			return fmt.Errorf("git cat-file ended early at %s: %w", c.ID, err)
+		}
+		if _, err := br.Discard(1); err != nil {
+			return fmt.Errorf("git cat-file ended early at %s: %w", c.ID, err)
+		}
+	}
+	return nil
+}
+
+// OpenLFS opens an object of the repository's LFS store.
+// https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
+func (r *Repo) OpenLFS(oid string) (io.ReadCloser, error) {
+	name := filepath.Join(r.commonDir(), "lfs", "objects", oid[:2], oid[2:4], oid)
+	info, err := os.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", name)
+	}
+	return os.Open(name)
+}
+
+// commonDir is the git directory that a work tree shares with the others.
+func (r *Repo) commonDir() string {
+	text, err := os.ReadFile(filepath.Join(r.GitDir, "commondir"))
+	if err != nil {
+		return r.GitDir
+	}
+	dir := strings.TrimSpace(string(text))
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(r.GitDir, dir)
+	}
+	return dir
+}

@@ -1,0 +1,124 @@
+package scanner
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Key is one value, with all the places where it stands.
+type Key struct {
+	Rule        *Rule
+	Fingerprint string
+	Redacted    string
+	Severity    string
+	Confidence  float64
+	Facts       []Fact
+	Expires     time.Time
+	Places      []Place
+	First       *Commit // that first brought it, or nil if not known
+	AtHead      *bool   // whether it still stands at HEAD, or nil if not known
+	Known       *Known  // why it is not counted: allowed, or in the baseline
+	rank        int
+}
+
+// A Place is where a key stands.
+type Place struct {
+	Path         string
+	Line, Col    int
+	EndLine      int
+	Commit       *Commit // in which it was seen, or nil for files on disk
+	Blob         string
+	Decoded      string
+	InTest       bool
+	AllowComment *Allow
+}
+
+// A Commit is who brought a change, and when.
+type Commit struct {
+	ID     string
+	Author string
+	Date   time.Time
+}
+
+// Known says that people know of a key and why it is not to be reported.
+type Known struct {
+	By      string    // "comment", "policy" or "baseline"
+	Where   string    // the file and line that say so
+	Reason  string    // in their words
+	Expires time.Time // zero for never
+}
+
+// Keys collects findings into keys. The zero value is ready for use. It is not
+// safe for concurrent use.
+type Keys struct {
+	byPrint map[string]*Key
+}
+
+// Add adds a finding. commit is what is known of the commit it was seen in, or nil.
+func (ks *Keys) Add(f *Finding, commit *Commit) *Key {
+	if ks.byPrint == nil {
+		ks.byPrint = map[string]*Key{}
+	}
+	rank := (&compiled{Rule: f.Rule}).rank()
+	k := ks.byPrint[f.Fingerprint]
+	if k == nil {
+		k = &Key{Fingerprint: f.Fingerprint, rank: -1, Severity: "low"}
+		ks.byPrint[f.Fingerprint] = k
+	}
+	if rank > k.rank || rank == k.rank && f.Rule.ID < k.Rule.ID {
+		k.Rule, k.Redacted, k.rank = f.Rule, f.Redacted, rank
+	}
+	k.Confidence = max(k.Confidence, f.Confidence)
+	if severityOrder(f.Severity()) < severityOrder(k.Severity) {
+		k.Severity = f.Severity()
+	}
+	for _, fact := range f.Facts {
+		if !slices.Contains(k.Facts, fact) {
+			k.Facts = append(k.Facts, fact)
+		}
+	}
+	if k.Expires.IsZero() {
+		k.Expires = f.Expires
+	}
+	p := Place{Path: f.Path, Line: f.Line, Col: f.Col, EndLine: f.EndLine, Commit: commit, Blob: f.Blob, Decoded: f.Decoded,
+		InTest: f.InTest, AllowComment: f.Allow}
+	if !slices.ContainsFunc(k.Places, p.same) {
+		k.Places = append(k.Places, p)
+	}
+	return k
+}
+
+// same reports whether two findings speak of one place: chunks of a large file overlap.
+func (p Place) same(o Place) bool {
+	return p.Path == o.Path && p.Line == o.Line && p.Col == o.Col
+}
+
+// Sorted returns the keys, the gravest first, their places in order.
+func (ks *Keys) Sorted() []*Key {
+	out := make([]*Key, 0, len(ks.byPrint))
+	for _, k := range ks.byPrint {
+		slices.SortFunc(k.Places, func(a, b Place) int {
+			return cmp.Or(strings.Compare(a.Path, b.Path), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col), strings.Compare(a.Blob, b.Blob))
+		})
+		slices.SortFunc(k.Facts, func(a, b Fact) int { return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Value, b.Value)) })
+		out = append(out, k)
+	}
+	slices.SortFunc(out, func(a, b *Key) int {
+		return cmp.Or(
+			cmp.Compare(severityOrder(a.Severity), severityOrder(b.Severity)),
+			strings.Compare(a.Places[0].Path, b.Places[0].Path),
+			cmp.Compare(a.Places[0].Line, b.Places[0].Line),
+			cmp.Compare(a.Places[0].Col, b.Places[0].Col),
+			strings.Compare(a.Fingerprint, b.Fingerprint))
+	})
+	return out
+}
+
+func severityOrder(s string) int {
+	return slices.Index([]string{"critical", "high", "medium", "low"}, s)
+}
+
+// AtLeast reports whether severity s is as grave as least or graver.
+func AtLeast(s, least string) bool { return severityOrder(s) <= severityOrder(least) }

@@ -1,0 +1,311 @@
+// Package policy reads what a team has told Keyward of its keys: the policy file
+// of a repository and the baseline of known keys. One policy serves every way
+// of use: the command, the hooks, the Action and the App.
+//
+// Both files come from a repository and are hostile input. They are read only
+// if they are regular files of bounded size, unknown words are errors with
+// their line, and nothing in them switches everything off: an exception needs a
+// reason, may expire, and is counted in every report.
+package policy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bmatcuk/doublestar/v4"
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/keyward/keyward/scanner"
+)
+
+// Names are where the policy file may lie in a repository, in this order.
+var names = []string{".keyward.toml", ".github/keyward.toml"}
+
+// Names returns where a policy file is looked for.
+func Names() []string { return slices.Clone(names) }
+
+const maxFile = 1 << 20
+
+// A Policy is the content of a policy file. The zero value allows nothing.
+type Policy struct {
+	Path string // where it was read from, or ""
+	// Repository is the identity under which fingerprints are made where there
+	// is no pepper, such as github.com/acme/widgets.
+	Repository string
+	Rules      []string // more rules files, relative to the root
+	Allow      []Exception
+	Disable    []Disabled
+}
+
+// An Exception says that certain keys are known and not to be reported.
+type Exception struct {
+	Rules        []string
+	Paths        []string // globs with **, relative to the root
+	Fingerprints []string
+	Reason       string
+	Expires      time.Time // the last day on which it holds, or zero
+	line         int
+}
+
+// Disabled is a rule that is not wanted.
+type Disabled struct {
+	Rule, Reason string
+}
+
+type policyFile struct {
+	Repository string        `toml:"repository"`
+	Rules      []string      `toml:"rules"`
+	Allow      []tomlAllow   `toml:"allow"`
+	Disable    []tomlDisable `toml:"disable"`
+}
+
+type tomlAllow struct {
+	Rules        []string `toml:"rules"`
+	Paths        []string `toml:"paths"`
+	Fingerprints []string `toml:"fingerprints"`
+	Reason       string   `toml:"reason"`
+	Expires      any      `toml:"expires"`
+}
+
+type tomlDisable struct {
+	Rule   string `toml:"rule"`
+	Reason string `toml:"reason"`
+}
+
+// Find reads the policy of the work tree at root, or returns an empty one.
+func Find(root string) (*Policy, error) {
+	for _, name := range names {
+		p, err := Load(filepath.Join(root, filepath.FromSlash(name)), name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		return p, err
+	}
+	return &Policy{}, nil
+}
+
+// Load reads the policy file called file; name is what messages call it.
+func Load(file, name string) (*Policy, error) {
+	data, err := ReadRegular(file, maxFile)
+	if err != nil {
+		return nil, fmt.Errorf("policy %s: %w", name, err)
+	}
+	return Parse(name, data)
+}
+
+// ReadRegular reads a file that a repository may have planted: it must be a
+// regular file, not a link, of at most limit bytes.
+func ReadRegular(file string, limit int64) ([]byte, error) {
+	info, err := os.Lstat(file)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case info.Mode()&fs.ModeSymlink != 0:
+		return nil, errors.New("is a symbolic link: put the file itself there")
+	case !info.Mode().IsRegular():
+		return nil, errors.New("is not a regular file")
+	case info.Size() > limit:
+		return nil, fmt.Errorf("is larger than %d bytes", limit)
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, limit))
+}
+
+// Parse reads the text of a policy file.
+func Parse(name string, data []byte) (*Policy, error) {
+	var f policyFile
+	dec := toml.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&f); err != nil {
+		return nil, fmt.Errorf("policy %s: %w", name, tomlError(err))
+	}
+	p := &Policy{Path: name, Repository: f.Repository, Rules: f.Rules}
+	lines := tableLines(data, "[[allow]]")
+	for i, a := range f.Allow {
+		e := Exception{Rules: a.Rules, Paths: a.Paths, Fingerprints: a.Fingerprints, Reason: strings.TrimSpace(a.Reason)}
+		if i < len(lines) {
+			e.line = lines[i]
+		}
+		var err error
+		if e.Expires, err = day(a.Expires); err == nil {
+			err = e.check()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("policy %s: line %d: [[allow]]: %w", name, e.line, err)
+		}
+		p.Allow = append(p.Allow, e)
+	}
+	for i, d := range f.Disable {
+		if d.Rule == "" || len(strings.TrimSpace(d.Reason)) < 3 {
+			return nil, fmt.Errorf("policy %s: [[disable]] number %d: needs rule and reason", name, i+1)
+		}
+		p.Disable = append(p.Disable, Disabled(d))
+	}
+	for _, r := range p.Rules {
+		if !filepath.IsLocal(filepath.FromSlash(r)) {
+			return nil, fmt.Errorf("policy %s: rules file %q lies outside the repository", name, r)
+		}
+	}
+	return p, nil
+}
+
+// tableLines returns the lines on which a table array's headers stand.
+func tableLines(data []byte, header string) []int {
+	var lines []int
+	n := 0
+	for line := range bytes.Lines(data) {
+		n++
+		if strings.HasPrefix(strings.TrimSpace(string(line)), header) {
+			lines = append(lines, n)
+		}
+	}
+	return lines
+}
+
+// day reads a date, written as a TOML date or as text.
+func day(v any) (time.Time, error) {
+	switch v := v.(type) {
+	case nil:
+		return time.Time{}, nil
+	case toml.LocalDate:
+		return v.AsTime(time.UTC), nil
+	case string:
+		t, err := time.Parse(time.DateOnly, v)
+		if err != nil {
+			return t, fmt.Errorf("expires = %q is no date: write 2027-01-31", v)
+		}
+		return t, nil
+	case time.Time:
+		return v, nil
+	}
+	return time.Time{}, fmt.Errorf("expires = %v is no date: write 2027-01-31", v)
+}
+
+// probes are paths that a glob for everything matches: one that matches them
+// all would switch the scan off.
+var probes = []string{"a", "b.env", "src/main.go", "deploy/prod/values.yaml", "x/y/z/w/v.txt"}
+
+// check returns what is wrong with an exception.
+func (e *Exception) check() error {
+	if len(e.Reason) < 3 {
+		return errors.New("needs a reason")
+	}
+	if len(e.Rules)+len(e.Paths)+len(e.Fingerprints) == 0 {
+		return errors.New("needs rules, paths or fingerprints: an exception for everything is refused")
+	}
+	matched := 0
+	for _, probe := range probes {
+		if slices.ContainsFunc(e.Paths, func(g string) bool { return match(g, probe) }) {
+			matched++
+		}
+	}
+	if matched == len(probes) && len(e.Rules)+len(e.Fingerprints) == 0 {
+		return fmt.Errorf("paths %q match every file: an exception for everything is refused", e.Paths)
+	}
+	for _, g := range e.Paths {
+		if !doublestar.ValidatePattern(g) {
+			return fmt.Errorf("path pattern %q is malformed", g)
+		}
+	}
+	for _, fp := range e.Fingerprints {
+		if len(fp) < 12 || strings.Trim(fp, "0123456789abcdef") != "" {
+			return fmt.Errorf("fingerprint %q: want at least 12 hexadecimal digits, as reports show them", fp)
+		}
+	}
+	return nil
+}
+
+func match(glob, p string) bool {
+	ok, err := doublestar.Match(glob, p)
+	if err == nil && !ok && !strings.Contains(glob, "/") { // as in .gitignore, a bare name is meant anywhere
+		ok, err = doublestar.Match(glob, path.Base(p))
+	}
+	return err == nil && ok
+}
+
+// tomlError adds the line to an error of the TOML library.
+func tomlError(err error) error {
+	var strict *toml.StrictMissingError
+	if errors.As(err, &strict) && len(strict.Errors) > 0 {
+		line, _ := strict.Errors[0].Position()
+		return fmt.Errorf("line %d: unknown key %q", line, strings.Join(strict.Errors[0].Key(), "."))
+	}
+	var decode *toml.DecodeError
+	if errors.As(err, &decode) {
+		line, col := decode.Position()
+		return fmt.Errorf("line %d, column %d: %w", line, col, err)
+	}
+	return err
+}
+
+// holds reports whether an exception holds on a day.
+func (e *Exception) holds(now time.Time) bool {
+	return e.Expires.IsZero() || now.Before(e.Expires.AddDate(0, 0, 1))
+}
+
+// Known returns why a key is known to the policy, or nil. Every place of the
+// key has to be covered by the same exception: a key that is allowed in a
+// fixture is not allowed in a deployment.
+func (p *Policy) Known(k *scanner.Key, now time.Time) *scanner.Known {
+	for i := range p.Allow {
+		e := &p.Allow[i]
+		if !e.holds(now) || len(e.Rules) > 0 && !slices.Contains(e.Rules, k.Rule.ID) {
+			continue
+		}
+		if len(e.Fingerprints) > 0 && !slices.ContainsFunc(e.Fingerprints, func(fp string) bool { return strings.HasPrefix(k.Fingerprint, fp) }) {
+			continue
+		}
+		covered := func(pl scanner.Place) bool {
+			return slices.ContainsFunc(e.Paths, func(g string) bool { return match(g, pl.Path) })
+		}
+		if len(e.Paths) > 0 && slices.ContainsFunc(k.Places, func(pl scanner.Place) bool { return !covered(pl) }) {
+			continue
+		}
+		return &scanner.Known{By: "policy", Where: fmt.Sprintf("%s:%d", p.Path, e.line), Reason: e.Reason, Expires: e.Expires}
+	}
+	return nil
+}
+
+// Lapsed returns a note for each exception that has expired.
+func (p *Policy) Lapsed(now time.Time) []string {
+	var out []string
+	for i := range p.Allow {
+		if e := &p.Allow[i]; !e.holds(now) {
+			out = append(out, fmt.Sprintf("%s:%d: the exception %q expired on %s", p.Path, e.line, e.Reason, e.Expires.Format(time.DateOnly)))
+		}
+	}
+	return out
+}
+
+// Commented returns why a key is known by allow comments: one has to stand at
+// every place of it.
+func Commented(k *scanner.Key) *scanner.Known {
+	var first *scanner.Place
+	for i := range k.Places {
+		p := &k.Places[i]
+		if p.AllowComment == nil || p.AllowComment.Void != "" {
+			return nil
+		}
+		if first == nil {
+			first = p
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	return &scanner.Known{By: "comment", Where: fmt.Sprintf("%s:%d", first.Path, first.Line), Reason: first.AllowComment.Reason, Expires: first.AllowComment.Until}
+}

@@ -1,0 +1,208 @@
+package scanner
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Options change what a Scanner looks for. The zero value is the default.
+type Options struct {
+	Pepper        []byte  // the secret key of fingerprints; see package documentation
+	MinConfidence float64 // findings below it are dropped; 0 means DefaultConfidence
+	NoDecode      bool    // do not look inside base64, hex, percent and \u encodings
+	Allow         []Allowlist
+	Now           time.Time // for the expiry of allow comments; zero means they never expire
+}
+
+// DefaultConfidence is the least confidence of a finding that is reported.
+const DefaultConfidence = 0.5
+
+// A Scanner finds keys in blobs. It is immutable and safe for concurrent use.
+type Scanner struct {
+	rules   []*compiled
+	index   *keywordIndex
+	byWord  [][]int32 // for each keyword the rules it belongs to
+	trigger []trigger // for each keyword what it means to the finder of generic keys
+	always  []int32   // rules without keywords
+	finders [finderCount]*compiled
+	opt     Options
+	pool    sync.Pool
+}
+
+// New returns a Scanner for the given rules. Their expressions are compiled
+// when the first candidate of each appears; [Scanner.Compile] does it at once.
+func New(rules []Rule, opt Options) (*Scanner, error) {
+	if opt.MinConfidence == 0 {
+		opt.MinConfidence = DefaultConfidence
+	}
+	s := &Scanner{opt: opt}
+	seen := make(map[string]bool, len(rules))
+	at := map[string]int{} // keyword to its place in byWord
+	var words []string
+	word := func(k string) int {
+		n, ok := at[k]
+		if !ok {
+			n = len(words)
+			at[k] = n
+			words = append(words, k)
+			s.byWord = append(s.byWord, nil)
+			s.trigger = append(s.trigger, noTrigger)
+		}
+		return n
+	}
+	for i := range rules {
+		c := &compiled{Rule: &rules[i]}
+		if err := c.Validate(); err != nil {
+			return nil, err
+		}
+		if seen[c.ID] {
+			return nil, fmt.Errorf("rule %s: defined twice", c.ID)
+		}
+		seen[c.ID] = true
+		n := int32(len(s.rules))
+		s.rules = append(s.rules, c)
+		if f, ok := finderOf(c.Finder); ok {
+			s.finders[f] = c
+			continue
+		}
+		if len(c.Keywords) == 0 {
+			s.always = append(s.always, n)
+		}
+		for _, k := range c.Keywords {
+			w := word(strings.ToLower(k))
+			s.byWord[w] = append(s.byWord[w], n)
+		}
+	}
+	for k, t := range triggers {
+		if s.wants(t) {
+			s.trigger[word(k)] = t
+		}
+	}
+	s.index = newKeywordIndex(words)
+	s.pool.New = func() any { return &work{s: s, until: make([]int, len(s.rules))} }
+	return s, nil
+}
+
+// wants reports whether any rule uses the finder behind a trigger.
+func (s *Scanner) wants(t trigger) bool {
+	switch t {
+	case urlTrigger:
+		return s.finders[urlFinder] != nil
+	case headerTrigger:
+		return s.finders[headerFinder] != nil
+	}
+	return s.finders[keyFinder] != nil || s.finders[passwordFinder] != nil || s.finders[provisioningFinder] != nil
+}
+
+// Compile compiles every rule and returns the first error. Rules that people
+// wrote are compiled before they are used, so that a mistake is told at once.
+func (s *Scanner) Compile() error {
+	for _, c := range s.rules {
+		if err := c.compile(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Rules returns the scanner's rules in their order.
+func (s *Scanner) Rules() []*Rule {
+	out := make([]*Rule, len(s.rules))
+	for i, c := range s.rules {
+		out[i] = c.Rule
+	}
+	return out
+}
+
+// Scan appends the findings in b to dst. A [*Gap] error says that a part of b
+// was not looked into; the findings are valid all the same. Scan does no I/O
+// and keeps nothing of b.
+func (s *Scanner) Scan(dst []Finding, b Blob) ([]Finding, error) {
+	w := s.pool.Get().(*work)
+	defer s.pool.Put(w)
+	return w.scan(dst, &b, nil)
+}
+
+// Run scans all blobs of a source on all processors and yields findings in no
+// fixed order, and errors: a [*Gap] for what was not scanned, after which it
+// goes on, any other error last. It waits for its goroutines even if the
+// caller stops early or ctx ends.
+func (s *Scanner) Run(ctx context.Context, src Source) iter.Seq2[Finding, error] {
+	return func(yield func(Finding, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		blobs := make(chan Blob, 4*runtime.GOMAXPROCS(0))
+		results := make(chan result, 4*runtime.GOMAXPROCS(0))
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			defer close(blobs)
+			feed(ctx, src, blobs, results)
+		})
+		var workers sync.WaitGroup
+		for range runtime.GOMAXPROCS(0) {
+			workers.Go(func() { s.drain(ctx, blobs, results) })
+		}
+		wg.Go(func() { workers.Wait() })
+		go func() { wg.Wait(); close(results) }()
+		defer func() {
+			cancel()
+			for range results { // let the goroutines end
+			}
+		}()
+		for r := range results {
+			for _, f := range r.findings {
+				if !yield(f, nil) {
+					return
+				}
+			}
+			if r.err != nil && !yield(Finding{}, r.err) {
+				return
+			}
+		}
+		if err := context.Cause(ctx); err != nil {
+			yield(Finding{}, err)
+		}
+	}
+}
+
+type result struct {
+	findings []Finding
+	err      error
+}
+
+// feed hands the blobs of src to the workers, and its errors to the caller.
+func feed(ctx context.Context, src Source, blobs chan<- Blob, results chan<- result) {
+	for b, err := range src {
+		if err != nil {
+			select {
+			case results <- result{err: err}:
+				continue
+			case <-ctx.Done():
+				return
+			}
+		}
+		select {
+		case blobs <- b:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (s *Scanner) drain(ctx context.Context, blobs <-chan Blob, results chan<- result) {
+	for b := range blobs {
+		found, err := s.Scan(nil, b)
+		if found == nil && err == nil {
+			continue
+		}
+		select {
+		case results <- result{found, err}:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

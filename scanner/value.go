@@ -1,0 +1,304 @@
+package scanner
+
+import (
+	"bytes"
+	"math"
+)
+
+// shannon returns the entropy of v in bits per byte.
+func shannon(v []byte) float64 {
+	if len(v) == 0 {
+		return 0
+	}
+	var count [256]int
+	for _, c := range v {
+		count[c]++
+	}
+	h, n := 0.0, float64(len(v))
+	for _, c := range count {
+		if c > 0 {
+			p := float64(c) / n
+			h -= p * math.Log2(p)
+		}
+	}
+	return h
+}
+
+// An alphabet is the smallest usual set of characters that a value is drawn from.
+type alphabet int
+
+const (
+	digits alphabet = iota
+	hexLower
+	hexUpper
+	base32Upper
+	letters      // letters of one case
+	lowerDigits  // letters of one case, and digits
+	alnum        // letters of both cases, perhaps digits
+	base64Like   // alnum and + / - _ =
+	anyPrintable // with punctuation
+)
+
+// size is the number of characters of the alphabet.
+func (a alphabet) size() float64 {
+	return [...]float64{10, 16, 16, 32, 26, 36, 62, 64, 90}[a]
+}
+
+// shape is what a look at each byte of a value tells.
+type shape struct {
+	alphabet                             alphabet
+	lower, upper, digit, punct, space    int
+	other                                int // bytes that are not printable ASCII
+	classRuns                            int // stretches of one class: many in random text
+	longestLetters                       int // the longest run of letters of one case
+	dots, slashes, dashes, under, colons int
+}
+
+func shapeOf(v []byte) shape {
+	var s shape
+	hexL, hexU, b32, b64 := true, true, true, true
+	prev, run := byte(0), 0
+	for _, c := range v {
+		k := classOf(c)
+		if k != prev {
+			s.classRuns++
+			run = 0
+		}
+		prev = k
+		run++
+		switch k {
+		case 'a':
+			s.lower++
+			hexU, b32 = false, false
+			hexL = hexL && c <= 'f'
+		case 'A':
+			s.upper++
+			hexL = false
+			hexU = hexU && c <= 'F'
+		case '0':
+			s.digit++
+			b32 = b32 && '2' <= c && c <= '7'
+		default:
+			s.count(c)
+			hexL, hexU, b32 = false, false, false
+			b64 = b64 && (c == '+' || c == '/' || c == '=' || c == '-' || c == '_')
+		}
+		if k == 'a' || k == 'A' {
+			s.longestLetters = max(s.longestLetters, run)
+		}
+	}
+	s.alphabet = s.pick(hexL, hexU, b32, b64)
+	return s
+}
+
+func (s *shape) count(c byte) {
+	switch {
+	case c == ' ' || c == '\t' || c == '\n' || c == '\r':
+		s.space++
+	case c < 0x20 || c > 0x7e:
+		s.other++
+	default:
+		s.punct++
+	}
+	switch c {
+	case '.':
+		s.dots++
+	case '/', '\\':
+		s.slashes++
+	case '-':
+		s.dashes++
+	case '_':
+		s.under++
+	case ':':
+		s.colons++
+	}
+}
+
+func (s *shape) pick(hexL, hexU, b32, b64 bool) alphabet {
+	n := s.lower + s.upper
+	switch {
+	case s.punct+s.space+s.other == 0 && n == 0:
+		return digits
+	case hexL && s.digit > 0:
+		return hexLower
+	case hexU && s.digit > 0:
+		return hexUpper
+	case b32 && s.digit > 0:
+		return base32Upper
+	case s.punct+s.space+s.other == 0 && s.digit == 0 && (s.lower == 0 || s.upper == 0):
+		return letters
+	case s.punct+s.space+s.other == 0 && (s.lower == 0 || s.upper == 0):
+		return lowerDigits
+	case s.punct+s.space+s.other == 0:
+		return alnum
+	case b64:
+		return base64Like
+	}
+	return anyPrintable
+}
+
+func classOf(c byte) byte {
+	switch {
+	case 'a' <= c && c <= 'z':
+		return 'a'
+	case 'A' <= c && c <= 'Z':
+		return 'A'
+	case '0' <= c && c <= '9':
+		return '0'
+	}
+	return '.'
+}
+
+// expectedEntropy is the mean Shannon entropy of n characters drawn evenly
+// from an alphabet of k, by the usual correction for small samples: a flat
+// threshold would throw away one in five random keys of 32 hexadecimal digits.
+func expectedEntropy(n int, k float64) float64 {
+	if n < 2 {
+		return 0
+	}
+	top := math.Log2(k)
+	fill := float64(n) / k
+	if fill >= 2 {
+		return top - (k-1)/(2*float64(n)*math.Ln2)
+	}
+	// few draws: log2(n) less what is lost to repeats
+	return math.Log2(float64(n)) - 0.5*(float64(n)-1)/k*min(1, 1.6-0.3*fill)
+}
+
+// entropyShare is the entropy of v as a share of what a random value of its
+// length and alphabet has: about 1 for random values, lower for words.
+func entropyShare(v []byte, a alphabet) float64 {
+	want := expectedEntropy(len(v), a.size())
+	if want <= 0 {
+		return 0
+	}
+	return shannon(v) / want
+}
+
+// wordLikeness is how usual the pairs of letters in v are: about 4 for random
+// letters, 6.5 for English words and the names in code. It returns -1 if v has
+// fewer than 3 pairs.
+func wordLikeness(v []byte) float64 {
+	sum, n := 0, 0
+	for i := 1; i < len(v); i++ {
+		a, b := v[i-1]|0x20, v[i]|0x20
+		if classOf(v[i-1]) == 'a' && classOf(v[i]) == 'A' {
+			continue // a new word of camelCase
+		}
+		if 'a' <= a && a <= 'z' && 'a' <= b && b <= 'z' {
+			sum += int(bigrams[int(a-'a')*26+int(b-'a')] - '0')
+			n++
+		}
+	}
+	if n < 3 {
+		return -1
+	}
+	return float64(sum) / float64(n)
+}
+
+// bigrams is how often each pair of letters stands in the words of the Go
+// distribution's source, each word of a file counted once, on a scale of logarithms.
+const bigrams = "" +
+	"46774572636878262878664563" + // a
+	"64447421652632631554622262" + // b
+	"74647447617654843657643241" + // c
+	"64468432732534632664543452" + // d
+	"75786664534778566887466752" + // e
+	"64556733712644741655612241" + // f
+	"52427346611546731564522122" + // g
+	"72347322712343721546412132" + // h
+	"65776672224779763677262516" + // i
+	"31124211212121420142411110" + // j
+	"62236342512325332253422131" + // k
+	"73468543714734741466644272" + // l
+	"75357322614453671355621231" + // m
+	"74777683725545743478663152" + // n
+	"55775652625678671867766322" + // o
+	"72447344614622762756623261" + // p
+	"21221111101111121221611111" + // q
+	"74668563815567741777665262" + // r
+	"63648456725554763478735263" + // s
+	"73658548812543761776635472" + // t
+	"55656552612667461777221413" + // u
+	"72327321611332531232232211" + // v
+	"62236326611325531642113211" + // w
+	"54545522511221361236232331" + // x
+	"23314111401555461566123123" + // y
+	"42226111311211310121111123" // z
+// placeholderWords mark a value as standing for another one.
+var placeholderWords = []string{
+	"example", "changeme", "change_me", "change-me", "placeholder", "replace", "your", "insert", "dummy", "redacted", "xxxx",
+	"removed", "todo", "notreal", "fake", "sample", "<", "****", "...", "foobar", "lorem", "mypass", "mysecret", "mytoken",
+	"mykey", "my_", "my-", "test", "secret", "password", "passwd", "token", "deadbeef", "undefined", "null", "none", "default",
+	"abcdef", "qwerty", "enter",
+}
+
+// placeholder reports whether v plainly stands for a key and is none: one
+// character over and over, a counted row, an angle bracket, a known example.
+func placeholder(v []byte) bool {
+	if len(v) == 0 || v[0] == '<' && v[len(v)-1] == '>' {
+		return true
+	}
+	if repeated(v) || counted(v) {
+		return true
+	}
+	for _, w := range []string{"EXAMPLE", "xxxxx", "XXXXX", "*****", "......", "_____", "00000000000"} {
+		if bytes.Contains(v, []byte(w)) {
+			return true
+		}
+	}
+	return false
+}
+
+// repeated reports whether v is one short piece over and over.
+func repeated(v []byte) bool {
+	for n := 1; n <= 4 && n*3 <= len(v); n++ {
+		same := true
+		for i := n; i < len(v) && same; i++ {
+			same = v[i] == v[i-n]
+		}
+		if same {
+			return true
+		}
+	}
+	return false
+}
+
+// counted reports whether most of v goes up or down one by one, as 12345678
+// and abcdefgh do.
+func counted(v []byte) bool {
+	steps := 0
+	for i := 1; i < len(v); i++ {
+		if d := int(v[i]) - int(v[i-1]); d == 1 || d == -1 || v[i] == '0' && v[i-1] == '9' {
+			steps++
+		}
+	}
+	return len(v) >= 4 && steps*10 >= (len(v)-1)*7
+}
+
+// isUUID reports whether v is 8-4-4-4-12 hexadecimal digits.
+func isUUID(v []byte) bool {
+	if len(v) != 36 {
+		return false
+	}
+	for i, c := range v {
+		if i == 8 || i == 13 || i == 18 || i == 23 {
+			if c != '-' {
+				return false
+			}
+		} else if !isHex(c) {
+			return false
+		}
+	}
+	return true
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}
+
+func isAlnum(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}
+
+func isWordByte(c byte) bool { return isAlnum(c) || c == '_' || c == '-' }

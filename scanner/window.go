@@ -1,0 +1,386 @@
+package scanner
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"regexp/syntax"
+	"sync"
+
+	"github.com/wasilibs/go-re2"
+	"github.com/wasilibs/go-re2/experimental"
+)
+
+const (
+	maxReach     = 64 << 10
+	maxNearLines = 100
+	looseReach   = 1500 // bytes around a keyword for rules of other scanners
+	unbounded    = 4096 // reach taken for an expression without a greatest length
+)
+
+// assigned is what may stand between a name and the value assigned to it:
+// the rest of the name, closing quotes and brackets, an operator of some
+// language or format, opening quotes, an authentication scheme.
+const assigned = `[\w.\-]{0,24}` +
+	"(?:[\"'`\\])}\\\\]{0,4}[ \\t]{0,8}(?:=>|:=|==|->|\\|\\||[=:,(>]|\\\\t| )[ \\t]{0,8}" +
+	`|["'][ \t]{1,4}[Vv]alue[ \t]?[=:][ \t]?)` +
+	"[\"'`({\\[\\\\>]{0,4}(?:(?i:bearer|basic|token|ssws)[ \\t]{1,3})?"
+
+// A compiled rule. Its expressions are compiled on first use.
+type compiled struct {
+	*Rule
+	once  sync.Once
+	err   error
+	re    *re2.Regexp
+	group int // index of the secret's group
+	width int // no match is longer
+	near  []*re2.Regexp
+	paths []*re2.Regexp
+}
+
+func (c *compiled) compile() error {
+	c.once.Do(func() { c.err = c.build() })
+	return c.err
+}
+
+func (c *compiled) build() error {
+	if c.Finder != "" {
+		return nil
+	}
+	expr := c.expression()
+	var err error
+	if c.re, err = compileRE(expr); err != nil {
+		return fmt.Errorf("rule %s: %w", c.ID, err)
+	}
+	c.group = max(c.re.SubexpIndex("secret"), 0)
+	if c.group == 0 && c.Loose {
+		c.group = c.looseGroup()
+	}
+	c.width = width(expr)
+	for _, n := range c.Near {
+		re, err := compileRE(n.Pattern)
+		if err != nil {
+			return fmt.Errorf("rule %s: near %s: %w", c.ID, n.Name, err)
+		}
+		c.near = append(c.near, re)
+	}
+	for _, p := range c.Paths {
+		re, err := compileRE(p)
+		if err != nil {
+			return fmt.Errorf("rule %s: paths: %w", c.ID, err)
+		}
+		c.paths = append(c.paths, re)
+	}
+	return nil
+}
+
+func (c *compiled) expression() string {
+	if c.Pattern != "" {
+		return c.Pattern
+	}
+	return `(?i:` + c.Name + `)` + assigned + `(?P<secret>` + c.Value + `)`
+}
+
+// looseGroup is the group that other scanners take for the secret: the one
+// they name, else the only one, else the whole match.
+func (c *compiled) looseGroup() int {
+	if c.Check.Group > 0 {
+		return min(c.Check.Group, c.re.NumSubexp())
+	}
+	if c.re.NumSubexp() == 1 {
+		return 1
+	}
+	return 0
+}
+
+// compileRE compiles for arbitrary bytes where the expression is ASCII, so that
+// one byte of Latin-1 beside a key hides nothing.
+func compileRE(expr string) (*re2.Regexp, error) {
+	for i := range len(expr) {
+		if expr[i] >= 0x80 {
+			return re2.Compile(expr)
+		}
+	}
+	return experimental.CompileLatin1(expr)
+}
+
+// width returns the greatest length of a match in bytes, or unbounded.
+func width(expr string) int {
+	re, err := syntax.Parse(expr, syntax.Perl)
+	if err != nil {
+		return unbounded
+	}
+	return min(widthOf(re), unbounded)
+}
+
+func widthOf(re *syntax.Regexp) int {
+	sum, most := 0, 0
+	for _, s := range re.Sub {
+		w := widthOf(s)
+		sum += w
+		most = max(most, w)
+	}
+	switch re.Op {
+	case syntax.OpLiteral:
+		return len(string(re.Rune))
+	case syntax.OpCharClass, syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		return 1
+	case syntax.OpConcat:
+		return min(sum, unbounded)
+	case syntax.OpAlternate, syntax.OpCapture, syntax.OpQuest:
+		return most
+	case syntax.OpStar, syntax.OpPlus:
+		return unbounded
+	case syntax.OpRepeat:
+		if re.Max < 0 {
+			return unbounded
+		}
+		return min(re.Max*most, unbounded)
+	}
+	return 0
+}
+
+// candidate looks for rule n around the keyword at pos: within the line, or
+// within the rule's reach. What one window covers is not searched again.
+func (w *work) candidate(n int32, pos int) {
+	if pos < w.until[n] {
+		return
+	}
+	c := w.s.rules[n]
+	if c.compile() != nil || !c.inPath(w.blob.Path) {
+		w.skip(n)
+		return
+	}
+	from, to, done := w.window(c, pos)
+	last := w.search(c, from, to)
+	w.touch(n)
+	w.until[n] = max(done, last, pos+1)
+}
+
+// window returns the part of the text in which a match that contains the
+// keyword at pos must lie, and the position up to which later keywords have
+// their matches in it too.
+func (w *work) window(c *compiled, pos int) (from, to, done int) {
+	n := len(w.text)
+	if c.Loose {
+		return max(0, pos-looseReach), min(n, pos+2*looseReach), min(n, pos+looseReach)
+	}
+	if r := c.Check.Reach; r > 0 {
+		return max(0, pos-r), min(n, pos+r), pos + 1
+	}
+	reach := c.width + 64
+	from, to = max(0, pos-reach), min(n, pos+3*reach)
+	if i := bytes.LastIndexByte(w.text[from:pos], '\n'); i >= 0 {
+		from += i + 1
+	}
+	if i := bytes.IndexByte(w.text[pos:to], '\n'); i >= 0 {
+		return from, pos + i, pos + i
+	}
+	if to == n {
+		return from, to, to
+	}
+	return from, to, pos + 2*reach
+}
+
+func (w *work) touch(n int32) {
+	if w.until[n] == 0 {
+		w.touched = append(w.touched, n)
+	}
+}
+
+// skip rules out rule n for the rest of this text.
+func (w *work) skip(n int32) {
+	w.touch(n)
+	w.until[n] = len(w.text) + 1
+}
+
+func (c *compiled) inPath(path string) bool {
+	if len(c.paths) == 0 {
+		return true
+	}
+	for _, re := range c.paths {
+		if re.MatchString(path) {
+			return true
+		}
+	}
+	return false
+}
+
+// search records the matches of c in text[from:to] that pass its checks, and
+// returns the end of the last match.
+func (w *work) search(c *compiled, from, to int) (last int) {
+	for _, m := range c.re.FindAllSubmatchIndex(w.text[from:to], -1) {
+		g := c.group
+		if g > 0 && m[2*g] < 0 {
+			g = firstGroup(m)
+		}
+		start, end := from+m[2*g], from+m[2*g+1]
+		if c.Loose {
+			start, end = trimSpace(w.text, start, end)
+		}
+		if start < end {
+			w.match(c, span{start, end}, span{from + m[0], from + m[1]})
+		}
+		last = from + m[1]
+	}
+	return last
+}
+
+// firstGroup returns the first group that took part in the match, else 0.
+func firstGroup(m []int) int {
+	for g := 1; 2*g < len(m); g++ {
+		if m[2*g] >= 0 {
+			return g
+		}
+	}
+	return 0
+}
+
+func trimSpace(text []byte, start, end int) (int, int) {
+	for start < end && text[start] <= ' ' {
+		start++
+	}
+	for start < end && text[end-1] <= ' ' {
+		end--
+	}
+	return start, end
+}
+
+// match checks one match of c, cheap checks first, and keeps it as a hit.
+func (w *work) match(c *compiled, secret, whole span) {
+	v := w.text[secret.start:secret.end]
+	why := ""
+	var near []Fact
+	switch {
+	case !c.Loose && secret.start == whole.start && !freeLeft(w.text, secret.start):
+		why = "a letter or digit stands right before it"
+	case !c.Loose && !freeRight(w.text, secret.end, c.Check.Ends):
+		why = "the value goes on after it"
+	case c.Check.Entropy > 0 && shannon(v) < c.Check.Entropy:
+		why = "entropy below the rule's minimum"
+	case !c.Loose && placeholder(v):
+		why = "a placeholder, not a key"
+	case c.Check.Checksum != "" && !checksums[c.Check.Checksum](v):
+		why = "its checksum is wrong"
+	case c.Name != "" && plain(v):
+		why = "a word, a path or a name, not a key"
+	default:
+		near, why = w.companions(c, secret)
+	}
+	if why == "" {
+		why = w.excepted(c, secret, whole)
+	}
+	if why != "" {
+		w.drop(c, secret, why)
+		return
+	}
+	w.keep(hit{rule: c, span: secret, near: near, score: c.confidence(), rank: c.rank()})
+}
+
+// companions looks for what the rule wants near the key.
+func (w *work) companions(c *compiled, key span) (facts []Fact, why string) {
+	for i, n := range c.Near {
+		from, to := lineSpan(w.text, key.start, key.end, n.Lines)
+		m := c.near[i].FindSubmatchIndex(w.text[from:to])
+		if m == nil {
+			if n.Required {
+				return nil, fmt.Sprintf("no %s within %d lines", cmp.Or(n.Name, "companion"), n.Lines)
+			}
+			continue
+		}
+		g := max(c.near[i].SubexpIndex("secret"), 0)
+		if n.Name != "" && m[2*g] >= 0 {
+			facts = append(facts, Fact{n.Name, string(w.text[from+m[2*g] : from+m[2*g+1]])})
+		}
+	}
+	return facts, ""
+}
+
+// lineSpan returns the whole lines around text[start:end] and n more on both
+// sides, at most maxReach bytes each way.
+func lineSpan(text []byte, start, end, n int) (from, to int) {
+	from, to = start, end
+	for i := 0; i <= n; i++ {
+		j := bytes.LastIndexByte(text[max(0, start-maxReach):from], '\n')
+		if j < 0 {
+			from = max(0, start-maxReach)
+			break
+		}
+		from = max(0, start-maxReach) + j
+	}
+	for i := 0; i <= n; i++ {
+		stop := min(len(text), end+maxReach)
+		j := bytes.IndexByte(text[min(to, stop):stop], '\n')
+		if j < 0 {
+			to = stop
+			break
+		}
+		to += j + 1
+	}
+	return from, to
+}
+
+// confidence is how sure a match of the rule is a key.
+func (c *compiled) confidence() float64 {
+	switch {
+	case c.Check.Checksum != "":
+		return 0.99
+	case c.Class == "generic":
+		return 0.7
+	case c.Name != "":
+		return 0.85
+	}
+	return 0.95
+}
+
+// rank orders rules that saw the same value: the most specific names it.
+func (c *compiled) rank() int {
+	n := 0
+	for _, k := range c.Keywords {
+		n = max(n, min(len(k), 20))
+	}
+	switch {
+	case c.Finder != "":
+		return 0
+	case c.Class == "generic":
+		return 20 + n
+	}
+	n += 50
+	if c.Check.Checksum != "" {
+		n += 40
+	}
+	if c.Name == "" {
+		n += 20
+	}
+	for _, near := range c.Near {
+		if near.Required {
+			n += 10
+			break
+		}
+	}
+	return n
+}
+
+// freeLeft reports whether a token may begin at i: no letter or digit stands
+// before it, unless that is the end of an escape such as \n or %3D.
+func freeLeft(text []byte, i int) bool {
+	if i == 0 || !isAlnum(text[i-1]) {
+		return true
+	}
+	if i >= 2 && text[i-2] == '\\' && bytes.IndexByte([]byte("nrtbf"), text[i-1]) >= 0 {
+		return true
+	}
+	if i >= 3 && text[i-3] == '%' && isHex(text[i-2]) && isHex(text[i-1]) {
+		return true
+	}
+	return i >= 6 && text[i-6] == '\\' && text[i-5] == 'u' && isHex(text[i-2]) && isHex(text[i-1])
+}
+
+// freeRight reports whether a token may end at i.
+func freeRight(text []byte, i int, ends string) bool {
+	if i >= len(text) {
+		return true
+	}
+	c := text[i]
+	return !isWordByte(c) && bytes.IndexByte([]byte(ends), c) < 0
+}

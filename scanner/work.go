@@ -1,0 +1,307 @@
+package scanner
+
+import (
+	"bytes"
+	"cmp"
+	"path"
+	"slices"
+	"strings"
+)
+
+// A span is a part of a text, its end excluded.
+type span struct{ start, end int }
+
+func (s span) overlaps(o span) bool { return s.start < o.end && o.start < s.end }
+
+// A hit is a match that passed its checks: a finding to be.
+type hit struct {
+	rule *compiled
+	span
+	near    []Fact
+	score   float64
+	rank    int
+	reasons []Reason
+	layer   *layer // where the secret was seen
+	value   []byte // the secret, while Scan runs
+	facts   details
+}
+
+// A layer is a text that came out of an encoding.
+type layer struct {
+	name  string // of the encodings, outermost first
+	text  []byte
+	outer span // what was decoded, in the blob's text
+	depth int
+}
+
+// A Decision says what became of a match of one rule, for explanations.
+type Decision struct {
+	Rule       *Rule
+	Line       int
+	Redacted   string
+	Kept       bool
+	Why        string // why it was dropped, or which rule was preferred
+	Confidence float64
+	Reasons    []Reason
+}
+
+// work is the state of one Scan, reused from blob to blob.
+type work struct {
+	s         *Scanner
+	blob      *Blob
+	text      []byte // what is looked at now: the blob's text or a layer's
+	layer     *layer
+	until     []int // for each rule where its last window ended
+	touched   []int32
+	nameEnd   int
+	codeFile  bool
+	generated bool
+	binary    bool
+	hits      []hit
+	budget    int // bytes of decoded text that may still be looked at
+	spent     bool
+	explain   *[]Decision
+}
+
+// Explain scans b and returns what became of every match, kept or dropped.
+func (s *Scanner) Explain(b Blob) []Decision {
+	w := s.pool.Get().(*work)
+	defer s.pool.Put(w)
+	out := []Decision{}
+	_, _ = w.scan(nil, &b, &out)
+	return out
+}
+
+// decodeBudget is how many bytes of decoded text are looked at per byte of the
+// blob, and at least.
+const (
+	decodeRatio = 4
+	decodeLeast = 1 << 20
+)
+
+func (w *work) scan(dst []Finding, b *Blob, explain *[]Decision) ([]Finding, error) {
+	w.blob, w.hits, w.explain = b, w.hits[:0], explain
+	w.budget, w.spent = max(decodeRatio*len(b.Data), decodeLeast), false
+	text, encoding := b.Data, ""
+	if t, ok := fromUTF16(b.Data); ok {
+		text, encoding = t, "utf-16"
+	}
+	w.binary = encoding == "" && looksBinary(text)
+	w.codeFile = isCode(b.Path)
+	w.generated = isGenerated(b.Path, text)
+	w.pass(text, nil)
+	if !w.s.opt.NoDecode && !w.binary {
+		w.decode(text, nil)
+	}
+	if len(w.hits) > 0 {
+		dst = w.findings(dst, text, encoding)
+	}
+	clear(w.hits) // forget the secrets
+	w.blob, w.text, w.layer, w.explain = nil, nil, nil, nil
+	if w.spent {
+		return dst, &Gap{Path: b.Path, Commit: b.Commit, Reason: "too much encoded text inside: the rest of it was not decoded"}
+	}
+	return dst, nil
+}
+
+// pass looks for all rules in one text.
+func (w *work) pass(text []byte, l *layer) {
+	w.text, w.layer, w.nameEnd = text, l, 0
+	for _, n := range w.touched {
+		w.until[n] = 0
+	}
+	w.touched = w.touched[:0]
+	w.s.index.scan(text, w.onWord)
+	for _, n := range w.s.always {
+		w.whole(n)
+	}
+}
+
+func (w *work) onWord(word, pos int) bool {
+	for _, n := range w.s.byWord[word] {
+		w.candidate(n, pos)
+	}
+	if !w.binary {
+		switch w.s.trigger[word] {
+		case nameTrigger:
+			w.named(pos)
+		case urlTrigger:
+			if w.s.finders[urlFinder] != nil {
+				w.url(pos)
+			}
+		case headerTrigger:
+			if w.s.finders[headerFinder] != nil {
+				w.header(pos)
+			}
+		}
+	}
+	return true
+}
+
+// whole searches the whole text for a rule without keywords, piece by piece.
+func (w *work) whole(n int32) {
+	c := w.s.rules[n]
+	if c.compile() != nil || !c.inPath(w.blob.Path) {
+		return
+	}
+	const piece = 64 << 10
+	for from := 0; from < len(w.text); {
+		to := min(len(w.text), from+piece)
+		if i := bytes.LastIndexByte(w.text[from:to], '\n'); i > 0 && to < len(w.text) {
+			to = from + i + 1
+		}
+		w.search(c, from, to)
+		from = to
+	}
+}
+
+// keep adds a hit, unless the same rule has this place already.
+func (w *work) keep(h hit) {
+	h.layer = w.layer
+	for i := len(w.hits) - 1; i >= 0 && i >= len(w.hits)-8; i-- {
+		if p := &w.hits[i]; p.rule == h.rule && p.layer == h.layer && p.span == h.span {
+			return
+		}
+	}
+	h.value = w.text[h.start:h.end]
+	around := w.text[max(0, h.start-4096):min(len(w.text), h.end+4096)]
+	for _, f := range h.rule.Facts {
+		factReaders[f](&h.facts, canonical(h.value), around)
+	}
+	if h.facts.invalid {
+		w.drop(h.rule, h.span, "it does not parse as a key of this kind")
+		return
+	}
+	w.hits = append(w.hits, h)
+}
+
+func (w *work) drop(c *compiled, at span, why string) {
+	if w.explain != nil {
+		w.decide(c, at, Decision{Why: why})
+	}
+}
+
+func (w *work) dropScored(c *compiled, at span, score float64, reasons []Reason) {
+	if w.explain != nil {
+		w.decide(c, at, Decision{Why: "its score is too low", Confidence: score, Reasons: reasons})
+	}
+}
+
+func (w *work) decide(c *compiled, at span, d Decision) {
+	d.Rule = c.Rule
+	d.Redacted = redact(c.Rule, canonical(w.text[at.start:at.end]))
+	line := bytes.Count(w.text[:at.start], []byte("\n"))
+	if w.layer != nil {
+		line = bytes.Count(w.blob.Data[:min(w.layer.outer.start, len(w.blob.Data))], []byte("\n"))
+	}
+	d.Line = line + max(w.blob.Line, 1)
+	*w.explain = append(*w.explain, d)
+}
+
+// place returns where a hit stands in the blob's own text.
+func (h *hit) place() span {
+	if h.layer != nil {
+		return h.layer.outer
+	}
+	return h.span
+}
+
+// findings turns the hits into findings: of those that overlap the most
+// specific rule wins, so that one key is told once at each place.
+func (w *work) findings(dst []Finding, text []byte, encoding string) []Finding {
+	slices.SortStableFunc(w.hits, func(a, b hit) int {
+		return cmp.Or(-cmp.Compare(a.rank, b.rank), -cmp.Compare(len(a.value), len(b.value)), cmp.Compare(a.place().start, b.place().start))
+	})
+	var kept []*hit
+	for i := range w.hits {
+		h := &w.hits[i]
+		better := slices.IndexFunc(kept, func(k *hit) bool { return k.covers(h) })
+		switch {
+		case better >= 0:
+			w.note(h, "rule "+kept[better].rule.ID+" names it better")
+		case h.score < w.s.opt.MinConfidence:
+			w.note(h, "below the least confidence asked for")
+		default:
+			kept = append(kept, h)
+		}
+	}
+	slices.SortFunc(kept, func(a, b *hit) int {
+		return cmp.Or(cmp.Compare(a.place().start, b.place().start), cmp.Compare(a.start, b.start))
+	})
+	line, at := max(w.blob.Line, 1), 0
+	for _, h := range kept {
+		p := h.place()
+		line += bytes.Count(text[at:p.start], []byte("\n"))
+		at = p.start
+		dst = append(dst, w.finding(h, text, line, encoding))
+		w.note(h, "")
+	}
+	return dst
+}
+
+// covers reports whether h adds nothing to k: both speak of the same text. Two
+// keys side by side in one decoded layer are two.
+func (k *hit) covers(h *hit) bool {
+	if k.layer == h.layer {
+		return k.overlaps(h.span)
+	}
+	return k.place().overlaps(h.place()) && (k.layer == nil || h.layer == nil || bytes.Contains(k.value, h.value) || bytes.Contains(h.value, k.value))
+}
+
+func (w *work) finding(h *hit, text []byte, line int, encoding string) Finding {
+	p := h.place()
+	v := canonical(h.value)
+	f := Finding{
+		Rule: h.rule.Rule, Path: w.blob.Path, Commit: w.blob.Commit, Blob: w.blob.ID,
+		Line: line, EndLine: line + bytes.Count(text[p.start:p.end], []byte("\n")),
+		Col:   p.start - bytes.LastIndexByte(text[:p.start], '\n'),
+		Start: w.blob.Offset + int64(p.start), End: w.blob.Offset + int64(p.end),
+		Redacted: redact(h.rule.Rule, v), Fingerprint: fingerprint(w.s.opt.Pepper, v),
+		Confidence: h.score, Decoded: encoding, InTest: inTest(w.blob.Path),
+		Facts: h.facts.facts, Expires: h.facts.expires,
+		Allow: allowFor(text, p, h.rule.ID, w.s.opt.Now),
+	}
+	for _, n := range h.near {
+		if !slices.Contains(f.Facts, n) {
+			f.Facts = append(f.Facts, n)
+		}
+	}
+	slices.SortFunc(f.Facts, func(a, b Fact) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Value, b.Value)) })
+	if h.layer != nil {
+		f.Decoded = strings.TrimPrefix(encoding+" > "+h.layer.name, " > ")
+	}
+	return f
+}
+
+// note records the decision on a hit for an explanation.
+func (w *work) note(h *hit, why string) {
+	if w.explain == nil {
+		return
+	}
+	w.layer, w.text = h.layer, w.blob.Data
+	if h.layer != nil {
+		w.text = h.layer.text
+	} else if t, ok := fromUTF16(w.blob.Data); ok {
+		w.text = t
+	}
+	w.decide(h.rule, h.span, Decision{Kept: why == "", Why: why, Confidence: h.score, Reasons: h.reasons})
+}
+
+// canonical returns the value by which a key is known wherever it stands:
+// quotes and white space trimmed, the lines of PEM joined, their escapes undone.
+func canonical(v []byte) []byte {
+	v = bytes.Trim(v, " \t\r\n\"'`")
+	if !bytes.Contains(v, []byte("-----BEGIN")) && !bytes.ContainsAny(v, "\n") {
+		return v
+	}
+	return bytes.TrimSpace(unescapePEM(v))
+}
+
+// lockFiles and their like hold hashes by the thousand.
+var lockFiles = set("package-lock.json npm-shrinkwrap.json yarn.lock pnpm-lock.yaml composer.lock gemfile.lock cargo.lock poetry.lock pipfile.lock uv.lock go.sum go.work.sum flake.lock packages.lock.json podfile.lock pubspec.lock mix.lock deno.lock bun.lock .terraform.lock.hcl gradle.lockfile conan.lock")
+
+func isGenerated(p string, text []byte) bool {
+	name := strings.ToLower(path.Base(p))
+	return lockFiles[name] || strings.HasSuffix(name, ".min.js") || strings.HasSuffix(name, ".map") || strings.HasSuffix(name, ".svg") ||
+		bytes.Contains(text[:min(len(text), 512)], []byte("DO NOT EDIT"))
+}
