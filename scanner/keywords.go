@@ -14,7 +14,8 @@ import (
 // the few keywords of that slot compared in full.
 type keywordIndex struct {
 	bits  [1 << 16 / 64]uint64
-	slots map[uint16][]int32 // hash of an anchor to keywords
+	slot  [1 << 16]uint16 // hash of an anchor to its place in slots
+	slots [][]int32       // keywords with that anchor; the first is empty
 	words []keyword
 	short [256][]int32 // keywords under 4 bytes by their folded first byte
 }
@@ -26,7 +27,7 @@ type keyword struct {
 
 // newKeywordIndex indexes words, which are lower case and not empty.
 func newKeywordIndex(words []string) *keywordIndex {
-	x := &keywordIndex{slots: make(map[uint16][]int32, len(words))}
+	x := &keywordIndex{slots: make([][]int32, 1, len(words)+1)}
 	for i, w := range words {
 		k := keyword{text: w}
 		if len(w) >= 4 {
@@ -66,8 +67,14 @@ func (x *keywordIndex) putShort(w string, i int32) {
 func (x *keywordIndex) put(v uint32, i int32) {
 	h := hash4(v)
 	x.bits[h>>6] |= 1 << (h & 63)
-	if !slices.Contains(x.slots[h], i) {
-		x.slots[h] = append(x.slots[h], i)
+	n := x.slot[h]
+	if n == 0 {
+		n = uint16(len(x.slots))
+		x.slot[h] = n
+		x.slots = append(x.slots, nil)
+	}
+	if !slices.Contains(x.slots[n], i) {
+		x.slots[n] = append(x.slots[n], i)
 	}
 }
 
@@ -94,7 +101,7 @@ func (x *keywordIndex) scan(text []byte, hit func(word, pos int) bool) {
 }
 
 func (x *keywordIndex) verify(text []byte, i int, h uint16, hit func(word, pos int) bool) bool {
-	for _, w := range x.slots[h] {
+	for _, w := range x.slots[x.slot[h]] {
 		k := &x.words[w]
 		at := i - k.anchor
 		if at >= 0 && hasPrefixFold(text[at:], k.text) && !hit(int(w), at) {

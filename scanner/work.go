@@ -166,7 +166,7 @@ func (w *work) keep(h hit) {
 	h.value = w.text[h.start:h.end]
 	around := w.text[max(0, h.start-4096):min(len(w.text), h.end+4096)]
 	for _, f := range h.rule.Facts {
-		factReaders[f](&h.facts, canonical(h.value), around)
+		factReaders[f](&h.facts, bytes.Trim(h.value, " \t\r\n\"'`"), around)
 	}
 	if h.facts.invalid {
 		w.drop(h.rule, h.span, "it does not parse as a key of this kind")
@@ -288,13 +288,18 @@ func (w *work) note(h *hit, why string) {
 }
 
 // canonical returns the value by which a key is known wherever it stands:
-// quotes and white space trimmed, the lines of PEM joined, their escapes undone.
+// quotes and white space trimmed; of PEM only the body, its lines joined, their
+// escapes undone.
 func canonical(v []byte) []byte {
 	v = bytes.Trim(v, " \t\r\n\"'`")
-	if !bytes.Contains(v, []byte("-----BEGIN")) && !bytes.ContainsAny(v, "\n") {
+	if _, rest, ok := bytes.Cut(v, []byte("-----BEGIN ")); ok {
+		if _, body, ok := bytes.Cut(rest, []byte("-----")); ok {
+			v, _, _ = bytes.Cut(body, []byte("-----END"))
+		}
+	} else if !bytes.ContainsAny(v, "\n") && !bytes.Contains(v, []byte(`\n`)) {
 		return v
 	}
-	return bytes.TrimSpace(unescapePEM(v))
+	return bytes.ReplaceAll(bytes.TrimSpace(unescapePEM(v)), []byte("\n"), nil)
 }
 
 // lockFiles and their like hold hashes by the thousand.
