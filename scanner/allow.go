@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/wasilibs/go-re2"
 )
@@ -120,8 +121,8 @@ func allowFor(text []byte, key span, rule string, now time.Time) *Allow {
 	}
 	prev, _ := lineSpan(text, from-1, from-1, 0)
 	line := bytes.TrimSpace(text[prev:from])
-	if i := bytes.Index(line, allowMark); i < 0 || i > 16 { // alone on its line, after the comment's sign
-		return nil
+	if i := bytes.Index(line, allowMark); i < 0 || bytes.ContainsFunc(line[:i], func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
+		return nil // only alone on its line, after the comment's sign
 	}
 	return parseAllow(line, rule, now)
 }

@@ -12,7 +12,7 @@ const (
 	maxDepth  = 3       // encodings within encodings
 	leastRun  = 24      // shortest run of base64 or hexadecimal digits that is decoded
 	maxLayer  = 1 << 20 // longest run that is decoded
-	escapeRun = 6       // fewest %XX or \uXXXX on a line that are undone
+	escapeRun = 4       // fewest \xXX in a word that are undone
 )
 
 // decode looks for keys inside the encoded parts of text: base64 in both
@@ -170,11 +170,8 @@ func (w *work) escapes(text []byte, outer *layer, depth int) {
 			}
 			from, to := escapedSpan(text, at+i)
 			at = max(to, at+i+1)
-			if bytes.Count(text[from:to], mark) < 1 {
-				continue
-			}
 			out, n := unescape(text[from:to])
-			if n == 0 || n < escapeRun && kind.mark != "%" {
+			if n == 0 || n < escapeRun && kind.mark == `\x` {
 				continue
 			}
 			w.enter(out, kind.name, span{from, to}, outer, depth)

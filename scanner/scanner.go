@@ -84,7 +84,7 @@ func New(rules []Rule, opt Options) (*Scanner, error) {
 		}
 	}
 	s.index = newKeywordIndex(words)
-	s.pool.New = func() any { return &work{s: s, until: make([]int, len(s.rules))} }
+	s.pool.New = func() any { return newWork(s) }
 	return s, nil
 }
 
@@ -125,7 +125,7 @@ func (s *Scanner) Rules() []*Rule {
 func (s *Scanner) Scan(dst []Finding, b Blob) ([]Finding, error) {
 	w := s.pool.Get().(*work)
 	defer s.pool.Put(w)
-	return w.scan(dst, &b, nil)
+	return w.scan(dst, b, nil)
 }
 
 // Run scans all blobs of a source on all processors and yields findings in no

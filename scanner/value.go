@@ -149,20 +149,23 @@ func classOf(c byte) byte {
 	return '.'
 }
 
-// expectedEntropy is the mean Shannon entropy of n characters drawn evenly
-// from an alphabet of k, by the usual correction for small samples: a flat
-// threshold would throw away one in five random keys of 32 hexadecimal digits.
+// expectedEntropy is the mean Shannon entropy of n characters drawn evenly from
+// an alphabet of k. A flat threshold would throw away one in five random keys
+// of 32 hexadecimal digits. Each character's count is binomial, so the mean is
+// log2 n less k/n times the mean of j log2 j over j.
 func expectedEntropy(n int, k float64) float64 {
 	if n < 2 {
 		return 0
 	}
-	top := math.Log2(k)
-	fill := float64(n) / k
-	if fill >= 2 {
-		return top - (k-1)/(2*float64(n)*math.Ln2)
+	n = min(n, 512)
+	p := 1 / k
+	prob := math.Pow(1-p, float64(n)) // of j = 0
+	loss := 0.0
+	for j := 1; j <= n && (prob > 1e-12 || float64(j) < float64(n)*p+1); j++ {
+		prob *= float64(n-j+1) / float64(j) * p / (1 - p)
+		loss += prob * float64(j) * math.Log2(float64(j))
 	}
-	// few draws: log2(n) less what is lost to repeats
-	return math.Log2(float64(n)) - 0.5*(float64(n)-1)/k*min(1, 1.6-0.3*fill)
+	return math.Log2(float64(n)) - k/float64(n)*loss
 }
 
 // entropyShare is the entropy of v as a share of what a random value of its

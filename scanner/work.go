@@ -48,7 +48,8 @@ type Decision struct {
 // work is the state of one Scan, reused from blob to blob.
 type work struct {
 	s         *Scanner
-	blob      *Blob
+	hit       func(word, pos int) bool // onWord, bound once
+	blob      Blob
 	text      []byte // what is looked at now: the blob's text or a layer's
 	layer     *layer
 	until     []int // for each rule where its last window ended
@@ -68,7 +69,7 @@ func (s *Scanner) Explain(b Blob) []Decision {
 	w := s.pool.Get().(*work)
 	defer s.pool.Put(w)
 	out := []Decision{}
-	_, _ = w.scan(nil, &b, &out)
+	_, _ = w.scan(nil, b, &out)
 	return out
 }
 
@@ -79,7 +80,13 @@ const (
 	decodeLeast = 1 << 20
 )
 
-func (w *work) scan(dst []Finding, b *Blob, explain *[]Decision) ([]Finding, error) {
+func newWork(s *Scanner) *work {
+	w := &work{s: s, until: make([]int, len(s.rules))}
+	w.hit = w.onWord
+	return w
+}
+
+func (w *work) scan(dst []Finding, b Blob, explain *[]Decision) ([]Finding, error) {
 	w.blob, w.hits, w.explain = b, w.hits[:0], explain
 	w.budget, w.spent = max(decodeRatio*len(b.Data), decodeLeast), false
 	text, encoding := b.Data, ""
@@ -97,7 +104,7 @@ func (w *work) scan(dst []Finding, b *Blob, explain *[]Decision) ([]Finding, err
 		dst = w.findings(dst, text, encoding)
 	}
 	clear(w.hits) // forget the secrets
-	w.blob, w.text, w.layer, w.explain = nil, nil, nil, nil
+	w.blob, w.text, w.layer, w.explain = Blob{}, nil, nil, nil
 	if w.spent {
 		return dst, &Gap{Path: b.Path, Commit: b.Commit, Reason: "too much encoded text inside: the rest of it was not decoded"}
 	}
@@ -111,7 +118,7 @@ func (w *work) pass(text []byte, l *layer) {
 		w.until[n] = 0
 	}
 	w.touched = w.touched[:0]
-	w.s.index.scan(text, w.onWord)
+	w.s.index.scan(text, w.hit)
 	for _, n := range w.s.always {
 		w.whole(n)
 	}
