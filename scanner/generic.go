@@ -38,7 +38,7 @@ const (
 var triggers = map[string]trigger{
 	"key": nameTrigger, "token": nameTrigger, "secret": nameTrigger, "passw": nameTrigger, "pass": nameTrigger,
 	"pwd": nameTrigger, "passphrase": nameTrigger, "credential": nameTrigger, "auth": nameTrigger, "salt": nameTrigger,
-	"nonce": nameTrigger, "signature": nameTrigger, "://": urlTrigger, "bearer": headerTrigger, "basic ": headerTrigger,
+	"nonce": nameTrigger, "://": urlTrigger, "bearer": headerTrigger, "basic ": headerTrigger,
 }
 
 // A candidate is a value that is assigned to a name that speaks of a key.
@@ -380,6 +380,10 @@ func (b *nameBuffer) split(name []byte) []span {
 	name = name[max(0, len(name)-len(b.low)):]
 	n, start := 0, 0
 	flush := func(end int) {
+		next := end
+		for end > start+3 && classOf(b.low[end-1]) == '0' { // password1 is a password
+			end--
+		}
 		if end > start {
 			if n == len(b.words) {
 				copy(b.words[:], b.words[1:])
@@ -388,7 +392,7 @@ func (b *nameBuffer) split(name []byte) []span {
 			b.words[n] = span{start, end}
 			n++
 		}
-		start = end
+		start = next
 	}
 	for i, c := range name {
 		b.low[i] = c
@@ -420,7 +424,7 @@ func set(words string) map[string]bool {
 var (
 	nameWords = func() map[string]finder {
 		m := map[string]finder{}
-		for w := range set("key keys apikey accesskey secretkey privatekey authkey appkey masterkey token tokens accesstoken authtoken secret secrets clientsecret appsecret credential credentials cred creds auth authorization apitoken apisecret bearer salt nonce signature hmac pat sharedsecret encryptionkey signingkey consumersecret consumerkey nkey psk webhook") {
+		for w := range set("key keys apikey accesskey secretkey privatekey authkey appkey masterkey token tokens accesstoken authtoken secret secrets clientsecret appsecret credential credentials cred creds auth authorization apitoken apisecret bearer salt nonce hmac pat sharedsecret encryptionkey signingkey consumersecret consumerkey nkey psk webhook") {
 			m[w] = keyFinder
 		}
 		for w := range set("password passwd passwort pass pwd passphrase passcode userpass dbpass dbpassword adminpassword userpassword rootpassword pw passw") {

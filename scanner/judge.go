@@ -179,6 +179,8 @@ func (w *work) formReasons(f finder, c candidate, v []byte, s shape, add func(fl
 		add(-1.2, "a UUID")
 	case s.alphabet == digits:
 		add(-3, "digits only")
+	case (s.alphabet == hexLower || s.alphabet == hexUpper) && len(v) < 16:
+		add(-1, "few hexadecimal digits")
 	case s.alphabet == hexLower && (len(v) == 40 || len(v) == 64 || len(v) == 32 || len(v) == 128):
 		add(-0.3, "may be a hash")
 	}

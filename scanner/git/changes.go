@@ -25,8 +25,6 @@ type Change struct {
 	Commit string   // "" in the index
 }
 
-const zeros = "0000000000000000000000000000000000000000000000000000000000000000"
-
 // Staged returns what the index has and HEAD has not. In a merge, blobs that
 // another parent brings are not new.
 func (r *Repo) Staged(ctx context.Context) ([]Change, error) {
