@@ -256,7 +256,7 @@ func (p *rawParser) parse(r io.Reader) error {
 func (p *rawParser) change(rec string, br *bufio.Reader) error {
 	parents := len(rec) - len(strings.TrimLeft(rec, ":"))
 	f := strings.Split(rec[parents:], " ")
-	if len(f) != 2*parents+3 {
+	if len(f) != 2*parents+3 || f[len(f)-1] == "" {
 		return fmt.Errorf("git printed a change that is not understood: %q", rec)
 	}
 	path, err := br.ReadString(0)

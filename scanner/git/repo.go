@@ -3,15 +3,14 @@
 //
 // # Which git
 //
-// Objects are read through the git binary where there is one, and through
-// go-git where there is none. Both were measured on hashicorp/terraform
-// (97,000 commits, 170,000 blobs, 4.2 GB of blobs) on 2 cores: which commit
-// brought which blob takes rev-list and diff-tree 5 s; reading the blobs takes
-// two cat-file processes, fed in the order of the paths, 3 s. BenchmarkSources
-// repeats the comparison on a repository that it makes. The git binary also
-// knows what go-git does not: SHA-256 repositories, partial clones, safe.directory.
-// go-git is used to read what needs no process: it is the fallback, with the
-// same results, for SHA-1 repositories.
+// The git binary is used where there is one, go-git where there is none: both
+// give the same changes and blobs. Measured with BenchmarkSources on 2 cores, a
+// history of 18,000 blobs: git 0.20 s, go-git 1.31 s; one staged file in a
+// repository of 10,000: git 8 ms, go-git 31 ms. On hashicorp/terraform (97,000
+// commits, 170,000 blobs of 4.2 GB in all) rev-list and two diff-trees say in 3 s which
+// commit brought which blob, and two cat-files, asked in the order of the paths,
+// read them in 3 s. Besides, only git knows SHA-256 repositories, partial clones
+// and safe.directory. Without git, SHA-256 repositories are refused.
 //
 // # Hostile repositories
 //
