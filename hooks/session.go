@@ -47,7 +47,7 @@ func (env *Env) begin(ctx context.Context, dir string, o *setup) (*session, erro
 	case !errors.Is(err, git.ErrNotRepository):
 		return nil, repositoryError(err)
 	}
-	if err := s.loadPolicy(o); err != nil {
+	if err := s.loadPolicy(ctx, o); err != nil {
 		return nil, err
 	}
 	list, allow, err := s.loadRules(o)
@@ -73,10 +73,13 @@ func repositoryError(err error) error {
 	return hint(err, "nothing was scanned")
 }
 
-func (s *session) loadPolicy(o *setup) (err error) {
-	if o.config != "" {
+func (s *session) loadPolicy(ctx context.Context, o *setup) (err error) {
+	switch {
+	case o.config != "":
 		s.policy, err = policy.Load(s.env.path(o.config), o.config)
-	} else {
+	case s.repo != nil && s.repo.Bare:
+		s.policy, err = s.headPolicy(ctx)
+	default:
 		s.policy, err = policy.Find(s.root)
 	}
 	if err != nil {
@@ -84,6 +87,25 @@ func (s *session) loadPolicy(o *setup) (err error) {
 	}
 	s.notes = append(s.notes, s.policy.Lapsed(s.env.Now())...)
 	return nil
+}
+
+// headPolicy returns the policy that HEAD of a bare repository holds.
+func (s *session) headPolicy(ctx context.Context) (*policy.Policy, error) {
+	for _, name := range policy.Names() {
+		data, err := s.repo.File(ctx, "HEAD", name, policy.MaxFile)
+		if err != nil {
+			return nil, err
+		}
+		if data != nil {
+			p, err := policy.Parse(name, data)
+			if err == nil && len(p.Rules) > 0 {
+				s.notes = append(s.notes, name+": its rules files are not read from a bare repository: name them with --rules")
+				p.Rules = nil
+			}
+			return p, err
+		}
+	}
+	return &policy.Policy{}, nil
 }
 
 // loadRules returns the built-in rules with those of the policy and of --rules.

@@ -232,6 +232,7 @@ func (w *work) findings(dst []Finding, text []byte, encoding string) []Finding {
 			kept = append(kept, h)
 		}
 	}
+	kept = w.withoutCompanions(kept)
 	slices.SortFunc(kept, func(a, b *hit) int {
 		return cmp.Or(cmp.Compare(a.place().start, b.place().start), cmp.Compare(a.start, b.start))
 	})
@@ -244,6 +245,20 @@ func (w *work) findings(dst []Finding, text []byte, encoding string) []Finding {
 		w.note(h, "")
 	}
 	return dst
+}
+
+// withoutCompanions drops what is the companion of another hit: an access key
+// id and its secret are one key, identified by the secret.
+func (w *work) withoutCompanions(kept []*hit) []*hit {
+	return slices.DeleteFunc(kept, func(h *hit) bool {
+		for _, k := range kept {
+			if k != nil && k != h && slices.ContainsFunc(k.near, func(f Fact) bool { return f.Value == string(h.value) }) {
+				w.note(h, "it is the companion of a key of rule "+k.rule.ID)
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // covers reports whether h adds nothing to k: both speak of the same text. Two

@@ -68,6 +68,32 @@ func unique(changes []Change) []Change {
 	return out
 }
 
+// File returns the content of a file at a revision, or nil if there is none or
+// if it is no regular file. Files over limit are an error.
+func (r *Repo) File(ctx context.Context, rev, path string, limit int64) ([]byte, error) {
+	if id, err := r.Resolve(ctx, rev); err != nil || id == "" {
+		return nil, err
+	}
+	tree, err := r.Tree(ctx, rev)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range tree {
+		if c.Path != path {
+			continue
+		}
+		var data []byte
+		for b, err := range r.Blobs(ctx, []Change{c}, files.Options{MaxSize: limit}) {
+			if err != nil {
+				return nil, fmt.Errorf("read %s at %s: %w", path, rev, err)
+			}
+			data = append(data, b.Data...)
+		}
+		return data, nil
+	}
+	return nil, nil
+}
+
 type item struct {
 	blob scanner.Blob
 	err  error

@@ -33,7 +33,8 @@ var names = []string{".keyward.toml", ".github/keyward.toml"}
 // Names returns where a policy file is looked for.
 func Names() []string { return slices.Clone(names) }
 
-const maxFile = 1 << 20
+// MaxFile is the largest policy file that is read.
+const MaxFile = 1 << 20
 
 // A Policy is the content of a policy file. The zero value allows nothing.
 type Policy struct {
@@ -95,7 +96,7 @@ func Find(root string) (*Policy, error) {
 
 // Load reads the policy file called file; name is what messages call it.
 func Load(file, name string) (*Policy, error) {
-	data, err := ReadRegular(file, maxFile)
+	data, err := ReadRegular(file, MaxFile)
 	if err != nil {
 		return nil, fmt.Errorf("policy %s: %w", name, err)
 	}
