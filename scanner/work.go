@@ -250,15 +250,20 @@ func (w *work) findings(dst []Finding, text []byte, encoding string) []Finding {
 // withoutCompanions drops what is the companion of another hit: an access key
 // id and its secret are one key, identified by the secret.
 func (w *work) withoutCompanions(kept []*hit) []*hit {
-	return slices.DeleteFunc(kept, func(h *hit) bool {
-		for _, k := range kept {
-			if k != nil && k != h && slices.ContainsFunc(k.near, func(f Fact) bool { return f.Value == string(h.value) }) {
-				w.note(h, "it is the companion of a key of rule "+k.rule.ID)
-				return true
-			}
+	isCompanion := func(h *hit) bool {
+		return slices.ContainsFunc(kept, func(k *hit) bool {
+			return k != h && slices.ContainsFunc(k.near, func(f Fact) bool { return f.Value == string(h.value) })
+		})
+	}
+	var out []*hit
+	for _, h := range kept {
+		if isCompanion(h) {
+			w.note(h, "it is the companion of another key here")
+			continue
 		}
-		return false
-	})
+		out = append(out, h)
+	}
+	return out
 }
 
 // covers reports whether h adds nothing to k: both speak of the same text. Two
