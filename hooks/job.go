@@ -16,11 +16,8 @@ import (
 	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/files"
 	"github.com/keyward/keyward/scanner/git"
-	"github.com/keyward/keyward/scanner/policy"
 	"github.com/keyward/keyward/scanner/report"
 )
-
-func policyCommented(k *scanner.Key) *scanner.Known { return policy.Commented(k) }
 
 // A job is one scan: it brings sources, scanner and repository together.
 type job struct {

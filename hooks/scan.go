@@ -16,6 +16,7 @@ import (
 
 	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/files"
+	"github.com/keyward/keyward/scanner/policy"
 	"github.com/keyward/keyward/scanner/report"
 )
 
@@ -198,7 +199,7 @@ func (env *Env) directory(arg string) (string, error) {
 // known returns why a key is not to be reported, or nil. The policy's paths
 // are relative to the repository, the report's to what was scanned.
 func (j *job) known(k *scanner.Key) *scanner.Known {
-	if known := policyCommented(k); known != nil {
+	if known := policy.Commented(k); known != nil {
 		return known
 	}
 	at := *k

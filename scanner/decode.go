@@ -32,7 +32,8 @@ func (w *work) decode(text []byte, outer *layer) {
 			break
 		}
 		at = run.end
-		if decoded, name := decodeRun(text[run.start:run.end]); decoded != nil {
+		if decoded, name := decodeRun(text[run.start:min(run.end, run.start+maxLayer)]); decoded != nil {
+			w.spent = w.spent || run.end-run.start > maxLayer
 			w.enter(decoded, name, run, outer, depth)
 		}
 	}
@@ -92,9 +93,6 @@ func nextRun(text []byte, from int) (span, bool) {
 // decodeRun decodes a run as hexadecimal or base64 and returns the text in it,
 // or nil. A look at its first characters rules out most names in code.
 func decodeRun(run []byte) ([]byte, string) {
-	if len(run) > maxLayer {
-		run = run[:maxLayer]
-	}
 	if run[0] == '-' && run[len(run)-1] == '-' {
 		return nil, ""
 	}
@@ -168,6 +166,10 @@ func (w *work) escapes(text []byte, outer *layer, depth int) {
 			if i < 0 {
 				break
 			}
+			if !escapeAt(text, at+i) {
+				at += i + 1
+				continue
+			}
 			from, to := escapedSpan(text, at+i)
 			at = max(to, at+i+1)
 			out, n := unescape(text[from:to])
@@ -177,6 +179,18 @@ func (w *work) escapes(text []byte, outer *layer, depth int) {
 			w.enter(out, kind.name, span{from, to}, outer, depth)
 		}
 	}
+}
+
+// escapeAt reports whether the mark at i begins an escape: %d and \x alone do not.
+func escapeAt(text []byte, i int) bool {
+	if text[i] == '\\' {
+		i++ // of x or u
+	}
+	digits := 2
+	if text[i] == 'u' {
+		digits = 4
+	}
+	return i+digits < len(text) && allHex(text[i+1:i+1+digits])
 }
 
 // escapedSpan returns the stretch without white space or quotes around i.

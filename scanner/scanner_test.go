@@ -173,7 +173,7 @@ func TestAllowComment(t *testing.T) {
 // TestNoAllocs guards the hot path: a clean blob costs no allocation.
 func TestNoAllocs(t *testing.T) {
 	s := newTest(t, Options{})
-	text := []byte(strings.Repeat("func main() { fmt.Println(\"hello, world\") } // token of the monkey\n", 400))
+	text := []byte(strings.Repeat("func main() { fmt.Printf(\"hello, %s %d%%\\n\", w, n) } // token of the monkey\n", 400))
 	b := Blob{Path: "main.go", Data: text}
 	if found, _ := s.Scan(nil, b); len(found) > 0 {
 		t.Fatalf("got %d findings in clean text", len(found))
