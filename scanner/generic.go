@@ -197,6 +197,9 @@ func (w *work) literal(i int, how form) (v span, quoted bool) {
 	i = skipAny(t, i, " \t")
 	i = skipPrefix(t, i)
 	i = skipAny(t, i, "([{ \t")
+	if w.codeFile {
+		i = skipCall(t, i)
+	}
 	if i >= len(t) {
 		return span{}, false
 	}
@@ -210,14 +213,40 @@ func (w *work) literal(i int, how form) (v span, quoted bool) {
 		}
 		return w.untilQuote(i+1, q, escaped), true
 	}
-	if how == argument || w.codeFile && !w.inString(i) {
+	if how == argument {
 		return span{}, false
 	}
 	end := i
 	for end < len(t) && end-i < maxValue && !endsWord(t[end], how) {
 		end++
 	}
+	if w.codeFile && !w.inString(i) && !surelyRandom(t[i:end]) {
+		return span{}, false // a variable, not a value
+	}
 	return span{i, end}, false
+}
+
+// skipCall skips the beginning of a call or composite around a literal, as in
+// String("…"), []byte("…"), Base64.decode("…").
+func skipCall(t []byte, i int) int {
+	for range 2 { // new SecretKey(decode("…"))
+		j := i
+		for j < len(t) && j-i < 60 && (isNameByte(t[j]) || t[j] == '[' || t[j] == ']' || t[j] == '&' || t[j] == '*' || t[j] == ':') {
+			j++
+		}
+		if j == i || j >= len(t) || t[j] != '(' && t[j] != '{' {
+			return i
+		}
+		k := skipAny(t, j, "({ \t")
+		if k >= len(t) {
+			return i
+		}
+		if t[k] == '"' || t[k] == '\'' || t[k] == '`' {
+			return k
+		}
+		i = k
+	}
+	return i
 }
 
 // skipPrefix skips what some languages write before a literal: b"…", r"…",
@@ -227,6 +256,13 @@ func skipPrefix(t []byte, i int) int {
 		return i + 1
 	}
 	return i
+}
+
+// surelyRandom reports whether v can not be a name in code, but may stand in a
+// string of several lines: a template, a configuration in a test.
+func surelyRandom(v []byte) bool {
+	s := shapeOf(v)
+	return len(v) >= 20 && s.digit >= 3 && s.alphabet < anyPrintable && entropyShare(v, s.alphabet) > 0.9 && wordLikeness(v) < 5
 }
 
 func endsWord(c byte, how form) bool {
