@@ -23,7 +23,7 @@ type Rule struct {
 	Provisioning bool
 
 	Keywords []string // every match contains one of them, ASCII case ignored
-	Pattern  string   // RE2; a group named "secret" marks the secret
+	Pattern  string   // RE2; the group named "secret" is the secret, else the first that took part, else the match
 	Name     string   // RE2, case ignored: what the value is assigned to
 	Value    string   // RE2: the secret assigned to Name
 	Paths    []string // RE2: if any, the path must match one of them

@@ -211,7 +211,7 @@ func (c *compiled) inPath(path string) bool {
 func (w *work) search(c *compiled, from, to int) (last int) {
 	for _, m := range c.re.FindAllSubmatchIndex(w.text[from:to], -1) {
 		g := c.group
-		if g > 0 && m[2*g] < 0 {
+		if m[2*g] < 0 || g == 0 && !c.Loose { // no group is named: the first that took part
 			g = firstGroup(m)
 		}
 		start, end := from+m[2*g], from+m[2*g+1]
@@ -254,7 +254,7 @@ func (w *work) match(c *compiled, secret, whole span) {
 	switch {
 	case !c.Loose && secret.start == whole.start && !freeLeft(w.text, secret.start):
 		why = "a letter or digit stands right before it"
-	case !c.Loose && !freeRight(w.text, secret.end, c.Check.Ends):
+	case !c.Loose && secret.end == whole.end && !freeRight(w.text, secret.end, c.Check.Ends):
 		why = "the value goes on after it"
 	case c.Check.Entropy > 0 && shannon(v) < c.Check.Entropy:
 		why = "entropy below the rule's minimum"
