@@ -103,6 +103,7 @@ scanned, or wrong usage.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetVersionTemplate("keyward {{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {

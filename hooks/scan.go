@@ -71,7 +71,6 @@ func (o *scanOptions) modeFlags(c *cobra.Command) {
 	f.BoolVar(&o.archives, "archives", false, "look into zip, tar, gzip, jar, whl and archives within them")
 	f.Int64Var(&o.maxSize, "max-size", files.DefaultMaxSize, "do not read files larger than this many bytes")
 	f.BoolVar(&o.firstSeen, "first-seen", true, "look up the commit that first brought each key")
-	c.MarkFlagsMutuallyExclusive("staged", "uncommitted", "range", "history", "stdin")
 }
 
 func (o *setup) setupFlags(c *cobra.Command) {
@@ -84,19 +83,24 @@ func (o *setup) setupFlags(c *cobra.Command) {
 	_ = f.MarkHidden("no-git") // the flag exists: it was defined above
 }
 
+// modes are the flags given that say what is scanned.
+func (o *scanOptions) modes() []string {
+	var out []string
+	for _, m := range []struct {
+		given bool
+		name  string
+	}{{o.staged, "staged"}, {o.uncommitted, "uncommitted"}, {o.commits != "", "range"}, {o.history, "history"}, {o.stdin, "stdin"}} {
+		if m.given {
+			out = append(out, m.name)
+		}
+	}
+	return out
+}
+
 // mode names what is scanned.
 func (o *scanOptions) mode() string {
-	switch {
-	case o.staged:
-		return "staged"
-	case o.uncommitted:
-		return "uncommitted"
-	case o.commits != "":
-		return "range"
-	case o.history:
-		return "history"
-	case o.stdin:
-		return "stdin"
+	if modes := o.modes(); len(modes) > 0 {
+		return modes[0]
 	}
 	return "tree"
 }
@@ -107,6 +111,9 @@ func (o *scanOptions) check(args []string) error {
 	}
 	if !slices.Contains([]string{"critical", "high", "medium", "low"}, o.failOn) {
 		return hint(fmt.Errorf("unknown severity %q for --fail-on", o.failOn), "use critical, high, medium or low")
+	}
+	if modes := o.modes(); len(modes) > 1 {
+		return hint(fmt.Errorf("--%s: give only one of them", strings.Join(modes, " and --")), "run keyward once for each")
 	}
 	switch m := o.mode(); {
 	case o.unreachable && !o.history:

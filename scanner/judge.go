@@ -39,12 +39,12 @@ func (w *work) judged(f finder, c candidate) {
 // to a key that lives elsewhere, encrypted, a placeholder.
 func refused(v []byte, c candidate) string {
 	switch {
+	case reference(v):
+		return "a reference to a value that lives elsewhere"
 	case len(v) < 4:
 		return "too short"
 	case len(v) > 1024:
 		return "too long for a generic key"
-	case reference(v):
-		return "a reference to a value that lives elsewhere"
 	case encrypted(v):
 		return "encrypted"
 	case placeholder(v):

@@ -31,6 +31,11 @@ func (r *Repo) Blobs(ctx context.Context, changes []Change, opt files.Options) s
 		return r.blobsLibrary(ctx, wanted, opt)
 	}
 	return func(yield func(scanner.Blob, error) bool) {
+		wanted, err := r.present(ctx, wanted, yield)
+		if err != nil {
+			yield(scanner.Blob{}, err)
+			return
+		}
 		if len(wanted) == 0 {
 			return
 		}
@@ -52,6 +57,41 @@ func (r *Repo) Blobs(ctx context.Context, changes []Change, opt files.Options) s
 			}
 		}
 	}
+}
+
+// present leaves out what a partial clone lacks and yields a gap for each: git
+// would try to fetch it, and end when it is not let.
+func (r *Repo) present(ctx context.Context, wanted []Change, yield func(scanner.Blob, error) bool) ([]Change, error) {
+	if !r.Partial {
+		return wanted, nil
+	}
+	out, err := r.output(ctx, "rev-list", "--objects", "--no-object-names", "--missing=print", "--all", "--indexed-objects")
+	if err != nil {
+		return nil, err
+	}
+	missing := map[string]bool{}
+	for line := range strings.Lines(string(out)) {
+		if id, ok := strings.CutPrefix(strings.TrimSpace(line), "?"); ok {
+			missing[id] = true
+		}
+	}
+	var have []Change
+	for _, c := range wanted {
+		if !missing[c.ID] {
+			have = append(have, c)
+			continue
+		}
+		if !yield(scanner.Blob{}, absent(&c, "missing")) {
+			return nil, nil
+		}
+	}
+	return have, nil
+}
+
+// absent is the gap of an object that is not in the repository.
+func absent(c *Change, how string) error {
+	return &scanner.Gap{Path: c.Path, Commit: c.Commit, Reason: "object " + c.ID[:12] + " is " + how +
+		": a partial clone lacks it (git fetch --refetch --filter= fetches all), or the repository is damaged"}
 }
 
 // unique returns the first change of each blob, ordered by path.
@@ -168,8 +208,7 @@ func readBatch(br *bufio.Reader, wanted []Change, opt *files.Options, send func(
 		b := scanner.Blob{Path: c.Path, Commit: c.Commit, ID: c.ID}
 		f := strings.Fields(head)
 		if len(f) == 2 {
-			reason := "object " + c.ID[:12] + " is " + f[1] + ": a partial clone lacks it (git fetch --refetch --filter= fetches all), or the repository is damaged"
-			if !send(scanner.Blob{}, &scanner.Gap{Path: c.Path, Commit: c.Commit, Reason: reason}) {
+			if !send(scanner.Blob{}, absent(&c, f[1])) {
 				return errStopped
 			}
 			continue

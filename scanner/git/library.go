@@ -31,9 +31,6 @@ func (r *Repo) openLibrary() error {
 	if err != nil {
 		return fmt.Errorf("open repository %s: %w", r.Dir, err)
 	}
-	if cfg.Raw.Section("extensions").Option("objectformat") == "sha256" {
-		return fmt.Errorf("open repository %s: it uses SHA-256: install git to scan it", r.Dir)
-	}
 	r.lib, r.Bare = lib, cfg.Core.IsBare
 	shallow, err := lib.Storer.Shallow()
 	if err != nil {
