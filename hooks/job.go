@@ -99,7 +99,7 @@ func (j *job) collect(ctx context.Context, src scanner.Source, total int) ([]sca
 
 // progress shows a bar on a terminal for what takes longer than a moment.
 func (j *job) progress(total int) *progressbar.ProgressBar {
-	visible := !j.o.quiet && j.env.isTerminal(j.env.Stderr)
+	visible := !j.o.quiet && j.env.isTerminal(j.env.rawErr)
 	if total == 0 {
 		total = -1
 	}

@@ -25,6 +25,9 @@ type Env struct {
 	Stdout, Stderr io.Writer
 	Getenv         func(string) string
 	Now            func() time.Time // nil means the clock
+
+	rawOut, rawErr io.Writer // as they were given, to ask whether they are terminals
+	guard          *guard
 }
 
 // The exit codes.
@@ -60,6 +63,9 @@ func Main(ctx context.Context, env Env) int {
 	if env.Now == nil {
 		env.Now = time.Now
 	}
+	env.guard = &guard{}
+	env.rawOut, env.rawErr = env.Stdout, env.Stderr
+	env.Stdout, env.Stderr = guardedWriter{env.Stdout, env.guard}, guardedWriter{env.Stderr, env.guard}
 	root := newRoot(&env)
 	root.SetArgs(env.Args)
 	root.SetIn(env.Stdin)
@@ -80,13 +86,14 @@ func Main(ctx context.Context, env Env) int {
 
 // say tells an error and what to do next.
 func (env *Env) say(err error) {
-	fmt.Fprintf(env.Stderr, "keyward: error: %s\n", strings.TrimSpace(err.Error()))
+	text := fmt.Sprintf("keyward: error: %s\n", strings.TrimSpace(err.Error()))
 	var usage *usageError
 	if errors.As(err, &usage) {
 		for _, h := range usage.hints {
-			fmt.Fprintf(env.Stderr, "hint: %s\n", h)
+			text += fmt.Sprintf("hint: %s\n", h)
 		}
 	}
+	_, _ = io.WriteString(env.Stderr, text) // there is nowhere left to say it
 }
 
 func newRoot(env *Env) *cobra.Command {

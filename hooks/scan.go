@@ -229,14 +229,18 @@ func (j *job) known(k *scanner.Key) *scanner.Known {
 // write writes the report to standard output or to a file, which is replaced
 // whole or not at all.
 func (env *Env) write(r *report.Report, o *scanOptions) error {
-	if o.output == "" || o.output == "-" {
-		return report.Write(env.Stdout, o.format, r, report.Options{Color: env.color(env.Stdout), Width: env.width(env.Stdout)})
-	}
 	var buf bytes.Buffer
+	if o.output == "" || o.output == "-" {
+		if err := report.Write(&buf, o.format, r, report.Options{Color: env.color(env.rawOut), Width: env.width(env.rawOut)}); err != nil {
+			return err
+		}
+		_, err := env.Stdout.Write(buf.Bytes())
+		return err
+	}
 	if err := report.Write(&buf, o.format, r, report.Options{}); err != nil {
 		return err
 	}
-	if err := replaceFile(env.path(o.output), buf.Bytes()); err != nil {
+	if err := replaceFile(env.path(o.output), env.guard.clean(buf.Bytes())); err != nil {
 		return hint(fmt.Errorf("write report %s: %w", o.output, err), "the scan itself was done: give another --output")
 	}
 	return nil

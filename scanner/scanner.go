@@ -15,6 +15,7 @@ type Options struct {
 	Pepper        []byte  // the secret key of fingerprints; see package documentation
 	MinConfidence float64 // findings below it are dropped; 0 means DefaultConfidence
 	NoDecode      bool    // do not look inside base64, hex, percent and \u encodings
+	Loose         bool    // a key counts even if letters or digits stand around it
 	Allow         []Allowlist
 	Now           time.Time // for the expiry of allow comments; zero means they never expire
 }

@@ -3,6 +3,7 @@ package scanner
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"regexp/syntax"
 	"sync"
@@ -95,7 +96,16 @@ func (c *compiled) looseGroup() int {
 
 // compileRE compiles for arbitrary bytes where the expression is ASCII, so that
 // one byte of Latin-1 beside a key hides nothing.
+//
+// Go's parser, which knows the same syntax, reads it first: RE2 writes its
+// complaints to standard error and quotes the expression, which may hold a key.
 func compileRE(expr string) (*re2.Regexp, error) {
+	if _, err := syntax.Parse(expr, syntax.Perl); err != nil {
+		var se *syntax.Error
+		if errors.As(err, &se) && se.Code != syntax.ErrInvalidRepeatSize {
+			return nil, fmt.Errorf("regular expression: %s", se.Code)
+		}
+	}
 	for i := range len(expr) {
 		if expr[i] >= 0x80 {
 			return re2.Compile(expr)
@@ -251,10 +261,11 @@ func (w *work) match(c *compiled, secret, whole span) {
 	v := w.text[secret.start:secret.end]
 	why := ""
 	var near []Fact
+	bounded := !c.Loose && !w.s.opt.Loose
 	switch {
-	case !c.Loose && secret.start == whole.start && !freeLeft(w.text, secret.start):
+	case bounded && secret.start == whole.start && !freeLeft(w.text, secret.start):
 		why = "a letter or digit stands right before it"
-	case !c.Loose && secret.end == whole.end && !freeRight(w.text, secret.end, c.Check.Ends):
+	case bounded && secret.end == whole.end && !freeRight(w.text, secret.end, c.Check.Ends):
 		why = "the value goes on after it"
 	case c.Check.Entropy > 0 && shannon(v) < c.Check.Entropy:
 		why = "entropy below the rule's minimum"

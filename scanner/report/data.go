@@ -119,9 +119,38 @@ func writeJSON(w io.Writer, r *Report) error {
 	for _, g := range r.Coverage.Gaps {
 		out.Coverage.NotScanned = append(out.Coverage.NotScanned, jsonGap(g))
 	}
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(out)
+	return encode(w, out)
+}
+
+// encode writes JSON, indented, with what a terminal obeys as \u escapes.
+func encode(w io.Writer, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(w, escapeControls(string(text))+"\n")
+	return err
+}
+
+// escapeControls writes control characters and direction marks, which JSON
+// allows in strings, as \u escapes: the value stays the same.
+func escapeControls(text string) string {
+	if strings.IndexFunc(text, control) < 0 {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if control(r) {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func control(r rune) bool {
+	return r >= 0x7f && r < 0xa0 || r == 0x200e || r == 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0xfeff
 }
 
 func jsonKeys(keys []*scanner.Key) []jsonKey {
@@ -164,7 +193,6 @@ func commitOf(c *scanner.Commit) *jsonCommit {
 
 func writeJSONL(w io.Writer, r *Report) error {
 	bw := bufio.NewWriter(w)
-	enc := json.NewEncoder(bw)
 	for _, k := range r.Keys {
 		for _, p := range k.Places {
 			line := jsonLine{
@@ -175,9 +203,11 @@ func writeJSONL(w io.Writer, r *Report) error {
 			if c := p.Commit; c != nil {
 				line.Commit, line.Author, line.Date = c.ID, c.Author, stamp(c.Date)
 			}
-			if err := enc.Encode(line); err != nil {
+			text, err := json.Marshal(line)
+			if err != nil {
 				return err
 			}
+			bw.WriteString(escapeControls(string(text)) + "\n")
 		}
 	}
 	return bw.Flush()
@@ -237,7 +267,7 @@ func writeGitHub(w io.Writer, r *Report) error {
 			level = "warning"
 		}
 		for _, p := range k.Places {
-			text := fmt.Sprintf("%s (%s): %s. %s", k.Redacted, short(k.Fingerprint), k.Rule.About.Holder, firstStep(k))
+			text := fmt.Sprintf("%s (%s): %s. %s", k.Redacted, short(k.Fingerprint), strings.TrimSuffix(k.Rule.About.Holder, "."), firstStep(k))
 			fmt.Fprintf(bw, "::%s file=%s,line=%d,endLine=%d,col=%d,title=%s::%s\n", level, property(p.Path), p.Line, p.EndLine, p.Col,
 				property(k.Rule.Title), message(text))
 		}
@@ -245,7 +275,7 @@ func writeGitHub(w io.Writer, r *Report) error {
 	for i := range r.Coverage.Gaps {
 		fmt.Fprintf(bw, "::warning title=not scanned::%s\n", message(r.Coverage.Gaps[i].Error()))
 	}
-	fmt.Fprintf(bw, "%s\n", message(plain(r.Coverage.Sentence(r.Mode))))
+	fmt.Fprintf(bw, "%s\n", message(r.Coverage.Sentence(r.Mode)))
 	return bw.Flush()
 }
 
@@ -301,19 +331,19 @@ func writeJUnit(w io.Writer, r *Report) error {
 		p := k.Places[0]
 		var text strings.Builder
 		for _, p := range k.Places {
-			fmt.Fprintf(&text, "%s:%d:%d\n", plain(p.Path), p.Line, p.Col)
+			fmt.Fprintf(&text, "%s:%d:%d\n", p.Path, p.Line, p.Col)
 		}
 		fmt.Fprintf(&text, "%s\n%s", k.Rule.About.Holder, firstStep(k))
-		s.Cases = append(s.Cases, junitCase{Name: k.Rule.Title + " " + short(k.Fingerprint), Class: "keyward." + k.Rule.ID, File: plain(p.Path), Line: p.Line,
+		s.Cases = append(s.Cases, junitCase{Name: k.Rule.Title + " " + short(k.Fingerprint), Class: "keyward." + k.Rule.ID, File: p.Path, Line: p.Line,
 			Failure: &junitMessage{Message: k.Redacted, Type: k.Severity, Text: text.String()}})
 	}
 	for i := range r.Coverage.Gaps {
 		g := &r.Coverage.Gaps[i]
-		s.Cases = append(s.Cases, junitCase{Name: "not scanned: " + plain(g.Path), Class: "keyward.coverage",
-			Error: &junitMessage{Message: plain(g.Reason), Type: "not-scanned"}})
+		s.Cases = append(s.Cases, junitCase{Name: "not scanned: " + g.Path, Class: "keyward.coverage",
+			Error: &junitMessage{Message: g.Reason, Type: "not-scanned"}})
 	}
 	if len(s.Cases) == 0 {
-		s.Cases = []junitCase{{Name: plain(r.Coverage.Sentence(r.Mode)), Class: "keyward.coverage"}}
+		s.Cases = []junitCase{{Name: r.Coverage.Sentence(r.Mode), Class: "keyward.coverage"}}
 	}
 	s.Tests = len(s.Cases)
 	if _, err := io.WriteString(w, xml.Header); err != nil {

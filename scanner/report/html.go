@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"html/template"
 	"io"
+	"strings"
 
 	"github.com/keyward/keyward/scanner"
 )
@@ -12,7 +13,7 @@ import (
 var htmlSource string
 
 var htmlTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
-	"plain": plain, "since": since, "short": short, "power": func(t scanner.Tier) string { return t.Power() },
+	"since": since, "short": short, "power": func(t scanner.Tier) string { return t.Power() },
 	"gap": func(g scanner.Gap) string { return g.Error() },
 }).Parse(htmlSource))
 
@@ -23,5 +24,7 @@ func writeHTML(w io.Writer, r *Report) error {
 		counts[k.Severity]++
 	}
 	return htmlTemplate.Execute(w, map[string]any{"R": r, "Counts": counts, "Levels": []string{"critical", "high", "medium", "low"},
-		"Sentence": r.Coverage.Sentence(r.Mode), "Complete": r.Coverage.Complete(), "Places": places(r.Keys)})
+		"Sentence": capital(r.Coverage.Sentence(r.Mode)), "Complete": r.Coverage.Complete(), "Places": places(r.Keys)})
 }
+
+func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

@@ -53,6 +53,10 @@ type Options struct {
 // Write writes r in a format.
 func Write(w io.Writer, format string, r *Report, opt Options) error {
 	switch format {
+	case "text", "github", "csv", "junit", "html":
+		r = tidy(r)
+	}
+	switch format {
 	case "text":
 		return writeText(w, r, opt)
 	case "json":
@@ -164,10 +168,89 @@ func took(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
+// tidy returns a copy of r whose texts are plain: paths, names and reasons come
+// from a repository, the words of a rule perhaps from its policy.
+func tidy(r *Report) *Report {
+	c := *r
+	c.Target = plain(r.Target)
+	c.Keys, c.Known, c.Notes = tidyKeys(r.Keys), tidyKeys(r.Known), plains(r.Notes)
+	c.Coverage.Gaps = slices.Clone(r.Coverage.Gaps)
+	for i := range c.Coverage.Gaps {
+		g := &c.Coverage.Gaps[i]
+		g.Path, g.Reason = plain(g.Path), plain(g.Reason)
+	}
+	return &c
+}
+
+func plains(list []string) []string {
+	out := slices.Clone(list)
+	for i := range out {
+		out[i] = plain(out[i])
+	}
+	return out
+}
+
+func tidyKeys(keys []*scanner.Key) []*scanner.Key {
+	out := make([]*scanner.Key, len(keys))
+	for i, k := range keys {
+		t := *k
+		rule := *k.Rule
+		rule.Title, rule.Issuer, rule.ID = plain(rule.Title), plain(rule.Issuer), plain(rule.ID)
+		a := &rule.About
+		a.Holder, a.Revoke, a.Store, a.Rotate, a.Docs = plain(a.Holder), plain(a.Revoke), plain(a.Store), plains(a.Rotate), plains(a.Docs)
+		t.Rule, t.Redacted = &rule, plain(k.Redacted)
+		t.Facts, t.Places = slices.Clone(k.Facts), slices.Clone(k.Places)
+		for j := range t.Facts {
+			t.Facts[j] = scanner.Fact{Name: plain(t.Facts[j].Name), Value: plain(t.Facts[j].Value)}
+		}
+		for j := range t.Places {
+			p := &t.Places[j]
+			p.Path, p.Commit = plain(p.Path), tidyCommit(p.Commit)
+			if p.AllowComment != nil {
+				comment := *p.AllowComment
+				comment.Void, comment.Reason = plain(comment.Void), plain(comment.Reason)
+				p.AllowComment = &comment
+			}
+		}
+		t.First = tidyCommit(k.First)
+		if k.Known != nil {
+			known := *k.Known
+			known.Where, known.Reason = plain(known.Where), plain(known.Reason)
+			t.Known = &known
+		}
+		out[i] = &t
+	}
+	return out
+}
+
+func tidyCommit(c *scanner.Commit) *scanner.Commit {
+	if c == nil {
+		return nil
+	}
+	t := *c
+	t.ID, t.Author = plain(t.ID), plain(t.Author)
+	return &t
+}
+
 // plain makes text from a repository fit for a line of a terminal, a log or a
-// file format: no control characters, no direction marks, bounded in length.
+// file format: no control characters, no direction marks, nothing that a workflow's
+// log takes for a command, bounded in length.
 func plain(s string) string {
-	s = strings.Map(func(r rune) rune {
+	s = commands.Replace(plainLine(s))
+	if rest, ok := strings.CutPrefix(s, "::"); ok {
+		s = ": :" + rest
+	}
+	if len(s) > 1024 {
+		s = strings.ToValidUTF8(s[:1024], "") + "…"
+	}
+	return s
+}
+
+var commands = strings.NewReplacer(" ::", " : :", "##[", "# #[")
+
+// plainLine is plain without the bound.
+func plainLine(s string) string {
+	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\t':
 			return ' '
@@ -176,8 +259,4 @@ func plain(s string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, "�"))
-	if len(s) > 1024 {
-		s = strings.ToValidUTF8(s[:1024], "") + "…"
-	}
-	return s
 }

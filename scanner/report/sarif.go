@@ -1,7 +1,7 @@
 package report
 
 import (
-	"encoding/json"
+	"fmt"
 	"io"
 	"net/url"
 	"slices"
@@ -128,9 +128,7 @@ func writeSARIF(w io.Writer, r *Report) error {
 	}
 	inv.Notifications = append(inv.Notifications, sarifNotification{"note", sarifText{Text: r.Coverage.Sentence(r.Mode)}})
 	run.Invocations = []sarifInvocation{inv}
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}})
+	return encode(w, sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}})
 }
 
 var tierScore = map[scanner.Tier]string{scanner.T0: "9.5", scanner.T1: "8.0", scanner.T2: "5.5", scanner.T3: "3.0"}
@@ -138,11 +136,14 @@ var tierScore = map[scanner.Tier]string{scanner.T0: "9.5", scanner.T1: "8.0", sc
 func sarifRuleOf(r *scanner.Rule) sarifRule {
 	a := &r.About
 	var md strings.Builder
-	md.WriteString("**" + r.Title + "** (" + string(r.Tier) + ", " + r.Tier.Power() + ")\n\n" + a.Holder + "\n\nRotate:\n")
-	for _, s := range a.Rotate {
-		md.WriteString("1. " + s + "\n")
+	md.WriteString("**" + markdown(r.Title) + "** (" + string(r.Tier) + ", " + r.Tier.Power() + ")\n\n" + markdown(a.Holder) + "\n\nRotate:\n")
+	text := r.Title + " (" + string(r.Tier) + ", " + r.Tier.Power() + ")\n\n" + a.Holder + "\n\nRotate:\n"
+	for i, s := range a.Rotate {
+		md.WriteString("1. " + markdown(s) + "\n")
+		text += fmt.Sprintf("%d. %s\n", i+1, s)
 	}
-	md.WriteString("\nRevoke: " + a.Revoke + "\n\nKeep it in: " + a.Store + "\n")
+	md.WriteString("\nRevoke: " + markdown(a.Revoke) + "\n\nKeep it in: " + markdown(a.Store) + "\n")
+	text += "\nRevoke: " + a.Revoke + "\n\nKeep it in: " + a.Store + "\n"
 	help := ""
 	if len(a.Docs) > 0 {
 		help = a.Docs[0]
@@ -157,7 +158,7 @@ func sarifRuleOf(r *scanner.Rule) sarifRule {
 	}
 	return sarifRule{
 		ID: r.ID, Name: strings.ReplaceAll(r.ID, "-", "_"), Short: sarifText{Text: r.Title}, Full: sarifText{Text: orDash(a.Holder)},
-		HelpURI: help, Help: sarifText{Text: strings.ReplaceAll(md.String(), "**", ""), Markdown: md.String()}, Config: sarifConfig{levelOf(r)},
+		HelpURI: help, Help: sarifText{Text: text, Markdown: md.String()}, Config: sarifConfig{levelOf(r)},
 		Properties: sarifRuleBag{Tags: []string{"security", "secret", string(r.Class)}, SecuritySeverity: score, Precision: precision},
 	}
 }
@@ -193,7 +194,7 @@ func sarifResults(k *scanner.Key, rule int) []sarifResult {
 		}
 		res := sarifResult{
 			RuleID: k.Rule.ID, RuleIndex: rule, Level: levelBySeverity[k.Severity],
-			Message:      sarifText{Text: k.Rule.Title + " " + k.Redacted + ". " + k.Rule.About.Holder + " " + firstStep(k)},
+			Message:      sarifText{Text: sarifPlain(k.Rule.Title + " " + k.Redacted + ". " + k.Rule.About.Holder + " " + firstStep(k))},
 			Locations:    []sarifLocation{{sarifPhysical{sarifArtifact{pathURI(p.Path)}, sarifRegion{p.Line, 0, p.EndLine}}}},
 			Fingerprints: map[string]string{"keyward/v1": k.Fingerprint},
 			Properties:   props,
@@ -212,7 +213,21 @@ func sarifResults(k *scanner.Key, rule int) []sarifResult {
 	return out
 }
 
+// sarifPlain escapes what a SARIF message takes for a link or a placeholder (3.11.5, 3.11.6).
+func sarifPlain(s string) string {
+	return strings.NewReplacer(`\`, `\\`, "[", `\[`, "]", `\]`, "{", "{{", "}", "}}").Replace(plain(s))
+}
+
+// markdown escapes what Markdown and HTML take for markup.
+func markdown(s string) string {
+	return strings.NewReplacer(`\`, `\\`, "<", `\<`, "[", `\[`, "]", `\]`, "*", `\*`, "_", `\_`, "`", "\\`").Replace(plain(s))
+}
+
 // pathURI is a path as a relative URI reference.
 func pathURI(p string) string {
-	return strings.TrimPrefix((&url.URL{Path: "./" + p}).EscapedPath(), "./")
+	u := (&url.URL{Path: "./" + p}).EscapedPath()
+	if first, _, _ := strings.Cut(p, "/"); strings.Contains(first, ":") { // else it would read as a scheme
+		return u
+	}
+	return strings.TrimPrefix(u, "./")
 }

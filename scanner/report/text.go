@@ -33,9 +33,9 @@ func writeText(w io.Writer, r *Report, opt Options) error {
 	}
 	t.gaps(r.Coverage.Gaps)
 	for _, n := range r.Notes {
-		t.wrap("note: ", "      ", plain(n))
+		t.wrap("note: ", "      ", n)
 	}
-	t.WriteString(t.summary(r) + "\n")
+	t.wrap("", "  ", t.summary(r))
 	t.wrap("", "  ", r.Coverage.Sentence(r.Mode))
 	return t.Flush()
 }
@@ -51,6 +51,9 @@ func (t *textWriter) paint(style, s string) string {
 
 func (t *textWriter) key(k *scanner.Key, advice bool) {
 	head := fmt.Sprintf("%-8s  %s", strings.ToUpper(k.Severity), k.Rule.Title)
+	if n := len([]rune(head)); n > t.width {
+		head = string([]rune(head)[:t.width-1]) + "…"
+	}
 	if pad := t.width - len([]rune(head)) - len(k.Rule.ID); pad >= 2 {
 		head += strings.Repeat(" ", pad) + k.Rule.ID
 	}
@@ -60,7 +63,7 @@ func (t *textWriter) key(k *scanner.Key, advice bool) {
 	t.places(k)
 	t.field("Since", since(k))
 	for _, f := range k.Facts {
-		t.field("Fact", f.Name+" "+plain(f.Value))
+		t.field("Fact", f.Name+" "+f.Value)
 	}
 	if !k.Expires.IsZero() {
 		t.field("Expires", k.Expires.Format(time.DateOnly))
@@ -95,7 +98,7 @@ func (t *textWriter) places(k *scanner.Key) {
 			t.field("", fmt.Sprintf("and %d more places", len(k.Places)-i))
 			return
 		}
-		where := fmt.Sprintf("%s:%d:%d", plain(p.Path), p.Line, p.Col)
+		where := fmt.Sprintf("%s:%d:%d", p.Path, p.Line, p.Col)
 		var notes []string
 		if p.Decoded != "" {
 			notes = append(notes, "inside "+p.Decoded)
@@ -117,7 +120,7 @@ func (t *textWriter) places(k *scanner.Key) {
 func since(k *scanner.Key) string {
 	var s string
 	if c := k.First; c != nil {
-		s = fmt.Sprintf("%s in commit %s by %s", c.Date.Format(time.DateOnly), short(c.ID), plain(c.Author))
+		s = fmt.Sprintf("%s in commit %s by %s", c.Date.Format(time.DateOnly), short(c.ID), c.Author)
 	}
 	if k.AtHead != nil {
 		if s == "" {
@@ -146,13 +149,10 @@ func (t *textWriter) field(label, value string) {
 // space, such as a path, is never cut: it can be copied.
 func (t *textWriter) wrap(first, indent, text string) {
 	t.WriteString(first)
-	at := len([]rune(indent))
-	if indent == "" || !strings.HasPrefix(first, " ") {
-		at = len([]rune(first))
-	}
+	at := visible(first)
 	begin := true
 	for word := range strings.FieldsSeq(text) {
-		n := len([]rune(word))
+		n := visible(word)
 		if !begin && at+1+n > t.width {
 			t.WriteString("\n" + indent)
 			at, begin = len([]rune(indent)), true
@@ -168,6 +168,22 @@ func (t *textWriter) wrap(first, indent, text string) {
 	t.WriteString("\n")
 }
 
+// visible is how many columns s takes, colours aside.
+func visible(s string) int {
+	n, escape := 0, false
+	for _, r := range s {
+		switch {
+		case r == '\x1b':
+			escape = true
+		case escape:
+			escape = r != 'm'
+		default:
+			n++
+		}
+	}
+	return n
+}
+
 const maxGaps = 10
 
 func (t *textWriter) gaps(gaps []scanner.Gap) {
@@ -176,7 +192,7 @@ func (t *textWriter) gaps(gaps []scanner.Gap) {
 			t.wrap(t.paint("1;33", "not scanned: "), "  ", fmt.Sprintf("and %d more", len(gaps)-i))
 			break
 		}
-		t.wrap(t.paint("1;33", "not scanned: "), "  ", plain(gaps[i].Error()))
+		t.wrap(t.paint("1;33", "not scanned: "), "  ", gaps[i].Error())
 	}
 }
 
