@@ -283,6 +283,12 @@ func fromUTF16(text []byte) ([]byte, bool) {
 	return out, true
 }
 
+// surelyUTF16 reports whether every other byte at the beginning is NUL.
+func surelyUTF16(text []byte) bool {
+	_, ok := guessUTF16(bytes.TrimPrefix(bytes.TrimPrefix(text[:min(len(text), 256)], []byte("\xff\xfe")), []byte("\xfe\xff")))
+	return ok
+}
+
 func guessUTF16(head []byte) (big, ok bool) {
 	var zero [2]int
 	for i, c := range head {

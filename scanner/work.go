@@ -50,6 +50,7 @@ type work struct {
 	s         *Scanner
 	hit       func(word, pos int) bool // onWord, bound once
 	blob      Blob
+	whole     []byte // the blob's text
 	text      []byte // what is looked at now: the blob's text or a layer's
 	layer     *layer
 	until     []int // for each rule where its last window ended
@@ -89,13 +90,26 @@ func newWork(s *Scanner) *work {
 func (w *work) scan(dst []Finding, b Blob, explain *[]Decision) ([]Finding, error) {
 	w.blob, w.hits, w.explain = b, w.hits[:0], explain
 	w.budget, w.spent = max(decodeRatio*len(b.Data), decodeLeast), false
-	text, encoding := b.Data, ""
-	if t, ok := fromUTF16(b.Data); ok {
-		text, encoding = t, "utf-16"
-	}
-	w.binary = encoding == "" && looksBinary(text)
 	w.codeFile = isCode(b.Path)
-	w.generated = isGenerated(b.Path, text)
+	w.generated = isGenerated(b.Path, b.Data)
+	t, wide := fromUTF16(b.Data)
+	if wide {
+		dst = w.scanText(dst, t, "utf-16")
+	}
+	if !wide || !surelyUTF16(b.Data) { // a mark at the beginning must not hide the rest
+		dst = w.scanText(dst, b.Data, "")
+	}
+	w.blob, w.whole, w.text, w.layer, w.explain = Blob{}, nil, nil, nil, nil
+	if w.spent {
+		return dst, &Gap{Path: b.Path, Commit: b.Commit, Reason: "too much encoded text inside: the rest of it was not decoded"}
+	}
+	return dst, nil
+}
+
+// scanText looks for keys in the text of the blob and in what is encoded in it.
+func (w *work) scanText(dst []Finding, text []byte, encoding string) []Finding {
+	w.whole = text
+	w.binary = looksBinary(text)
 	w.pass(text, nil)
 	if !w.s.opt.NoDecode && !w.binary {
 		w.decode(text, nil)
@@ -104,11 +118,8 @@ func (w *work) scan(dst []Finding, b Blob, explain *[]Decision) ([]Finding, erro
 		dst = w.findings(dst, text, encoding)
 	}
 	clear(w.hits) // forget the secrets
-	w.blob, w.text, w.layer, w.explain = Blob{}, nil, nil, nil
-	if w.spent {
-		return dst, &Gap{Path: b.Path, Commit: b.Commit, Reason: "too much encoded text inside: the rest of it was not decoded"}
-	}
-	return dst, nil
+	w.hits = w.hits[:0]
+	return dst
 }
 
 // pass looks for all rules in one text.
@@ -120,7 +131,7 @@ func (w *work) pass(text []byte, l *layer) {
 	w.touched = w.touched[:0]
 	w.s.index.scan(text, w.hit)
 	for _, n := range w.s.always {
-		w.whole(n)
+		w.everywhere(n)
 	}
 }
 
@@ -145,8 +156,8 @@ func (w *work) onWord(word, pos int) bool {
 	return true
 }
 
-// whole searches the whole text for a rule without keywords, piece by piece.
-func (w *work) whole(n int32) {
+// everywhere searches the whole text for a rule without keywords, piece by piece.
+func (w *work) everywhere(n int32) {
 	c := w.s.rules[n]
 	if c.compile() != nil || !c.inPath(w.blob.Path) {
 		return
@@ -199,7 +210,7 @@ func (w *work) decide(c *compiled, at span, d Decision) {
 	d.Redacted = redact(c.Rule, canonical(w.text[at.start:at.end]))
 	line := bytes.Count(w.text[:at.start], []byte("\n"))
 	if w.layer != nil {
-		line = bytes.Count(w.blob.Data[:min(w.layer.outer.start, len(w.blob.Data))], []byte("\n"))
+		line = bytes.Count(w.whole[:w.layer.outer.start], []byte("\n"))
 	}
 	d.Line = line + max(w.blob.Line, 1)
 	*w.explain = append(*w.explain, d)
@@ -305,11 +316,9 @@ func (w *work) note(h *hit, why string) {
 	if w.explain == nil {
 		return
 	}
-	w.layer, w.text = h.layer, w.blob.Data
+	w.layer, w.text = h.layer, w.whole
 	if h.layer != nil {
 		w.text = h.layer.text
-	} else if t, ok := fromUTF16(w.blob.Data); ok {
-		w.text = t
 	}
 	w.decide(h.rule, h.span, Decision{Kept: why == "", Why: why, Confidence: h.score, Reasons: h.reasons})
 }

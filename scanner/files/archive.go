@@ -116,8 +116,8 @@ func (b *budget) open(name string, r reader, size int64, depth int) {
 // packed handles a stream that holds one file, often a tar archive.
 func (b *budget) packed(name string, r io.Reader, depth int) {
 	var head [512]byte
-	n, err := io.ReadFull(r, head[:])
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+	n, err := fill(r, head[:])
+	if err != nil && err != io.EOF {
 		b.gap(name, err)
 		return
 	}
@@ -179,8 +179,8 @@ func (b *budget) member(name string, r io.Reader, depth int) {
 		return
 	}
 	var head [512]byte
-	n, err := io.ReadFull(r, head[:])
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+	n, err := fill(r, head[:])
+	if err != nil && err != io.EOF {
 		b.gap(name, err)
 		return
 	}

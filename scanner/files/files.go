@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/keyward/keyward/scanner"
@@ -159,8 +160,8 @@ func (o *Options) Content(b scanner.Blob, r io.Reader, size int64, yield func(sc
 	}
 	if size <= Chunk || o.Archives && size <= maxMember {
 		b.Data = make([]byte, size)
-		n, err := io.ReadFull(r, b.Data)
-		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		n, err := fill(r, b.Data)
+		if err != nil && err != io.EOF {
 			return yield(scanner.Blob{}, &scanner.Gap{Path: b.Path, Commit: b.Commit, Reason: plainReason(err)})
 		}
 		b.Data = b.Data[:n]
@@ -237,14 +238,8 @@ func Stream(b scanner.Blob, r io.Reader, limit int64, yield func(scanner.Blob, e
 	line, offset := max(b.Line, 1), b.Offset
 	var carry []byte
 	for {
-		buf := make([]byte, len(carry)+Chunk)
-		copy(buf, carry)
-		n, err := io.ReadFull(r, buf[len(carry):])
-		data := buf[:len(carry)+n]
+		data, err := more(r, carry, Chunk)
 		last := err != nil
-		if last && err != io.EOF && err != io.ErrUnexpectedEOF {
-			return yield(scanner.Blob{}, &scanner.Gap{Path: b.Path, Commit: b.Commit, Reason: plainReason(err)})
-		}
 		part := b
 		part.Line, part.Offset, part.Data = line, offset, data
 		if (len(data) > len(carry) || offset == b.Offset) && !yield(part, nil) {
@@ -252,6 +247,9 @@ func Stream(b scanner.Blob, r io.Reader, limit int64, yield func(scanner.Blob, e
 		}
 		if offset+int64(len(data))-b.Offset > limit {
 			return yield(scanner.Blob{}, &scanner.Gap{Path: b.Path, Commit: b.Commit, Reason: fmt.Sprintf("larger than the limit of %d bytes (--max-size): the rest was not scanned", limit)})
+		}
+		if last && err != io.EOF {
+			return yield(scanner.Blob{}, &scanner.Gap{Path: b.Path, Commit: b.Commit, Reason: plainReason(err) + ": the rest was not scanned"})
 		}
 		if last {
 			return true
@@ -261,6 +259,35 @@ func Stream(b scanner.Blob, r io.Reader, limit int64, yield func(scanner.Blob, e
 		offset += int64(cut)
 		carry = bytes.Clone(data[cut:])
 	}
+}
+
+// more returns carry with up to n more bytes of r behind it. The buffer grows as
+// it fills: most streams are small.
+func more(r io.Reader, carry []byte, n int) ([]byte, error) {
+	data := append(make([]byte, 0, len(carry)+16<<10), carry...)
+	for {
+		room := min(cap(data)-len(data), len(carry)+n-len(data))
+		m, err := fill(r, data[len(data):len(data)+room])
+		data = data[:len(data)+m]
+		if err != nil || len(data) == len(carry)+n {
+			return data, err
+		}
+		data = slices.Grow(data, len(data))
+	}
+}
+
+// fill reads until buf is full. Unlike io.ReadFull it tells a stream that ends,
+// io.EOF, from one that breaks off, as a truncated archive does.
+func fill(r io.Reader, buf []byte) (n int, err error) {
+	for n < len(buf) && err == nil {
+		var m int
+		m, err = r.Read(buf[n:])
+		n += m
+	}
+	if n == len(buf) {
+		err = nil
+	}
+	return n, err
 }
 
 // cutAt returns where the next chunk begins: Overlap before the end, after a
