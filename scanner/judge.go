@@ -108,8 +108,32 @@ func plain(v []byte) bool {
 	}
 	s := shapeOf(v)
 	like := wordLikeness(v)
-	return s.digit == 0 && s.alphabet != hexLower && s.alphabet != hexUpper && like > 5.6 && len(v) < 40
+	switch {
+	case s.digit == 0 && s.alphabet != hexLower && s.alphabet != hexUpper:
+		return like > 5.6 && len(v) < 40
+	case s.under+s.dashes+s.dots >= 2 && (s.upper == 0 || s.lower == 0) && s.digit*8 < len(v): // words joined by signs
+		return like > 5.6
+	}
+	return false
 }
+
+// misnamed reports whether the name at text[start:] ends in a word that says
+// that its value is about a key, such as the checksum of a token's program.
+func misnamed(text []byte, start int) bool {
+	end := start
+	for end < len(text) && end-start < maxName && isNameByte(text[end]) {
+		end++
+	}
+	var buf nameBuffer
+	words := buf.split(text[start:end])
+	if len(words) == 0 {
+		return false
+	}
+	last := words[len(words)-1]
+	return harmless(aboutWords, buf.low[last.start:last.end])
+}
+
+var aboutWords = set("sha sha1 sha256 sha512 md5 hash checksum digest path file url length count version")
 
 // score judges a candidate: a sum of reasons, each in units of log odds.
 func (w *work) score(f finder, c candidate, v []byte) (float64, []Reason) {

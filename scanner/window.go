@@ -275,6 +275,8 @@ func (w *work) match(c *compiled, secret, whole span) {
 		why = "its checksum is wrong"
 	case c.Name != "" && plain(v):
 		why = "a word, a path or a name, not a key"
+	case c.Name != "" && misnamed(w.text, whole.start):
+		why = "its name says that it is about a key, not one"
 	default:
 		near, why = w.companions(c, secret)
 	}
