@@ -34,7 +34,8 @@ func (j *job) commitRange(ctx context.Context) error {
 	if err := j.addNew(ctx, changes, found); err != nil {
 		return err
 	}
-	return j.headPresence(ctx, changes, found)
+	j.noteUnless("keys at HEAD", j.headPresence(ctx, changes, found))
+	return nil
 }
 
 func (j *job) parseRange(ctx context.Context) (git.Range, error) {
@@ -103,7 +104,8 @@ func (j *job) history(ctx context.Context) error {
 	if err := j.addHistory(ctx, changes, found); err != nil {
 		return err
 	}
-	return j.headPresence(ctx, changes, found)
+	j.noteUnless("keys at HEAD", j.headPresence(ctx, changes, found))
+	return nil
 }
 
 // addHistory adds the findings with the commit that first brought each. A file

@@ -143,7 +143,7 @@ func (j *job) tree(ctx context.Context) error {
 	}
 	j.add(found, nil)
 	if j.o.firstSeen && len(found) > 0 && len(j.args) == 1 {
-		return j.lookup(ctx)
+		j.noteUnless("first commits", j.lookup(ctx))
 	}
 	return nil
 }
@@ -208,9 +208,17 @@ func (j *job) bareTree(ctx context.Context) error {
 	}
 	j.add(found, nil)
 	if j.o.firstSeen && len(found) > 0 {
-		return j.lookup(ctx)
+		j.noteUnless("first commits", j.lookup(ctx))
 	}
 	return nil
+}
+
+// noteUnless turns the failure to find out something about keys that were found
+// into a note: the keys are reported all the same.
+func (j *job) noteUnless(what string, err error) {
+	if err != nil {
+		j.notes = append(j.notes, fmt.Sprintf("%s are not told: %v", what, err))
+	}
 }
 
 func (j *job) add(found []scanner.Finding, commit *scanner.Commit) {

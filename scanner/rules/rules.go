@@ -16,11 +16,13 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/wasilibs/go-re2"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/keyward/keyward/scanner"
 )
@@ -90,19 +92,22 @@ func Builtin() ([]scanner.Rule, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []scanner.Rule
-	for _, name := range names {
-		data, err := builtin.ReadFile(name)
-		if err != nil {
-			return nil, err
-		}
-		list, err := parse(name, data)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, list...)
+	lists := make([][]scanner.Rule, len(names))
+	var group errgroup.Group // most of the time that a small scan takes is this
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, name := range names {
+		group.Go(func() error {
+			data, err := builtin.ReadFile(name)
+			if err == nil {
+				lists[i], err = parse(name, data)
+			}
+			return err
+		})
 	}
-	return all, nil
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return slices.Concat(lists...), nil
 }
 
 // A Set is what a rules file holds.
