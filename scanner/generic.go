@@ -469,8 +469,8 @@ var (
 		return m
 	}()
 	provisioningWords = set("provision provisioning enroll enrol enrollment enrolment join registration register bootstrap onboard onboarding activation claim scim installer pairing invite runner agent node")
-	// harmlessNames are words that make any key public.
-	harmlessNames = set("public pub")
+	// harmlessNames are words that make any key public, or no key.
+	harmlessNames = set("public pub encrypted hashed masked redacted obfuscated")
 	// harmlessKeys are words that make the key after them a key of something else.
 	harmlessKeys = set("primary foreign sort partition cache hot index map dict object row column composite candidate translation i18n locale message label field property attribute group order routing shortcut function arrow tab enter modifier host known lookup unique natural surrogate hash range registry data config storage selector query param header resource bucket s3 metadata annotation session")
 	// harmlessAfter are words that, after a word for a key, say that the value

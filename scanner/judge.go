@@ -148,6 +148,9 @@ func (w *work) score(f finder, c candidate, v []byte) (float64, []Reason) {
 	}
 	share := entropyShare(v, s.alphabet)
 	like := wordLikeness(v)
+	if s.alphabet == hexLower || s.alphabet == hexUpper {
+		like = -1 // the pairs of six letters say nothing
+	}
 	add(map[finder]float64{keyFinder: -1.2, passwordFinder: -0.6, provisioningFinder: -0.9, urlFinder: 0.2, headerFinder: -0.4}[f], "start for %s", w.s.finders[f].ID)
 	add(lengthReason(f, len(v)), "%d characters", len(v))
 	switch {
