@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -141,11 +142,31 @@ func (j *job) tree(ctx context.Context) error {
 	if j.cov.Blobs == 0 && len(j.cov.Gaps) == 0 {
 		return hint(fmt.Errorf("scan %s: there are no files in it", strings.Join(j.args, " ")), "nothing was scanned, and that is not a pass: is it the right directory?")
 	}
+	j.countSubmodules(ctx)
 	j.add(found, nil)
 	if j.o.firstSeen && len(found) > 0 && len(j.args) == 1 {
 		j.noteUnless("first commits", j.lookup(ctx))
 	}
 	return nil
+}
+
+// countSubmodules counts the submodules below the scanned directory that are not
+// checked out: their files are not there to be read.
+func (j *job) countSubmodules(ctx context.Context) {
+	if j.repo == nil || j.repo.Bare || len(j.args) > 1 {
+		return
+	}
+	if _, err := os.Lstat(filepath.Join(j.repo.Dir, ".gitmodules")); err != nil {
+		return // most repositories have none: no need to ask git
+	}
+	for _, p := range j.repo.Submodules(ctx, "HEAD") {
+		if !strings.HasPrefix(p, j.prefix()) {
+			continue
+		}
+		if entries, err := os.ReadDir(filepath.Join(j.repo.Dir, filepath.FromSlash(p))); err != nil || len(entries) == 0 {
+			j.cov.Skipped["unfetched submodule"]++
+		}
+	}
 }
 
 // ignored returns a test for what .gitignore leaves out, if that is wanted.
