@@ -125,13 +125,18 @@ func (j *job) tree(ctx context.Context) error {
 			if j.repo != nil {
 				opt.LFS = j.repo.OpenLFS
 			}
+			empty := true
 			for b, err := range files.Walk(ctx, j.env.path(arg), opt) {
+				empty = false
 				if len(j.args) > 1 {
 					b.Path = filepath.ToSlash(filepath.Join(arg, b.Path))
 				}
 				if !yield(b, err) {
 					return
 				}
+			}
+			if empty && len(j.args) > 1 && !yield(scanner.Blob{}, &scanner.Gap{Path: arg, Reason: "there are no files in it: is it the right directory?"}) {
+				return
 			}
 		}
 	}
@@ -176,6 +181,9 @@ func (j *job) ignored(ctx context.Context) (func(string) bool, error) {
 	}
 	if j.repo == nil {
 		return nil, hint(fmt.Errorf("--gitignore: %s: not a git repository", j.args[0]), "nothing was scanned")
+	}
+	if len(j.args) > 1 {
+		return nil, hint(errors.New("--gitignore takes one path"), "nothing was scanned: run keyward once for each")
 	}
 	list, err := j.repo.Ignored(ctx)
 	if err != nil {
@@ -298,7 +306,7 @@ func (j *job) uncommitted(ctx context.Context) error {
 		for _, p := range slices.Concat(dirty, untracked) {
 			opt := j.fileOptions()
 			opt.LFS = j.repo.OpenLFS
-			for b, err := range files.One(j.repo.Dir, p, opt) {
+			for b, err := range files.One(ctx, j.repo.Dir, strings.TrimSuffix(p, "/"), opt) {
 				if !yield(b, err) {
 					return
 				}

@@ -246,7 +246,17 @@ func (env *Env) write(r *report.Report, o *scanOptions) error {
 	return nil
 }
 
+// replaceFile puts data in place of a file, whole or not at all. A link, a pipe or
+// a device is written to: it is not ours to replace.
 func replaceFile(name string, data []byte) error {
+	if info, err := os.Lstat(name); err == nil && !info.Mode().IsRegular() {
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_TRUNC, 0)
+		if err != nil {
+			return err
+		}
+		_, err = f.Write(data)
+		return errors.Join(err, f.Close())
+	}
 	f, err := os.CreateTemp(filepath.Dir(name), ".keyward-*")
 	if err != nil {
 		return err

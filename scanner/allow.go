@@ -91,7 +91,7 @@ func (a *Allowlist) matches(w *work, c *compiled, secret, whole span) bool {
 	return held > 0 && (!a.All || held == given)
 }
 
-// An Allow is an allow comment: keyward:allow RULE[,RULE] reason [until=DATE],
+// An Allow is an allow comment: keyward:allow [rule=ID[,ID]] [until=DATE] reason,
 // at the end of the key's line or alone on the line before.
 type Allow struct {
 	Rules  []string  // empty means any
@@ -108,6 +108,9 @@ var allowMark = []byte("keyward:allow")
 // allowSyntax reads what follows the mark. The standard engine serves here:
 // the expression is fixed and sees one line at most.
 var allowSyntax = regexp.MustCompile(`^(?:\s+rule=([\w,.-]+)|\s+until=(\d{4}-\d{2}-\d{2}))`)
+
+// straySetting finds a setting that was not read as one, and would not hold.
+var straySetting = regexp.MustCompile(`(?i)\b(?:rules?|until|expires?)\s*[=:]`)
 
 // allowFor returns the allow comment that speaks of the finding in the given
 // line of text, or nil.
@@ -150,6 +153,8 @@ func parseAllow(line []byte, rule string, now time.Time) *Allow {
 	a.Reason = strings.TrimRight(strings.TrimSpace(string(rest)), "*/->#% \t\r")
 	switch {
 	case a.Void != "":
+	case straySetting.MatchString(a.Reason):
+		a.Void = "rule= and until=2027-01-31 have to stand right behind it, before the reason"
 	case len(a.Rules) > 0 && !slices.Contains(a.Rules, rule):
 		a.Void = "it names another rule"
 	case len(strings.TrimSpace(a.Reason)) < 3:

@@ -156,6 +156,8 @@ func TestAllowComment(t *testing.T) {
 		swarm + " # keyward:allow rule=swarm until=2026-06-01 the cluster of the tests": "ok",
 		swarm + " # keyward:allow rule=other the cluster of the tests":                  "void",
 		swarm + " # keyward:allow until=2026-05-30 the cluster of the tests":            "void",
+		swarm + " # keyward:allow revoked until=2020-01-01":                             "void",
+		swarm + " # keyward:allow until=2020-1-1 revoked":                               "void",
 		swarm + " # keyward:allow":                                                      "void",
 		"x = 1 # keyward:allow for another line\n" + swarm:                              "none",
 		swarm + "\n# keyward:allow the line before":                                     "none",

@@ -165,8 +165,13 @@ func (b *budget) tar(name string, r io.Reader, depth int) {
 			b.gap(name, err)
 			return
 		}
-		if h.Typeflag == tar.TypeReg {
+		switch h.Typeflag {
+		case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
 			b.member(name+"!"+h.Name, t, depth)
+		case tar.TypeDir, tar.TypeLink, tar.TypeSymlink, tar.TypeChar, tar.TypeBlock, tar.TypeFifo, tar.TypeXHeader, tar.TypeXGlobalHeader:
+			// nothing of its own to read
+		default:
+			b.send(scanner.Blob{}, &scanner.Gap{Path: name + "!" + h.Name, Reason: fmt.Sprintf("a member of unknown kind %q", h.Typeflag)})
 		}
 	}
 }

@@ -54,16 +54,22 @@ func (o *Options) skipped(path, why string) {
 // Walk yields the blobs of root, a directory or a file, with paths relative to it.
 func Walk(ctx context.Context, root string, opt Options) scanner.Source {
 	return func(yield func(scanner.Blob, error) bool) {
-		info, err := os.Lstat(root)
-		if err == nil && info.Mode()&fs.ModeSymlink != 0 { // the user named it: follow this one
-			info, err = os.Stat(root)
-		}
+		name := filepath.Base(root)
+		root, err := filepath.EvalSymlinks(root) // the user named it: follow this one
 		if err != nil {
-			yield(scanner.Blob{}, fmt.Errorf("scan %s: %w", root, err))
+			yield(scanner.Blob{}, fmt.Errorf("scan: %w", err))
 			return
 		}
-		if !info.IsDir() {
-			opt.file(root, filepath.Base(root), info, yield)
+		info, err := os.Stat(root)
+		switch {
+		case err != nil:
+			yield(scanner.Blob{}, fmt.Errorf("scan: %w", err))
+			return
+		case info.Mode().IsRegular():
+			opt.file(root, name, info, yield)
+			return
+		case !info.IsDir():
+			yield(scanner.Blob{}, &scanner.Gap{Path: name, Reason: "a pipe or a device, not a file: give its content to --stdin"})
 			return
 		}
 		err = filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
@@ -159,12 +165,15 @@ func (o *Options) Content(b scanner.Blob, r io.Reader, size int64, yield func(sc
 		return yield(scanner.Blob{}, o.tooLarge(b))
 	}
 	if size <= Chunk || o.Archives && size <= maxMember {
-		b.Data = make([]byte, size)
-		n, err := fill(r, b.Data)
-		if err != nil && err != io.EOF {
+		data := make([]byte, size+1)
+		n, err := fill(r, data)
+		if err == nil { // it has grown, or its size was never true, as below /proc
+			return Stream(b, io.MultiReader(bytes.NewReader(data), r), o.maxSize(), yield)
+		}
+		if err != io.EOF {
 			return yield(scanner.Blob{}, &scanner.Gap{Path: b.Path, Commit: b.Commit, Reason: plainReason(err)})
 		}
-		b.Data = b.Data[:n]
+		b.Data = data[:n]
 		return o.whole(b, yield)
 	}
 	if f, ok := r.(*os.File); ok && o.Archives && isArchive(b.Path, f) {
@@ -300,8 +309,9 @@ func cutAt(data []byte) int {
 	return at
 }
 
-// One yields the blobs of one file below root. A file that has gone is none.
-func One(root, rel string, opt Options) scanner.Source {
+// One yields the blobs of one file below root, or of all files of a directory,
+// such as an untracked repository. What has gone is none.
+func One(ctx context.Context, root, rel string, opt Options) scanner.Source {
 	return func(yield func(scanner.Blob, error) bool) {
 		name := filepath.Join(root, filepath.FromSlash(rel))
 		info, err := os.Lstat(name)
@@ -311,7 +321,16 @@ func One(root, rel string, opt Options) scanner.Source {
 			yield(scanner.Blob{}, &scanner.Gap{Path: rel, Reason: plainReason(err)})
 		case info.Mode().IsRegular():
 			opt.file(name, rel, info, yield)
-		case !info.IsDir():
+		case info.IsDir():
+			for b, err := range Walk(ctx, name, opt) {
+				b.Path = rel + "/" + b.Path
+				if !yield(b, err) {
+					return
+				}
+			}
+		case info.Mode()&fs.ModeSymlink != 0:
+			opt.skipped(rel, "symbolic link")
+		default:
 			opt.skipped(rel, "not a regular file")
 		}
 	}

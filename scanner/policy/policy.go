@@ -20,6 +20,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/bmatcuk/doublestar/v4"
 	"github.com/pelletier/go-toml/v2"
@@ -218,6 +219,9 @@ func (e *Exception) check() error {
 		return fmt.Errorf("paths %q match every file: an exception for everything is refused", e.Paths)
 	}
 	for _, g := range e.Paths {
+		if !named(g) && len(e.Rules)+len(e.Fingerprints) == 0 {
+			return fmt.Errorf("path pattern %q names no part of a path: an exception for everything is refused", g)
+		}
 		if !doublestar.ValidatePattern(g) {
 			return fmt.Errorf("path pattern %q is malformed", g)
 		}
@@ -228,6 +232,22 @@ func (e *Exception) check() error {
 		}
 	}
 	return nil
+}
+
+// named reports whether a glob has a letter or digit outside its brackets.
+func named(glob string) bool {
+	depth := 0
+	for _, r := range glob {
+		switch {
+		case r == '[' || r == '{':
+			depth++
+		case r == ']' || r == '}':
+			depth--
+		case depth == 0 && (unicode.IsLetter(r) || unicode.IsDigit(r)):
+			return true
+		}
+	}
+	return false
 }
 
 func match(glob, p string) bool {

@@ -12,20 +12,21 @@ import (
 func TestParseRefuses(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ text, want string }{
-		"unknown key":       {"x = 1\n", `line 1: unknown key "x"`},
-		"unknown in allow":  {"[[allow]]\nreason = \"because\"\npath = [\"a\"]\n", `line 3: unknown key "allow.path"`},
-		"broken":            {"[[allow\n", "line 1"},
-		"no reason":         {"[[allow]]\npaths = [\"a\"]\n", "line 1: [[allow]]: needs a reason"},
-		"nothing said":      {"\n[[allow]]\nreason = \"because\"\n", "line 2: [[allow]]: needs rules, paths or fingerprints"},
-		"everything":        {"[[allow]]\nreason = \"because\"\npaths = [\"**\"]\n", "match every file"},
-		"everything by two": {"[[allow]]\nreason = \"because\"\npaths = [\"*\", \"**/*\"]\n", "match every file"},
-		"everything braced": {"[[allow]]\nreason = \"because\"\npaths = [\"{**/*,*}\"]\n", "match every file"},
-		"bad glob":          {"[[allow]]\nreason = \"because\"\npaths = [\"a[\"]\n", "is malformed"},
-		"bad date":          {"[[allow]]\nreason = \"because\"\npaths = [\"a\"]\nexpires = \"soon\"\n", "is no date"},
-		"short fingerprint": {"[[allow]]\nreason = \"because\"\nfingerprints = [\"abc\"]\n", "at least 12"},
-		"rules outside":     {"rules = [\"../x.toml\"]\n", "outside the repository"},
-		"rules absolute":    {"rules = [\"/x.toml\"]\n", "outside the repository"},
-		"disable":           {"[[disable]]\nrule = \"x\"\n", "needs rule and reason"},
+		"unknown key":        {"x = 1\n", `line 1: unknown key "x"`},
+		"unknown in allow":   {"[[allow]]\nreason = \"because\"\npath = [\"a\"]\n", `line 3: unknown key "allow.path"`},
+		"broken":             {"[[allow\n", "line 1"},
+		"no reason":          {"[[allow]]\npaths = [\"a\"]\n", "line 1: [[allow]]: needs a reason"},
+		"nothing said":       {"\n[[allow]]\nreason = \"because\"\n", "line 2: [[allow]]: needs rules, paths or fingerprints"},
+		"everything":         {"[[allow]]\nreason = \"because\"\npaths = [\"**\"]\n", "match every file"},
+		"everything by two":  {"[[allow]]\nreason = \"because\"\npaths = [\"*\", \"**/*\"]\n", "match every file"},
+		"everything braced":  {"[[allow]]\nreason = \"because\"\npaths = [\"{**/*,*}\"]\n", "match every file"},
+		"everything classed": {"[[allow]]\nreason = \"because\"\npaths = [\"[!_]*/**\"]\n", "names no part of a path"},
+		"bad glob":           {"[[allow]]\nreason = \"because\"\npaths = [\"a[\"]\n", "is malformed"},
+		"bad date":           {"[[allow]]\nreason = \"because\"\npaths = [\"a\"]\nexpires = \"soon\"\n", "is no date"},
+		"short fingerprint":  {"[[allow]]\nreason = \"because\"\nfingerprints = [\"abc\"]\n", "at least 12"},
+		"rules outside":      {"rules = [\"../x.toml\"]\n", "outside the repository"},
+		"rules absolute":     {"rules = [\"/x.toml\"]\n", "outside the repository"},
+		"disable":            {"[[disable]]\nrule = \"x\"\n", "needs rule and reason"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

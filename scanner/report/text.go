@@ -2,6 +2,7 @@ package report
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -59,7 +60,7 @@ func (t *textWriter) key(k *scanner.Key, advice bool) {
 	}
 	fmt.Fprintln(t, t.paint(severityColor[k.Severity], head))
 	t.field("Value", fmt.Sprintf("%s   fingerprint %s", k.Redacted, short(k.Fingerprint)))
-	t.field("Power", string(k.Rule.Tier)+": "+k.Rule.About.Holder)
+	t.field("Power", string(k.Rule.Tier)+": "+cmp.Or(k.Rule.About.Holder, k.Rule.Tier.Power()))
 	t.places(k)
 	t.field("Since", since(k))
 	for _, f := range k.Facts {
