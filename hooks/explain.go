@@ -40,6 +40,7 @@ func (env *Env) explain(ctx context.Context, o *setup, arg string) error {
 	if err != nil {
 		return err
 	}
+	o.named = true
 	s, err := env.begin(ctx, dir, o)
 	if err != nil {
 		return err

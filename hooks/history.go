@@ -27,7 +27,7 @@ func (j *job) commitRange(ctx context.Context) error {
 		return hint(fmt.Errorf("--range %s: there are no commits in it", j.o.commits), "nothing was scanned, and that is not a pass: is the older commit on the left?")
 	}
 	j.cov.Commits = commits
-	found, err := j.collect(ctx, j.repo.Blobs(ctx, changes, j.fileOptions()), len(changes))
+	found, err := j.collect(ctx, j.repo.Blobs(ctx, changes, j.profile, j.fileOptions()), len(changes))
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (j *job) history(ctx context.Context) error {
 	if j.repo.Shallow {
 		j.cov.Gaps = append(j.cov.Gaps, scanner.Gap{Reason: "a shallow clone: the commits before its boundary are not here (git fetch --unshallow; in a workflow fetch-depth: 0)"})
 	}
-	found, err := j.collect(ctx, j.repo.Blobs(ctx, changes, j.fileOptions()), 0)
+	found, err := j.collect(ctx, j.repo.Blobs(ctx, changes, j.profile, j.fileOptions()), 0)
 	if err != nil {
 		return err
 	}
@@ -122,6 +122,9 @@ func (j *job) addHistory(ctx context.Context, changes []git.Change, found []scan
 	var picked []scanner.Finding
 	for _, c := range changes {
 		for _, f := range byBlob[c.ID] {
+			if !j.speaksOf(f, c.Path) {
+				continue
+			}
 			g := *f
 			g.Path, g.Commit = member(c.Path, f.Path), c.Commit
 			w := where{g.Fingerprint, g.Path}
@@ -169,14 +172,14 @@ func (j *job) headPresence(ctx context.Context, changes []git.Change, found []sc
 		}
 	}
 	if j.o.mode() == "range" { // the key may have moved to blobs that the range did not bring
-		rest := map[string]bool{}
+		rest := map[string]string{}
 		paths := map[string]bool{}
 		for _, c := range changes {
 			paths[c.Path] = true
 		}
 		for _, c := range tree {
 			if paths[c.Path] {
-				rest[c.ID] = true
+				rest[c.ID] = c.Path
 			}
 		}
 		prints, err := j.prints(ctx, rest)
@@ -230,7 +233,7 @@ func (j *job) lookup(ctx context.Context) error {
 		}
 	}
 	first := map[string]int{}
-	for f, err := range j.scanner.Run(ctx, j.repo.Blobs(ctx, changes, files.Options{MaxSize: j.o.maxSize, Archives: j.o.archives})) {
+	for f, err := range j.scanner.Run(ctx, j.repo.Blobs(ctx, changes, j.profile, files.Options{MaxSize: j.o.maxSize, Archives: j.o.archives})) {
 		var gap *scanner.Gap
 		if errors.As(err, &gap) {
 			continue // an old version is missing: the first commit may be later than it was
@@ -258,14 +261,14 @@ func (j *job) noteFirst(ctx context.Context, keys map[string]*scanner.Key, chang
 	if err != nil {
 		return err
 	}
-	at := map[string]bool{}
+	at := map[string]string{}
 	paths := map[string]bool{}
 	for _, c := range changes {
 		paths[c.Path] = true
 	}
 	for _, c := range tree {
 		if paths[c.Path] {
-			at[c.ID] = true
+			at[c.ID] = c.Path
 		}
 	}
 	prints, err := j.prints(ctx, at)

@@ -29,6 +29,8 @@ type job struct {
 	started time.Time
 	cov     report.Coverage
 	keys    scanner.Keys
+
+	profiles map[string]string
 }
 
 func (j *job) do(ctx context.Context) error {
@@ -53,7 +55,36 @@ func (j *job) do(ctx context.Context) error {
 	if err == nil {
 		err = ctx.Err()
 	}
+	if j.repo != nil {
+		for _, w := range j.repo.Warnings() {
+			j.cov.Gaps = append(j.cov.Gaps, scanner.Gap{Reason: "git: " + w})
+		}
+	}
 	return err
+}
+
+// profile is the scanner's, remembered for each path.
+func (j *job) profile(path string) string {
+	if j.profiles == nil {
+		j.profiles = map[string]string{}
+	}
+	p, ok := j.profiles[path]
+	if !ok {
+		p = j.scanner.Profile(path)
+		j.profiles[path] = p
+	}
+	return p
+}
+
+// speaksOf reports whether a finding in a blob holds where the blob stands at
+// path: it was made under a path of the same profile.
+func (j *job) speaksOf(f *scanner.Finding, path string) bool {
+	if f.Path == path {
+		return true
+	}
+	container, _, _ := strings.Cut(f.Path, "!")
+	p := j.profile(path)
+	return j.profile(f.Path) == p || j.profile(container) == p
 }
 
 // fileOptions says how files and blobs are read.
@@ -231,7 +262,7 @@ func (j *job) bareTree(ctx context.Context) error {
 		return err
 	}
 	j.notes = append(j.notes, "a bare repository: the tree at HEAD was scanned; --history scans all commits")
-	found, err := j.collect(ctx, j.repo.Blobs(ctx, changes, j.fileOptions()), len(changes))
+	found, err := j.collect(ctx, j.repo.Blobs(ctx, changes, j.profile, j.fileOptions()), len(changes))
 	if err != nil {
 		return err
 	}
@@ -279,7 +310,10 @@ func (j *job) staged(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	found, err := j.collect(ctx, j.repo.Blobs(ctx, changes, j.fileOptions()), len(changes))
+	if len(changes) == 0 && j.o.staged {
+		j.notes = append(j.notes, "nothing is staged: the index equals HEAD, or only removes files")
+	}
+	found, err := j.collect(ctx, j.repo.Blobs(ctx, changes, j.profile, j.fileOptions()), len(changes))
 	if err != nil {
 		return err
 	}
@@ -341,10 +375,10 @@ func (j *job) atHead(ctx context.Context, found []scanner.Finding) (map[string]m
 	for _, c := range tree {
 		at[c.Path] = c.ID
 	}
-	ids := map[string]bool{}
+	ids := map[string]string{}
 	for _, f := range found {
 		if id := at[f.Path]; id != "" {
-			ids[id] = true
+			ids[id] = f.Path
 		}
 	}
 	prints, err := j.prints(ctx, ids)
@@ -357,14 +391,15 @@ func (j *job) atHead(ctx context.Context, found []scanner.Finding) (map[string]m
 	return out, nil
 }
 
-// prints scans blobs for their fingerprints only. What cannot be read has none.
-func (j *job) prints(ctx context.Context, ids map[string]bool) (map[string]map[string]bool, error) {
+// prints scans blobs, given with a path of each, for their fingerprints only. What
+// cannot be read has none.
+func (j *job) prints(ctx context.Context, ids map[string]string) (map[string]map[string]bool, error) {
 	var changes []git.Change
 	for _, id := range slices.Sorted(maps.Keys(ids)) {
-		changes = append(changes, git.Change{ID: id})
+		changes = append(changes, git.Change{ID: id, Path: ids[id]})
 	}
 	out := map[string]map[string]bool{}
-	for f, err := range j.scanner.Run(ctx, j.repo.Blobs(ctx, changes, files.Options{MaxSize: j.o.maxSize, Archives: j.o.archives})) {
+	for f, err := range j.scanner.Run(ctx, j.repo.Blobs(ctx, changes, nil, files.Options{MaxSize: j.o.maxSize, Archives: j.o.archives})) {
 		var gap *scanner.Gap
 		if errors.As(err, &gap) {
 			continue
@@ -390,11 +425,11 @@ func (j *job) addNew(ctx context.Context, changes []git.Change, found []scanner.
 	for i := range found {
 		byBlob[found[i].Blob] = append(byBlob[found[i].Blob], &found[i])
 	}
-	old, commits := map[string]bool{}, map[string]bool{}
+	old, commits := map[string]string{}, map[string]bool{}
 	for _, c := range changes {
 		if byBlob[c.ID] != nil {
 			for _, id := range c.Old {
-				old[id] = true
+				old[id] = c.Path
 			}
 			if c.Commit != "" {
 				commits[c.Commit] = true
@@ -411,7 +446,7 @@ func (j *job) addNew(ctx context.Context, changes []git.Change, found []scanner.
 	}
 	for _, c := range changes {
 		for _, f := range byBlob[c.ID] {
-			if slices.ContainsFunc(c.Old, func(id string) bool { return prints[id][f.Fingerprint] }) {
+			if !j.speaksOf(f, c.Path) || slices.ContainsFunc(c.Old, func(id string) bool { return prints[id][f.Fingerprint] }) {
 				continue
 			}
 			g := *f

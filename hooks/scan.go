@@ -153,6 +153,7 @@ func (env *Env) scan(ctx context.Context, o *scanOptions, args []string) error {
 
 // run scans what o and args say and returns the report.
 func (env *Env) run(ctx context.Context, o *scanOptions, args []string) (*report.Report, *session, error) {
+	o.named = len(args) > 0
 	if len(args) == 0 {
 		args = []string{"."}
 	}

@@ -22,6 +22,7 @@ type setup struct {
 	baseline      string
 	minConfidence float64
 	noGit         bool
+	named         bool // the user named what to scan
 }
 
 // A session is what a command scans with: the rules, the policy, the baseline
@@ -40,7 +41,7 @@ type session struct {
 // begin opens what is needed to scan dir.
 func (env *Env) begin(ctx context.Context, dir string, o *setup) (*session, error) {
 	s := &session{env: env, root: dir, policy: &policy.Policy{}}
-	repo, err := git.Open(ctx, dir, git.Options{Getenv: env.Getenv, NoGit: o.noGit})
+	repo, err := git.Open(ctx, dir, git.Options{Getenv: env.Getenv, NoGit: o.noGit, Named: o.named})
 	switch {
 	case err == nil:
 		s.repo, s.root = repo, repo.Dir
@@ -170,7 +171,9 @@ func (s *session) makePepper(ctx context.Context) ([]byte, error) {
 	}
 	identity := s.policy.Repository
 	if identity == "" && s.repo != nil {
-		identity = s.repo.Origin(ctx)
+		if identity = s.repo.Origin(ctx); identity == "" {
+			identity = s.repo.FirstCommit(ctx) // the same in every copy, another in every repository
+		}
 	}
 	if identity == "" {
 		identity = "local"

@@ -56,6 +56,11 @@ func (w *work) excepted(c *compiled, secret, whole span) string {
 	return ""
 }
 
+// reaches reports whether one of the paths of a matches.
+func (a *Allowlist) reaches(path string) bool {
+	return slices.ContainsFunc(a.paths, func(re *re2.Regexp) bool { return re.MatchString(path) })
+}
+
 func (a *Allowlist) matches(w *work, c *compiled, secret, whole span) bool {
 	if len(a.Rules) > 0 && !slices.Contains(a.Rules, c.ID) {
 		return false

@@ -216,6 +216,26 @@ func (c *compiled) inPath(path string) bool {
 	return false
 }
 
+// Profile tells apart the paths at which the same content may give different
+// findings: code or not, a test or not, in reach of a rule or an allowlist or not.
+func (s *Scanner) Profile(path string) string {
+	bits := []byte{mark(isCode(path)), mark(inTest(path)), mark(isGenerated(path, nil))}
+	for _, c := range s.rules {
+		if len(c.Paths) > 0 && c.compile() == nil {
+			bits = append(bits, mark(c.inPath(path)))
+		}
+		for i := range c.Allow {
+			bits = append(bits, mark(c.Allow[i].reaches(path)))
+		}
+	}
+	for i := range s.opt.Allow {
+		bits = append(bits, mark(s.opt.Allow[i].reaches(path)))
+	}
+	return string(bits)
+}
+
+func mark(b bool) byte { return '0' + byte(btoi(b)) }
+
 // search records the matches of c in text[from:to] that pass its checks, and
 // returns the end of the last match.
 func (w *work) search(c *compiled, from, to int) (last int) {

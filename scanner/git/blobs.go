@@ -20,10 +20,11 @@ import (
 )
 
 // Blobs yields the blobs of the changes, each once, with the first path and
-// commit that have it. Versions of one file follow each other, which is how
+// commit that have it; a blob that stands at paths which profile tells apart is
+// yielded once for each profile. A nil profile tells none apart. Versions of one file follow each other, which is how
 // packs store them.
-func (r *Repo) Blobs(ctx context.Context, changes []Change, opt files.Options) scanner.Source {
-	wanted := unique(changes)
+func (r *Repo) Blobs(ctx context.Context, changes []Change, profile func(path string) string, opt files.Options) scanner.Source {
+	wanted := unique(changes, profile)
 	if opt.LFS == nil {
 		opt.LFS = r.OpenLFS
 	}
@@ -94,14 +95,23 @@ func absent(c *Change, how string) error {
 		": a partial clone lacks it (git fetch --refetch --filter= fetches all), or the repository is damaged"}
 }
 
-// unique returns the first change of each blob, ordered by path.
-func unique(changes []Change) []Change {
-	seen := make(map[string]bool, len(changes))
+// unique returns the first change of each blob and profile, ordered by path.
+func unique(changes []Change, profile func(path string) string) []Change {
+	first := make(map[string]int, len(changes)) // blob to its place in out
+	more := map[string]bool{}                   // blob and profile, of blobs with several paths
 	var out []Change
 	for _, c := range changes {
-		if !seen[c.ID] {
-			seen[c.ID] = true
+		i, ok := first[c.ID]
+		switch {
+		case !ok:
+			first[c.ID] = len(out)
 			out = append(out, c)
+		case profile != nil && out[i].Path != c.Path:
+			more[c.ID+profile(out[i].Path)] = true
+			if key := c.ID + profile(c.Path); !more[key] {
+				more[key] = true
+				out = append(out, c)
+			}
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Change) int { return strings.Compare(a.Path, b.Path) })
@@ -123,7 +133,7 @@ func (r *Repo) File(ctx context.Context, rev, path string, limit int64) ([]byte,
 			continue
 		}
 		var data []byte
-		for b, err := range r.Blobs(ctx, []Change{c}, files.Options{MaxSize: limit}) {
+		for b, err := range r.Blobs(ctx, []Change{c}, nil, files.Options{MaxSize: limit}) {
 			if err != nil {
 				return nil, fmt.Errorf("read %s at %s: %w", path, rev, err)
 			}
@@ -190,6 +200,7 @@ func (r *Repo) cat(ctx context.Context, wanted []Change, opt files.Options, out 
 	if err == nil && waitErr != nil {
 		err = gitError("cat-file", waitErr, stderr.String())
 	}
+	r.warn(stderr.String())
 	if err != nil {
 		send(scanner.Blob{}, err)
 	}

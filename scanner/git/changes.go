@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
@@ -41,6 +42,12 @@ func (r *Repo) Staged(ctx context.Context) ([]Change, error) {
 			return nil, err
 		}
 		return parseStage(out)
+	}
+	if open, err := r.list(ctx, "ls-files", "-u", "-z"); err != nil {
+		return nil, err
+	} else if len(open) > 0 {
+		_, path, _ := strings.Cut(open[0], "\t")
+		r.warn(fmt.Sprintf("%s: a merge conflict is open: what would be committed is not decided yet (resolve it and git add it)", path))
 	}
 	changes, err := r.diffIndex(ctx, head)
 	if err != nil || len(changes) == 0 {
@@ -216,6 +223,7 @@ func (r *Repo) diffTree(ctx context.Context, list []byte, g *Range, p *rawParser
 	if err := cmd.Wait(); err != nil && parseErr == nil {
 		return gitError("diff-tree", err, stderr.String())
 	}
+	r.warn(stderr.String())
 	return parseErr
 }
 
@@ -345,7 +353,7 @@ func (r *Repo) Submodules(ctx context.Context, rev string) []string {
 // a blob or a tree.
 func (r *Repo) OddRefs(ctx context.Context) ([]Change, error) {
 	if r.bin == "" {
-		return nil, nil
+		return r.oddLibrary()
 	}
 	out, err := r.output(ctx, "for-each-ref", "--format=%(objecttype) %(objectname) %(*objecttype) %(*objectname) %(refname)")
 	if err != nil {
@@ -410,7 +418,7 @@ func (r *Repo) Commits(ctx context.Context, ids []string) (map[string]*scanner.C
 	cmd.Stdin = strings.NewReader(strings.Join(ids, "\n") + "\n")
 	text, err := cmd.Output()
 	if err != nil {
-		return nil, gitError("rev-list", err, "")
+		return nil, gitError("rev-list", err, stderrOf(err))
 	}
 	for line := range strings.Lines(string(text)) {
 		f := strings.Split(strings.TrimRight(line, "\n"), "\x00")
@@ -421,6 +429,15 @@ func (r *Repo) Commits(ctx context.Context, ids []string) (map[string]*scanner.C
 		out[f[0]] = &scanner.Commit{ID: f[0], Author: f[1], Date: when}
 	}
 	return out, nil
+}
+
+// stderrOf is what a command that failed printed on its standard error.
+func stderrOf(err error) string {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return string(exit.Stderr)
+	}
+	return ""
 }
 
 // Untracked returns the files of the work tree that git neither tracks nor
@@ -447,6 +464,15 @@ func (r *Repo) Dirty(ctx context.Context) ([]string, error) {
 	for i := 0; i+1 < len(f); i += 2 {
 		paths = append(paths, f[i+1])
 	}
+	hidden, err := r.list(ctx, "ls-files", "-v", "-z")
+	if err != nil {
+		return nil, err
+	}
+	for _, rec := range hidden { // assume-unchanged is lower case, skip-worktree is S
+		if tag, path, ok := strings.Cut(rec, " "); ok && (tag == "S" || tag != strings.ToUpper(tag)) && !slices.Contains(paths, path) {
+			paths = append(paths, path)
+		}
+	}
 	return paths, nil
 }
 
@@ -464,5 +490,6 @@ func (r *Repo) list(ctx context.Context, args ...string) ([]string, error) {
 	if err != nil {
 		return nil, gitError(args[0], err, stderr.String())
 	}
+	r.warn(stderr.String())
 	return strings.FieldsFunc(string(out), func(c rune) bool { return c == 0 }), nil
 }

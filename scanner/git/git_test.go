@@ -62,7 +62,7 @@ func history(t testing.TB, r *Repo) (blobs int, size int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for b, err := range r.Blobs(ctx, changes, files.Options{}) {
+	for b, err := range r.Blobs(ctx, changes, nil, files.Options{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,5 +156,14 @@ func BenchmarkSources(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestWarnings: what git complains of and goes on is kept, advice is not.
+func TestWarnings(t *testing.T) {
+	r := &Repo{}
+	r.warn("warning: could not open directory 'priv/': Permission denied\nhint: try again\nwarning: exhaustive rename detection was skipped due to too many files.\n\n")
+	if got := r.Warnings(); len(got) != 1 || !strings.Contains(got[0], "priv/") {
+		t.Errorf("got %q, want the directory that could not be opened", got)
 	}
 }

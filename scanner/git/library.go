@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path"
+	"path/filepath"
 	"strings"
 
 	gogit "github.com/go-git/go-git/v5"
@@ -37,6 +39,9 @@ func (r *Repo) openLibrary() error {
 		return fmt.Errorf("open repository %s: %w", r.Dir, err)
 	}
 	r.Shallow = len(shallow) > 0
+	if _, err := os.Lstat(filepath.Join(r.Dir, ".git")); err == nil {
+		r.Bare = false // core.bare lies: there is a work tree around
+	}
 	if tree, err := lib.Worktree(); err == nil {
 		r.Dir = tree.Filesystem.Root()
 		r.GitDir = path.Join(r.Dir, ".git")
@@ -275,7 +280,7 @@ func (r *Repo) ancestors(ctx context.Context, revs []string, seen map[plumbing.H
 			}
 			return ctx.Err()
 		})
-		if err != nil && !r.Shallow {
+		if err != nil && !(r.Shallow && errors.Is(err, plumbing.ErrObjectNotFound)) {
 			return fmt.Errorf("walk the history of %s: %w", rev, err)
 		}
 	}
@@ -322,4 +327,42 @@ func (r *Repo) blobsLibrary(ctx context.Context, wanted []Change, opt files.Opti
 			}
 		}
 	}
+}
+
+// oddLibrary returns the blobs behind refs that name no commit.
+func (r *Repo) oddLibrary() ([]Change, error) {
+	refs, err := r.lib.References()
+	if err != nil {
+		return nil, err
+	}
+	var out []Change
+	err = refs.ForEach(func(ref *plumbing.Reference) error {
+		id := ref.Hash()
+		if tag, err := r.lib.TagObject(id); err == nil {
+			id = tag.Target
+		}
+		if _, err := r.lib.BlobObject(id); err == nil {
+			out = append(out, Change{Path: ref.Name().String(), ID: id.String()})
+		} else if tree, err := r.lib.TreeObject(id); err == nil {
+			in, err := r.flatten(tree)
+			out = append(out, in...)
+			return err
+		}
+		return nil
+	})
+	return out, err
+}
+
+func (r *Repo) firstLibrary(ctx context.Context, head string) string {
+	var commits []*object.Commit
+	if r.ancestors(ctx, []string{head}, map[plumbing.Hash]bool{}, &commits) != nil {
+		return ""
+	}
+	first := "~"
+	for _, c := range commits {
+		if c.NumParents() == 0 {
+			first = min(first, c.Hash.String())
+		}
+	}
+	return first
 }

@@ -31,6 +31,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	gogit "github.com/go-git/go-git/v5"
 )
@@ -46,6 +47,30 @@ type Repo struct {
 	bin string            // the git binary, or "" to use go-git
 	lib *gogit.Repository // set if bin is ""
 	env []string
+
+	mu       sync.Mutex
+	warnings []string
+}
+
+// Warnings returns what git complained of although it went on: something that
+// was to be read may be missing.
+func (r *Repo) Warnings() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.warnings)
+}
+
+// warn keeps what git printed on its standard error.
+func (r *Repo) warn(stderr string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for line := range strings.Lines(stderr) {
+		line = strings.TrimSpace(strings.TrimPrefix(line, "warning: "))
+		harmless := line == "" || strings.HasPrefix(line, "hint:") || strings.Contains(line, "rename detection") || strings.Contains(line, "renameLimit")
+		if !harmless && len(r.warnings) < 100 && !slices.Contains(r.warnings, line) {
+			r.warnings = append(r.warnings, line[:min(len(line), 500)])
+		}
+	}
 }
 
 // ErrNotRepository says that a directory is in no repository.
@@ -54,7 +79,11 @@ var ErrNotRepository = errors.New("not a git repository")
 // Options say how a repository is opened.
 type Options struct {
 	Getenv func(string) string // the environment; nil means none of git's variables count
-	NoGit  bool                // do not use the git binary
+	// Named says that the user named the directory. Then git's variables count
+	// only if they speak of the repository that the directory is in: inside a hook they
+	// name the hook's.
+	Named bool
+	NoGit bool // do not use the git binary
 }
 
 // inherited are git's variables that a hook is run with and that say where the
@@ -70,6 +99,9 @@ func Open(ctx context.Context, dir string, opt Options) (*Repo, error) {
 	}
 	if r.bin == "" {
 		return r, r.openLibrary()
+	}
+	if opt.Named && opt.Getenv != nil {
+		r.dropForeign(ctx, opt.Getenv)
 	}
 	out, err := r.output(ctx, "rev-parse", "--absolute-git-dir", "--is-bare-repository", "--is-shallow-repository", "--git-common-dir")
 	if err != nil {
@@ -89,6 +121,13 @@ func Open(ctx context.Context, dir string, opt Options) (*Repo, error) {
 	}
 	promisors, _ := filepath.Glob(filepath.Join(common, "objects", "pack", "*.promisor"))
 	r.Partial = len(promisors) > 0
+	if r.Bare && !inside(dir, r.GitDir) { // core.bare lies: there is a work tree around
+		r.Bare, r.Dir = false, dir
+		if filepath.Base(r.GitDir) == ".git" {
+			r.Dir = filepath.Dir(r.GitDir)
+		}
+		return r, nil
+	}
 	if r.Bare {
 		r.Dir = r.GitDir
 		return r, nil
@@ -100,6 +139,41 @@ func Open(ctx context.Context, dir string, opt Options) (*Repo, error) {
 		r.Dir = r.GitDir
 	}
 	return r, nil
+}
+
+// inside reports whether dir is base or lies in it, links resolved.
+func inside(dir, base string) bool {
+	d, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return false
+	}
+	b, err := filepath.EvalSymlinks(base)
+	if err != nil {
+		return false
+	}
+	rel, err := filepath.Rel(b, d)
+	return err == nil && filepath.IsLocal(rel)
+}
+
+// dropForeign drops git's variables from the environment unless they lead to
+// the repository that r.Dir is in without them.
+func (r *Repo) dropForeign(ctx context.Context, getenv func(string) string) {
+	set := slices.ContainsFunc(inherited, func(name string) bool { return !strings.HasPrefix(name, "GIT_CON") && getenv(name) != "" })
+	if !set {
+		return
+	}
+	bare := &Repo{Dir: r.Dir, bin: r.bin, env: environment(func(name string) string {
+		if strings.HasPrefix(name, "GIT_CONFIG") || name == "GIT_CEILING_DIRECTORIES" {
+			return getenv(name)
+		}
+		return ""
+	})}
+	here := &Repo{bin: r.bin, env: r.env} // the working directory, as the hook sees it
+	a, errA := bare.output(ctx, "rev-parse", "--absolute-git-dir")
+	b, errB := here.output(ctx, "rev-parse", "--absolute-git-dir")
+	if errA != nil || errB != nil || !bytes.Equal(a, b) {
+		r.env = bare.env
+	}
 }
 
 // environment returns the environment for git commands.
@@ -135,8 +209,8 @@ func (r *Repo) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// output runs a git command and returns what it printed. Anything on its
-// standard error that is not a hint is an error: git may print half and fail.
+// output runs a git command and returns what it printed. What it says on its
+// standard error and yet succeeds is kept as a warning.
 func (r *Repo) output(ctx context.Context, args ...string) ([]byte, error) {
 	cmd := r.command(ctx, args...)
 	var stderr bytes.Buffer
@@ -145,6 +219,7 @@ func (r *Repo) output(ctx context.Context, args ...string) ([]byte, error) {
 	if err != nil {
 		return nil, gitError(args[0], err, stderr.String())
 	}
+	r.warn(stderr.String())
 	return out, nil
 }
 
@@ -164,7 +239,27 @@ func gitError(command string, err error, stderr string) error {
 	return fmt.Errorf("git %s: %s", command, said)
 }
 
-// Root returns the identity of a repository for fingerprints without a pepper:
+// FirstCommit returns the id of a commit without parents that HEAD reaches, ""
+// if there is none or if the clone is shallow.
+func (r *Repo) FirstCommit(ctx context.Context) string {
+	if r.Shallow {
+		return ""
+	}
+	head, err := r.Head(ctx)
+	if err != nil || head == "" {
+		return ""
+	}
+	if r.bin == "" {
+		return r.firstLibrary(ctx, head)
+	}
+	out, err := r.output(ctx, "rev-list", "--max-parents=0", head)
+	if err != nil {
+		return ""
+	}
+	return slices.Min(append(strings.Fields(string(out)), "~"))
+}
+
+// Origin returns the identity of a repository for fingerprints without a pepper:
 // the host and path of its origin, else "".
 func (r *Repo) Origin(ctx context.Context) string {
 	url := ""
