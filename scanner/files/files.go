@@ -55,12 +55,10 @@ func (o *Options) skipped(path, why string) {
 func Walk(ctx context.Context, root string, opt Options) scanner.Source {
 	return func(yield func(scanner.Blob, error) bool) {
 		name := filepath.Base(root)
-		root, err := filepath.EvalSymlinks(root) // the user named it: follow this one
-		if err != nil {
-			yield(scanner.Blob{}, fmt.Errorf("scan: %w", err))
-			return
+		info, err := os.Stat(root) // the user named it: a link is followed
+		if err == nil && info.IsDir() {
+			root, err = filepath.EvalSymlinks(root)
 		}
-		info, err := os.Stat(root)
 		switch {
 		case err != nil:
 			yield(scanner.Blob{}, fmt.Errorf("scan: %w", err))
