@@ -111,7 +111,7 @@ func (s *session) headPolicy(ctx context.Context) (*policy.Policy, error) {
 
 // loadRules returns the built-in rules with those of the policy and of --rules.
 func (s *session) loadRules(o *setup) (list []scanner.Rule, allow []scanner.Allowlist, err error) {
-	if list, err = rules.Builtin(); err != nil {
+	if list, err = rules.Lazy(); err != nil {
 		return nil, nil, err
 	}
 	var files []string

@@ -38,6 +38,10 @@ type Rule struct {
 	Match, NoMatch []string // the rule's own tests
 	About          About
 
+	// Load returns the whole of a rule of which only ID, Keywords and Paths are
+	// here; nil if all of it is. It is called when the first candidate appears.
+	Load func() (Rule, error)
+
 	// Loose is set for rules that came from another scanner's file: their
 	// patterns bring their own boundaries and may span lines.
 	Loose bool
@@ -127,6 +131,8 @@ func (r *Rule) Validate() error {
 		return fmt.Errorf("rule without id")
 	case strings.ContainsAny(r.ID, " \t\r\n,"):
 		return fmt.Errorf("rule %q: id contains white space or a comma", r.ID)
+	case r.Load != nil:
+		return nil // whoever loads it validates it
 	case r.Finder != "":
 		if _, ok := finderOf(r.Finder); !ok {
 			return fmt.Errorf("rule %s: unknown finder %q", r.ID, r.Finder)

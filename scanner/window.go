@@ -45,6 +45,13 @@ func (c *compiled) compile() error {
 }
 
 func (c *compiled) build() error {
+	if c.Load != nil {
+		whole, err := c.Load()
+		if err != nil {
+			return err
+		}
+		c.Rule = &whole
+	}
 	if c.Finder != "" {
 		return nil
 	}
