@@ -31,27 +31,13 @@ type job struct {
 	keys    scanner.Keys
 
 	profiles map[string]string
+	stopAt   time.Time // when reading has to end; zero means never
+	late     bool      // it ended before all was read
 }
 
-func (j *job) do(ctx context.Context) error {
-	if m := j.o.mode(); m != "tree" && m != "stdin" && j.repo == nil {
-		return hint(fmt.Errorf("--%s: %s: not a git repository", m, j.args[0]), "nothing was scanned: run it in a repository, or scan the files without --"+m)
-	}
-	var err error
-	switch j.o.mode() {
-	case "staged":
-		err = j.staged(ctx)
-	case "uncommitted":
-		err = j.uncommitted(ctx)
-	case "range":
-		err = j.commitRange(ctx)
-	case "history":
-		err = j.history(ctx)
-	case "stdin":
-		err = j.stdin(ctx)
-	default:
-		err = j.tree(ctx)
-	}
+// run does the work of a job and adds what git warned of.
+func (j *job) run(ctx context.Context, work func(*job, context.Context) error) error {
+	err := work(j, ctx)
 	if err == nil {
 		err = ctx.Err()
 	}
@@ -61,6 +47,26 @@ func (j *job) do(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// do is the work of keyward scan: what its flags name.
+func (j *job) do(ctx context.Context) error {
+	if m := j.o.mode(); m != "tree" && m != "stdin" && j.repo == nil {
+		return hint(fmt.Errorf("--%s: %s: not a git repository", m, j.args[0]), "nothing was scanned: run it in a repository, or scan the files without --"+m)
+	}
+	switch j.o.mode() {
+	case "staged":
+		return j.staged(ctx)
+	case "uncommitted":
+		return j.uncommitted(ctx)
+	case "range":
+		return j.commitRange(ctx)
+	case "history":
+		return j.history(ctx)
+	case "stdin":
+		return j.stdin(ctx)
+	}
+	return j.tree(ctx)
 }
 
 // profile is the scanner's, remembered for each path.
@@ -98,8 +104,17 @@ func (j *job) collect(ctx context.Context, src scanner.Source, total int) ([]sca
 	bar := j.progress(total)
 	defer func() { _ = bar.Finish() }() // only a display
 	counted := func(yield func(scanner.Blob, error) bool) {
+		read := 0
 		for b, err := range src {
+			if !j.stopAt.IsZero() && time.Now().After(j.stopAt) {
+				j.late = true
+				j.cov.Gaps = append(j.cov.Gaps, scanner.Gap{Path: b.Path, Reason: fmt.Sprintf("the time budget ended here: of %d files the last %d were not scanned", total, max(1, total-read))})
+				return
+			}
 			if err == nil {
+				if b.Offset == 0 {
+					read++
+				}
 				j.cov.Bytes += int64(len(b.Data))
 				if b.Offset == 0 {
 					j.cov.Blobs++

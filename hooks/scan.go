@@ -153,6 +153,11 @@ func (env *Env) scan(ctx context.Context, o *scanOptions, args []string) error {
 
 // run scans what o and args say and returns the report.
 func (env *Env) run(ctx context.Context, o *scanOptions, args []string) (*report.Report, *session, error) {
+	return env.runJob(ctx, o, args, (*job).do)
+}
+
+// runJob scans what a job's method says and returns the report.
+func (env *Env) runJob(ctx context.Context, o *scanOptions, args []string, work func(*job, context.Context) error) (*report.Report, *session, error) {
 	o.named = len(args) > 0
 	if len(args) == 0 {
 		args = []string{"."}
@@ -167,7 +172,7 @@ func (env *Env) run(ctx context.Context, o *scanOptions, args []string) (*report
 	}
 	j := &job{session: s, o: o, args: args, dir: dir, started: env.Now()}
 	j.cov.Skipped = map[string]int{}
-	if err := j.do(ctx); err != nil {
+	if err := j.run(ctx, work); err != nil {
 		return nil, nil, err
 	}
 	r := &report.Report{Version: Version(), Target: strings.Join(args, " "), Mode: o.mode(), Notes: s.notes, Coverage: j.cov, Advice: o.advice}
@@ -207,7 +212,7 @@ func (env *Env) directory(arg string) (string, error) {
 // known returns why a key is not to be reported, or nil. The policy's paths
 // are relative to the repository, the report's to what was scanned.
 func (j *job) known(k *scanner.Key) *scanner.Known {
-	if known := policy.Commented(k); known != nil {
+	if known := policy.Commented(k); known != nil && !j.o.noComments {
 		return known
 	}
 	at := *k

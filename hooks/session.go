@@ -22,7 +22,9 @@ type setup struct {
 	baseline      string
 	minConfidence float64
 	noGit         bool
-	named         bool // the user named what to scan
+	named         bool   // the user named what to scan
+	noComments    bool   // allow comments do not count
+	trusted       string // revision from which policy, rules and baseline are read, instead of the files
 }
 
 // A session is what a command scans with: the rules, the policy, the baseline

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -492,4 +494,27 @@ func (r *Repo) list(ctx context.Context, args ...string) ([]string, error) {
 	}
 	r.warn(stderr.String())
 	return strings.FieldsFunc(string(out), func(c rune) bool { return c == 0 }), nil
+}
+
+// StagedQuickly is [Repo.Staged] with a single git process, for a directory that is
+// the top of a work tree. It does not say what the blobs took the place of, and in
+// a merge it takes all that the merge brings for new. It answers false where more
+// has to be known: the repository is not plain, has no commit, a conflict is open,
+// git warned of something or is not there.
+func StagedQuickly(ctx context.Context, dir string, opt Options) (r *Repo, changes []Change, ok bool) {
+	if _, err := os.Lstat(filepath.Join(dir, ".git")); err != nil || opt.NoGit {
+		return nil, nil, false
+	}
+	r = &Repo{Dir: dir, env: environment(opt.Getenv)}
+	var err error
+	if r.bin, err = exec.LookPath("git"); err != nil {
+		return nil, nil, false
+	}
+	out, err := r.output(ctx, "diff-index", "--cached", "--raw", "--no-abbrev", "-z", "--no-renames", "--diff-filter=d", "HEAD", "--")
+	if err != nil || bytes.Contains(out, []byte(" U\x00")) || len(r.Warnings()) > 0 {
+		return nil, nil, false
+	}
+	p := rawParser{newOnly: true, seen: map[string]int{}}
+	err = p.parse(bytes.NewReader(out))
+	return r, p.changes, err == nil
 }

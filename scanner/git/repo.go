@@ -239,6 +239,34 @@ func gitError(command string, err error, stderr string) error {
 	return fmt.Errorf("git %s: %s", command, said)
 }
 
+// HooksDir returns the directory in which git looks for the repository's hooks,
+// and the scope of the setting that says so (local, worktree, global, system), ""
+// if it is git's default.
+func (r *Repo) HooksDir(ctx context.Context) (dir, scope string, err error) {
+	if r.bin == "" {
+		return "", "", errors.New("where the hooks are can be told only with git installed")
+	}
+	ask := func(args ...string) (string, error) { // not hardened: that would set core.hooksPath
+		cmd := exec.CommandContext(ctx, r.bin, args...)
+		cmd.Dir, cmd.Env = r.Dir, r.env
+		out, err := cmd.Output()
+		if err != nil {
+			return "", gitError(args[0], err, stderrOf(err))
+		}
+		return strings.TrimRight(string(out), "\r\n"), nil
+	}
+	if dir, err = ask("rev-parse", "--git-path", "hooks"); err != nil {
+		return "", "", err
+	}
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(r.Dir, dir)
+	}
+	if set, err := ask("config", "--show-scope", "--get", "core.hooksPath"); err == nil {
+		scope, _, _ = strings.Cut(set, "\t")
+	}
+	return dir, scope, nil
+}
+
 // FirstCommit returns the id of a commit without parents that HEAD reaches, ""
 // if there is none or if the clone is shallow.
 func (r *Repo) FirstCommit(ctx context.Context) string {

@@ -1,0 +1,75 @@
+package hooks
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyward/keyward/scanner/report"
+)
+
+func newHook(env *Env) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "hook",
+		Short: "What git's hooks call: scan a commit, a message, a push",
+		Long: `Hook scans what a git hook is about to let through, and prints one screen if it
+is stopped. It is called by the hooks that keyward install writes, by the
+pre-commit framework, or by a hook of your own.`,
+	}
+	c.AddCommand(
+		&cobra.Command{
+			Use:   "pre-commit [FILE...]",
+			Short: "Scan what is staged (or, in the pre-commit framework, what it is told to check)",
+			RunE:  func(c *cobra.Command, args []string) error { return env.preCommit(c.Context(), args) },
+		},
+		&cobra.Command{
+			Use:   "commit-msg FILE",
+			Short: "Scan a commit message",
+			Args:  cobra.ExactArgs(1),
+			RunE:  func(c *cobra.Command, args []string) error { return env.commitMessage(c.Context(), args[0]) },
+		},
+		&cobra.Command{
+			Use:   "pre-push [REMOTE [URL]]",
+			Short: "Scan the commits that leave with a push",
+			Args:  cobra.MaximumNArgs(2),
+			RunE:  func(c *cobra.Command, _ []string) error { return env.prePush(c.Context()) },
+		},
+		newPreReceive(env),
+	)
+	return c
+}
+
+// hookOptions complete the options of a scan by what every hook wants.
+func hookOptions(o *scanOptions) *scanOptions {
+	o.format, o.failOn, o.quiet = "text", "low", true
+	return o
+}
+
+// stopOn does a job and, if it finds a key or leaves something out, says on one
+// screen what is stopped, why, and what to do.
+func (env *Env) stopOn(ctx context.Context, o *scanOptions, what report.Stopped, work func(*job, context.Context) error) error {
+	var j *job
+	r, _, err := env.runJob(ctx, hookOptions(o), nil, func(it *job, ctx context.Context) error {
+		j = it
+		return work(it, ctx)
+	})
+	if err != nil {
+		return err
+	}
+	if len(r.Keys) == 0 && r.Coverage.Complete() {
+		return nil
+	}
+	what.Remedies = j.remedies(ctx, r.Keys)
+	var buf bytes.Buffer
+	if err := report.WriteStopped(&buf, r, &what, report.Options{Color: env.color(env.rawErr), Width: env.width(env.rawErr)}); err != nil {
+		return err
+	}
+	if _, err := env.Stderr.Write(buf.Bytes()); err != nil {
+		return err
+	}
+	if len(r.Keys) > 0 {
+		return errFound
+	}
+	return errUnscanned
+}

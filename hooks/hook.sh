@@ -1,0 +1,36 @@
+#!/bin/sh
+# @NAME@ hook, @OURS@; keyward uninstall takes it out again.
+kept=@KEPT@
+call=@CALL@
+keyward=@EXE@
+
+if [ "$call" != no ]; then
+  [ -x "$keyward" ] || keyward=$(command -v keyward) || {
+    echo "keyward: error: @NAME@: the program keyward is not on the PATH: nothing was scanned" >&2
+    echo "hint: install it, or take the hook out: rm \"$0\"" >&2
+    exit 2
+  }
+fi
+[ -n "$KEYWARD_CHAINED" ] && call=no # a hook for all repositories has called this one
+[ -x "$kept" ] || {
+  [ "$call" = no ] && exit 0
+  exec "$keyward" hook "$call" @ARGS@
+}
+KEYWARD_CHAINED=1
+export KEYWARD_CHAINED
+case @NAME@ in
+pre-push | pre-receive | post-receive | post-rewrite | reference-transaction)
+  input=$(cat; echo x)
+  input=${input%x}
+  printf %s "$input" | "$kept" "$@" || exit $?
+  unset KEYWARD_CHAINED
+  [ "$call" = no ] && exit 0
+  printf %s "$input" | "$keyward" hook "$call" @ARGS@
+  ;;
+*)
+  "$kept" "$@" || exit $?
+  unset KEYWARD_CHAINED
+  [ "$call" = no ] && exit 0
+  exec "$keyward" hook "$call" @ARGS@
+  ;;
+esac

@@ -1,0 +1,128 @@
+package hooks
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/keyward/keyward/scanner"
+	"github.com/keyward/keyward/scanner/files"
+	"github.com/keyward/keyward/scanner/git"
+	"github.com/keyward/keyward/scanner/policy"
+	"github.com/keyward/keyward/scanner/report"
+)
+
+// commitMessage is the hook that checks a message.
+func (env *Env) commitMessage(ctx context.Context, name string) error {
+	data, err := policy.ReadRegular(env.path(name), maxExplained)
+	if err != nil {
+		return hint(fmt.Errorf("commit message %s: %w", name, err), "nothing was scanned")
+	}
+	data = withoutComments(data)
+	return env.stopOn(ctx, &scanOptions{}, report.Stopped{What: "commit", Message: true, Bypass: "git commit --no-verify"},
+		func(j *job, ctx context.Context) error {
+			if len(data) == 0 {
+				return nil // git refuses an empty message itself
+			}
+			found, err := j.collect(ctx, files.Reader("commit message", strings.NewReader(string(data)), j.fileOptions()), 0)
+			j.add(found, nil)
+			return err
+		})
+}
+
+// scissors is the line below which git puts a diff that is no part of the message.
+// https://git-scm.com/docs/git-commit#Documentation/git-commit.txt-scissors
+const scissors = "------------------------ >8 ------------------------"
+
+// withoutComments cuts a message at the scissors. Lines that git would take for
+// comments stay: what the comment character is, only git knows.
+func withoutComments(data []byte) []byte {
+	text := string(data)
+	if i := strings.Index(text, scissors); i >= 0 {
+		text = text[:strings.LastIndexByte(text[:i], '\n')+1]
+	}
+	return []byte(strings.TrimSpace(text))
+}
+
+// prePush is the hook before a push: it scans the commits that leave.
+func (env *Env) prePush(ctx context.Context) error {
+	what := report.Stopped{What: "push", Committed: true, Bypass: "git push --no-verify"}
+	if ref, from, to := env.Getenv("PRE_COMMIT_LOCAL_BRANCH"), env.Getenv("PRE_COMMIT_FROM_REF"), env.Getenv("PRE_COMMIT_TO_REF"); ref != "" || to != "" {
+		// the pre-commit framework has read standard input, and says what it found there
+		if to == "" {
+			to = ref
+		}
+		return env.stopOn(ctx, &scanOptions{}, what, func(j *job, ctx context.Context) error {
+			return j.arrivals(ctx, []git.Update{{Ref: ref, Old: from, New: to}}, git.NotRemotes)
+		})
+	}
+	updates, err := readUpdates(env.input(), false)
+	if err != nil || len(updates) == 0 {
+		return err
+	}
+	return env.stopOn(ctx, &scanOptions{}, what, func(j *job, ctx context.Context) error {
+		return j.arrivals(ctx, updates, git.NotRemotes)
+	})
+}
+
+// maxUpdates bounds what is read from standard input: a push of a million refs.
+const maxUpdates = 1 << 20
+
+// readUpdates reads the lines that git gives to a hook on standard input: "local
+// ref, local object, remote ref, remote object" before a push, "old object, new
+// object, ref" on the receiving side.
+// https://git-scm.com/docs/githooks#_pre_push
+// https://git-scm.com/docs/githooks#pre-receive
+func readUpdates(r io.Reader, received bool) ([]git.Update, error) {
+	var out []git.Update
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 64<<10)
+	for lines.Scan() {
+		f := strings.Fields(lines.Text())
+		var u git.Update
+		switch {
+		case len(f) == 0:
+			continue
+		case received && len(f) == 3:
+			u = git.Update{Ref: f[2], Old: f[0], New: f[1]}
+		case !received && len(f) == 4:
+			u = git.Update{Ref: f[0], Old: f[3], New: f[1]}
+		default:
+			return nil, hint(fmt.Errorf("standard input: %d words on a line, want what git gives to this hook", len(f)), "nothing was scanned: call it from a git hook")
+		}
+		if out = append(out, u); len(out) > maxUpdates {
+			return nil, errors.New("standard input: more refs than can be pushed at once")
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("read the refs that are pushed: %w", err)
+	}
+	return out, nil
+}
+
+// arrivals scans what the commits brought that the updates of a push add.
+func (j *job) arrivals(ctx context.Context, updates []git.Update, notIn git.Refs) error {
+	listing, cancel := ctx, func() {}
+	if !j.stopAt.IsZero() {
+		listing, cancel = context.WithDeadline(ctx, j.stopAt)
+	}
+	defer cancel()
+	changes, commits, err := j.repo.Arrivals(listing, updates, notIn)
+	if err != nil && ctx.Err() == nil && listing.Err() != nil {
+		j.late = true
+		j.cov.Gaps = append(j.cov.Gaps, scanner.Gap{Reason: fmt.Sprintf("the time budget ended while git listed the commits of %d refs: none of them was scanned", len(updates))})
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	j.cov.Commits = commits
+	found, err := j.collect(ctx, j.repo.Blobs(ctx, changes, j.profile, j.fileOptions()), len(changes))
+	if err != nil {
+		return err
+	}
+	return j.addNew(ctx, changes, found)
+}

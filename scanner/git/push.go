@@ -1,0 +1,120 @@
+package git
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// An Update is what a push does to one ref. Ids of zeros, and "", mean none: a
+// new ref has no Old, a deleted one no New.
+type Update struct{ Ref, Old, New string }
+
+// Refs are the refs that reach what is known already.
+type Refs string
+
+const (
+	NotRemotes Refs = "--remotes" // what any remote is known to have
+	NotAll     Refs = "--all"     // what any ref of this repository reaches
+)
+
+// Arrivals returns what the commits brought that updates add, oldest first, and
+// how many commits there are. Left out are those that the old ends of the updates
+// reach, if they are here, and those that known reaches. A ref may also lead to a
+// tree or a blob.
+func (r *Repo) Arrivals(ctx context.Context, updates []Update, known Refs) ([]Change, int, error) {
+	if r.bin == "" {
+		return nil, 0, errors.New("a push can be scanned only with git installed")
+	}
+	kinds, err := r.kinds(ctx, updates)
+	if err != nil {
+		return nil, 0, err
+	}
+	g := Range{Renames: true}
+	var odd []Change
+	for _, u := range updates {
+		if old := kinds[u.Old]; old.kind == "commit" {
+			g.Exclude = append(g.Exclude, old.id)
+		}
+		if none(u.New) {
+			continue
+		}
+		switch o := kinds[u.New]; o.kind {
+		case "commit":
+			g.Include = append(g.Include, o.id)
+		case "tree":
+			in, err := r.Tree(ctx, o.id)
+			if err != nil {
+				return nil, 0, err
+			}
+			odd = append(odd, in...)
+		case "blob":
+			odd = append(odd, Change{Path: u.Ref, ID: o.id})
+		default:
+			return nil, 0, fmt.Errorf("%s: object %.12s is not here", u.Ref, u.New)
+		}
+	}
+	if len(g.Include) == 0 {
+		return odd, 0, nil
+	}
+	var revs bytes.Buffer
+	for _, id := range g.Include {
+		revs.WriteString(id + "\n")
+	}
+	for _, id := range g.Exclude {
+		revs.WriteString("^" + id + "\n")
+	}
+	cmd := r.command(ctx, "rev-list", "--topo-order", "--not", string(known), "--not", "--stdin")
+	cmd.Stdin = &revs
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	list, err := cmd.Output()
+	if err != nil {
+		return nil, 0, gitError("rev-list", err, stderr.String())
+	}
+	r.warn(stderr.String())
+	changes, err := r.diffTrees(ctx, list, &g)
+	return append(changes, odd...), bytes.Count(list, []byte("\n")), err
+}
+
+// none reports whether an object id stands for no object.
+func none(id string) bool { return strings.Trim(id, "0") == "" }
+
+// an object that a revision leads to, tags followed to their end.
+type target struct{ kind, id string }
+
+// kinds looks the objects up that updates name. What is not here has no kind.
+func (r *Repo) kinds(ctx context.Context, updates []Update) (map[string]target, error) {
+	var asked []string
+	var in bytes.Buffer
+	for _, u := range updates {
+		for _, rev := range []string{u.Old, u.New} {
+			if !none(rev) && !strings.ContainsAny(rev, " \n") && !strings.HasPrefix(rev, "-") {
+				asked = append(asked, rev)
+				in.WriteString(rev + "^{}\n")
+			}
+		}
+	}
+	out := map[string]target{}
+	if len(asked) == 0 {
+		return out, nil
+	}
+	cmd := r.command(ctx, "cat-file", "--batch-check=%(objecttype) %(objectname)")
+	cmd.Stdin = &in
+	text, err := cmd.Output()
+	if err != nil {
+		return nil, gitError("cat-file", err, stderrOf(err))
+	}
+	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
+	if len(lines) != len(asked) {
+		return nil, fmt.Errorf("git cat-file answered %d of %d questions", len(lines), len(asked))
+	}
+	for i, line := range lines {
+		if kind, id, ok := strings.Cut(line, " "); ok && id != "missing" && !strings.HasSuffix(line, " missing") {
+			out[asked[i]] = target{kind, id}
+		}
+	}
+	return out, nil
+}
