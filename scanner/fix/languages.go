@@ -1,0 +1,222 @@
+package fix
+
+import (
+	"bytes"
+	"errors"
+	"path"
+	"regexp"
+	"strings"
+)
+
+// of makes a kind of file of a source language.
+func of(s *source, example func(v string) string) kind {
+	return kind{reference: example, mend: s.mend}
+}
+
+var pythonEnv = func(v string) string { return `os.environ["` + v + `"]` }
+
+var python = of(&source{
+	lexer: lexer{line: []string{"#"}, quotes: `"'`, triple: `"'`, prefixes: "rRbBuUfF"},
+	expr:  func(_ *file, name string) string { return pythonEnv(name) },
+	within: func(name, quote string) string {
+		if strings.HasPrefix(quote, `"`) {
+			return "{os.environ['" + name + "']}"
+		}
+		return `{os.environ["` + name + `"]}`
+	},
+	check: func(f *file, tokens []lexeme, n int) error {
+		t := tokens[n]
+		if joined(f, tokens, n) || inBrackets(f.data, tokens, n) {
+			return errJoined
+		}
+		if before, _ := around(f.data, t); len(t.quote) == 3 && firstOnLine(f.data, t.start) && strings.IndexByte("=([{,+%", before) < 0 {
+			tokens[n].comment = true // a docstring: nothing is computed in it
+		}
+		return nil
+	},
+	header: importOS,
+}, pythonEnv)
+
+// inBrackets reports whether a Python string goes on in one on another line.
+func inBrackets(data []byte, tokens []lexeme, n int) bool {
+	bare := func(a, b lexeme) bool {
+		return !a.comment && !b.comment && len(bytes.TrimSpace(data[a.end:b.start])) == 0
+	}
+	open := func(i int) bool { // a bracket is open at i, seen from the line's end
+		return bytes.HasSuffix(bytes.TrimRight(data[:i], " \t\r\n"), []byte("(")) || bytes.HasPrefix(bytes.TrimLeft(data[tokens[n].end:], " \t\r\n"), []byte(")"))
+	}
+	return n > 0 && bare(tokens[n-1], tokens[n]) && open(tokens[n-1].start) || n+1 < len(tokens) && bare(tokens[n], tokens[n+1]) && open(tokens[n].start)
+}
+
+func firstOnLine(data []byte, i int) bool {
+	return len(bytes.TrimSpace(data[bytes.LastIndexByte(data[:i], '\n')+1:i])) == 0
+}
+
+var (
+	importsOS  = regexp.MustCompile(`(?m)^import[ \t]+(?:[\w., \t]*,[ \t]*)?os[ \t]*(?:,|#|\r?$)`)
+	importLine = regexp.MustCompile(`(?m)^(?:import|from)[ \t]`)
+	futureLine = regexp.MustCompile(`(?m)^from[ \t]+__future__[ \t]+import[^\n(]*(?:\([^)]*\)[^\n]*)?\n`)
+)
+
+// importOS adds "import os" to a Python file: before the first import, after the
+// docstring and what must come first.
+func importOS(f *file, tokens []lexeme) {
+	inText := func(i int) bool {
+		for _, t := range tokens {
+			if t.start <= i && i < t.end {
+				return true
+			}
+		}
+		return false
+	}
+	for _, m := range importsOS.FindAllIndex(f.data, -1) {
+		if !inText(m[0]) {
+			return
+		}
+	}
+	at := -1
+	for _, m := range importLine.FindAllIndex(f.data, -1) {
+		if future := futureLine.FindIndex(f.data[m[0]:]); future != nil && future[0] == 0 {
+			continue
+		}
+		if !inText(m[0]) {
+			at = m[0]
+			break
+		}
+	}
+	if at < 0 {
+		at = afterHead(f, tokens)
+	}
+	f.edit(at, at, "import os"+f.newline())
+}
+
+// afterHead is where the first statement of a Python file may stand.
+func afterHead(f *file, tokens []lexeme) int {
+	at := 0
+	for _, t := range tokens {
+		if len(bytes.TrimSpace(f.data[at:t.start])) > 0 {
+			break
+		}
+		docstring := !t.comment || len(t.quote) == 3
+		if docstring && firstOnLine(f.data, t.start) || t.comment && t.quote == "" {
+			at = min(len(f.data), f.lineEnd(t.end)+1)
+		}
+		if docstring {
+			break
+		}
+	}
+	for _, m := range futureLine.FindAllIndex(f.data, -1) {
+		at = max(at, m[1])
+	}
+	return at
+}
+
+var jsEnv = func(v string) string { return "process.env." + v }
+
+var javascript = of(ecmaScript(func(_ *file, v string) string { return jsEnv(v) }, ""), jsEnv)
+
+// In TypeScript a variable of the environment may be undefined: the ! says that it is not.
+var typescript = of(ecmaScript(func(_ *file, v string) string { return jsEnv(v) + "!" }, "!"), func(v string) string { return jsEnv(v) + "!" })
+
+func ecmaScript(expr func(*file, string) string, mark string) *source {
+	return &source{
+		lexer: lexer{line: []string{"//"}, block: []string{"/*", "*/"}, quotes: "\"'`", multiline: "`", interpol: map[byte]string{'`': "${"}, regex: true},
+		expr:  expr,
+		within: func(name, _ string) string {
+			return "${" + jsEnv(name) + mark + "}"
+		},
+		check: func(f *file, tokens []lexeme, n int) error {
+			t := tokens[n]
+			before, after := around(f.data, t)
+			line := string(f.data[f.lineStart(t.start):t.start])
+			switch {
+			case after == ':' && (before == '{' || before == ','):
+				return errors.New("it is the name of a property")
+			case importFrom.MatchString(line):
+				return errors.New("it is in an import")
+			case strings.HasSuffix(path.Ext(f.path), "x") && jsxAttribute.MatchString(line):
+				return errors.New("it is an attribute of an element: put it in braces first")
+			case mark != "" && typePlace.MatchString(line):
+				return errors.New("it is a type")
+			}
+			return nil
+		},
+	}
+}
+
+var (
+	importFrom   = regexp.MustCompile(`\b(?:from|import|require\()\s*$`)
+	jsxAttribute = regexp.MustCompile(`<[A-Za-z][^<>{}]*[A-Za-z]=$`)
+	typePlace    = regexp.MustCompile(`(?:^|\s)type\s+\w+[^=]*=\s*(?:[^;]*\|\s*)?$|^\s*\w+\s*=\s*$.*enum`)
+)
+
+var javaEnv = func(v string) string { return `System.getenv("` + v + `")` }
+
+var java = of(&source{
+	lexer: lexer{line: []string{"//"}, block: []string{"/*", "*/"}, quotes: `"'`, triple: `"`},
+	expr:  func(_ *file, v string) string { return javaEnv(v) },
+	check: func(f *file, tokens []lexeme, n int) error {
+		t := tokens[n]
+		line := string(f.data[f.lineStart(t.start):t.start])
+		switch {
+		case inAnnotation(f.data, tokens, n):
+			return errors.New("it is in an annotation, which takes constants only")
+		case regexp.MustCompile(`\bcase\s+$`).MatchString(line):
+			return errors.New("it is a case of a switch")
+		}
+		return nil
+	},
+}, javaEnv)
+
+// inAnnotation reports whether a token stands within the parentheses of @Name(…).
+func inAnnotation(data []byte, tokens []lexeme, n int) bool {
+	depth, k := 0, n-1
+	for i := tokens[n].start - 1; i >= 0; i-- {
+		for k >= 0 && i < tokens[k].end && i >= tokens[k].start {
+			i = tokens[k].start - 1
+			k--
+		}
+		if i < 0 {
+			return false
+		}
+		switch data[i] {
+		case ')':
+			depth++
+		case ';', '{', '}':
+			if depth == 0 && data[i] != '{' {
+				return false
+			}
+		case '(':
+			if depth--; depth < 0 {
+				return annotated.Match(data[max(0, i-200):i])
+			}
+		}
+	}
+	return false
+}
+
+var annotated = regexp.MustCompile(`@[A-Za-z_][\w.]*\s*$`)
+
+var rubyEnv = func(v string) string { return `ENV.fetch("` + v + `")` }
+
+var ruby = of(&source{
+	lexer: lexer{line: []string{"#"}, block: []string{"=begin", "\n=end"}, quotes: "\"'`", multiline: "\"'`", interpol: map[byte]string{'"': "#{", '`': "#{"}, regex: true, ruby: true},
+	expr:  func(_ *file, v string) string { return rubyEnv(v) },
+	within: func(name, quote string) string {
+		if quote == `"` {
+			return `#{ENV.fetch("` + name + `")}`
+		}
+		return "#{ENV.fetch('" + name + "')}"
+	},
+	check: func(f *file, tokens []lexeme, n int) error {
+		t := tokens[n]
+		before, _ := around(f.data, t)
+		switch {
+		case joined(f, tokens, n):
+			return errJoined
+		case before == ':' && f.data[t.start-1] == ':', t.end < len(f.data) && f.data[t.end] == ':' && !bytes.HasPrefix(f.data[t.end:], []byte("::")):
+			return errors.New("it is a symbol")
+		}
+		return nil
+	},
+}, rubyEnv)

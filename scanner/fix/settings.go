@@ -1,0 +1,114 @@
+package fix
+
+import (
+	"bytes"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+var npmrc = kind{
+	reference: func(v string) string { return "${" + v + "}" },
+	mend: func(f *file) error {
+		for _, p := range f.places {
+			if t := bytes.TrimSpace(f.data[f.lineStart(p.Start):p.Start]); len(t) > 0 && (t[0] == '#' || t[0] == ';') {
+				f.replace(p, p.Name, p.Name)
+				continue
+			}
+			f.replace(p, "${"+p.Name+"}", "${"+p.Name+"}")
+			f.next("set %s in the environment that npm runs in", p.Name)
+		}
+		return nil
+	},
+}
+
+// isEnvFile reports whether a base name, in lower case, is that of a file of
+// environment variables with values, not of an example.
+func isEnvFile(base string) bool {
+	for _, s := range []string{"example", "sample", "template", "dist", "default"} {
+		if strings.HasSuffix(base, s) {
+			return false
+		}
+	}
+	return base == ".env" || strings.HasPrefix(base, ".env.") || strings.HasSuffix(base, ".env")
+}
+
+// envFile is a file that is there to hold values: it stays, and leaves git. An
+// example takes its place, and .gitignore keeps it out.
+var envFile = kind{
+	reference: func(string) string { return "" },
+	mend: func(f *file) error {
+		f.result.Untrack = true
+		for _, p := range f.places {
+			f.moved(p, "untracked file "+f.path)
+		}
+		example := f.path + ".example"
+		f.result.Others[example] = exampleOf(f, f.tree.File(example))
+		f.result.Others[".gitignore"] = ignoring(f.tree.File(".gitignore"), f.path)
+		f.next("%s stays where it is and git no longer tracks it; %s says which variables it has", f.path, example)
+		f.apply() // nothing: the file keeps its bytes
+		return nil
+	},
+}
+
+var envLine = regexp.MustCompile(`^(\s*(?:export\s+)?[A-Za-z_][A-Za-z0-9_.\-]*\s*=)(.*)$`)
+
+// exampleOf is the file with empty values. Comments stay, unless a key is in them. What
+// the example has already stays as it is.
+func exampleOf(f *file, old []byte) []byte {
+	var out strings.Builder
+	out.Write(old)
+	if len(old) > 0 && !bytes.HasSuffix(old, []byte("\n")) {
+		out.WriteByte('\n')
+	}
+	has := func(name string) bool {
+		return regexp.MustCompile(`(?m)^\s*(?:export\s+)?` + regexp.QuoteMeta(name) + `\s*=`).Match(old)
+	}
+	at, quote := 0, byte(0)
+	for line := range strings.Lines(string(f.data)) {
+		start := at
+		at += len(line)
+		text := strings.TrimRight(line, "\r\n")
+		if quote != 0 { // the rest of a value in quotes that spans lines
+			if strings.IndexByte(text, quote) >= 0 {
+				quote = 0
+			}
+			continue
+		}
+		if m := envLine.FindStringSubmatch(text); m != nil {
+			if v := strings.TrimSpace(m[2]); len(v) > 0 && (v[0] == '"' || v[0] == '\'') && strings.IndexByte(v[1:], v[0]) < 0 {
+				quote = v[0]
+			}
+			name := strings.TrimSpace(strings.TrimSuffix(m[1], "="))
+			if !has(strings.TrimSpace(strings.TrimPrefix(name, "export "))) {
+				out.WriteString(m[1] + "\n")
+			}
+			continue
+		}
+		holds := slices.ContainsFunc(f.places, func(p Place) bool { return p.Start < at && p.End > start })
+		if t := strings.TrimSpace(text); !holds && (t == "" || t[0] == '#') && len(old) == 0 {
+			out.WriteString(text + "\n")
+		}
+	}
+	return []byte(out.String())
+}
+
+// ignoring adds to a .gitignore what keeps an env file out and its example in.
+func ignoring(old []byte, name string) []byte {
+	want := []string{"/" + name}
+	if base := path.Base(name); strings.HasPrefix(base, ".env") {
+		want = []string{".env*", "!.env*.example"}
+	}
+	out := bytes.Clone(old)
+	for _, w := range want {
+		if slices.ContainsFunc(strings.Split(string(old), "\n"), func(l string) bool { return strings.TrimSpace(l) == w }) {
+			continue
+		}
+		if len(out) > 0 && out[len(out)-1] != '\n' {
+			out = append(out, '\n')
+		}
+		out = append(out, w+"\n"...)
+	}
+	return out
+}
