@@ -30,6 +30,7 @@ type job struct {
 	cov     report.Coverage
 	keys    scanner.Keys
 
+	found    []scanner.Finding // of a tree
 	profiles map[string]string
 	stopAt   time.Time // when reading has to end; zero means never
 	late     bool      // it ended before all was read
@@ -194,6 +195,7 @@ func (j *job) tree(ctx context.Context) error {
 		return hint(fmt.Errorf("scan %s: there are no files in it", strings.Join(j.args, " ")), "nothing was scanned, and that is not a pass: is it the right directory?")
 	}
 	j.countSubmodules(ctx)
+	j.found = slices.Clone(found)
 	j.add(found, nil)
 	if j.o.firstSeen && len(found) > 0 && len(j.args) == 1 {
 		j.noteUnless("first commits", j.lookup(ctx))

@@ -28,6 +28,7 @@ type Place struct {
 	Path         string
 	Line, Col    int
 	EndLine      int
+	Start, End   int64   // the secret's bytes in the blob, End excluded
 	Commit       *Commit // in which it was seen, or nil for files on disk
 	Blob         string
 	Decoded      string
@@ -82,7 +83,7 @@ func (ks *Keys) Add(f *Finding, commit *Commit) *Key {
 	if k.Expires.IsZero() {
 		k.Expires = f.Expires
 	}
-	p := Place{Path: f.Path, Line: f.Line, Col: f.Col, EndLine: f.EndLine, Commit: commit, Blob: f.Blob, Decoded: f.Decoded,
+	p := Place{Path: f.Path, Line: f.Line, Col: f.Col, EndLine: f.EndLine, Start: f.Start, End: f.End, Commit: commit, Blob: f.Blob, Decoded: f.Decoded,
 		InTest: f.InTest, AllowComment: f.Allow}
 	if !slices.ContainsFunc(k.Places, p.same) {
 		k.Places = append(k.Places, p)

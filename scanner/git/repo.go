@@ -267,6 +267,16 @@ func (r *Repo) HooksDir(ctx context.Context) (dir, scope string, err error) {
 	return dir, scope, nil
 }
 
+// Untrack takes a file out of the index and leaves it on disk. A file that is not
+// tracked is left alone.
+func (r *Repo) Untrack(ctx context.Context, path string) error {
+	if r.bin == "" {
+		return errors.New("a file can be untracked only with git installed")
+	}
+	_, err := r.output(ctx, "rm", "--cached", "--quiet", "--ignore-unmatch", "--", path)
+	return err
+}
+
 // FirstCommit returns the id of a commit without parents that HEAD reaches, ""
 // if there is none or if the clone is shallow.
 func (r *Repo) FirstCommit(ctx context.Context) string {

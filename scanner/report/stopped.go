@@ -24,6 +24,7 @@ type Stopped struct {
 type Remedy struct {
 	File      string // that keyward fix can mend, or ""
 	Reference string // what stands there instead of the key
+	Untrack   bool   // the file is there to hold keys, and must not be in git
 	Comment   string // an allow comment in the file's language, without its reason, or ""
 }
 
@@ -102,12 +103,12 @@ func (t *textWriter) cut(s string, columns int) string {
 func (t *textWriter) stopped(k *scanner.Key, s *Stopped) {
 	head := t.cut(fmt.Sprintf("%-8s  %s", strings.ToUpper(k.Severity), k.Rule.Title), t.width)
 	fmt.Fprintln(t, t.paint(severityColor[k.Severity], head))
-	place := where(k) + "  " + k.Redacted
+	place := where(k) + ": " + k.Redacted
 	if p := k.Places[0]; p.Decoded != "" {
-		place += "  (inside " + p.Decoded + ")"
+		place += " (inside " + p.Decoded + ")"
 	}
 	if n := len(k.Places); n > 1 {
-		place += fmt.Sprintf("  and %s more", count(n-1, "place"))
+		place += fmt.Sprintf(" and in %s", count(n-1, "other place"))
 	}
 	t.field("Where", place)
 	t.field("Why", t.cut(string(k.Rule.Tier)+": "+cmp.Or(k.Rule.About.Holder, k.Rule.Tier.Power()), t.width-labelWidth))
@@ -117,6 +118,9 @@ func (t *textWriter) stopped(k *scanner.Key, s *Stopped) {
 		t.field("Do now", "take it out of the message")
 	case s.Committed:
 		t.committed(k)
+	case remedy.Untrack:
+		t.field("Do now", "keyward fix "+plain(remedy.File))
+		t.field("", "takes the file out of git, not from the disk, and writes "+plain(remedy.File)+".example")
 	case remedy.File != "" && remedy.Reference != "":
 		t.field("Do now", "keyward fix "+plain(remedy.File))
 		t.field("", "puts "+plain(remedy.Reference)+" in its place")
@@ -135,7 +139,7 @@ func (t *textWriter) stopped(k *scanner.Key, s *Stopped) {
 	}
 	t.field("No key?", fmt.Sprintf("keyward allow %s --reason \"why it is none\"", short(k.Fingerprint)))
 	if remedy.Comment != "" {
-		t.field("", "or on its line: "+remedy.Comment+" why it is none")
+		t.field("", "or on its line: "+remedy.Comment+" WHY")
 	}
 }
 

@@ -1,0 +1,302 @@
+package hooks
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/diff"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/keyward/keyward/scanner"
+	"github.com/keyward/keyward/scanner/fix"
+	"github.com/keyward/keyward/scanner/policy"
+)
+
+func newFix(env *Env) *cobra.Command {
+	o := &scanOptions{}
+	apply := false
+	c := &cobra.Command{
+		Use:   "fix [PATH...]",
+		Short: "Take hardcoded keys out of files and put references in their place",
+		Long: `Fix replaces the keys that a scan finds in files by references in each file's own
+language, and shows what it would change, the keys left out. It asks before it
+changes a file; --apply does not ask. The keys are written nowhere: put each where
+it belongs first, or better, put a new one there and revoke this one.`,
+		RunE: func(c *cobra.Command, args []string) error { return env.fix(c.Context(), o, args, apply) },
+	}
+	o.setupFlags(c)
+	c.Flags().BoolVar(&apply, "apply", false, "change the files without asking")
+	return c
+}
+
+// A repair is what is to be done to one file.
+type repair struct {
+	path   string // relative to the root
+	data   []byte
+	found  []scanner.Finding
+	result *fix.Result
+	why    string // it cannot be mended as a whole
+}
+
+func (env *Env) fix(ctx context.Context, o *scanOptions, args []string, apply bool) error {
+	if len(args) == 0 {
+		args = []string{"."}
+	}
+	asker := bufio.NewReader(env.input())
+	var names fix.Names
+	var next []string
+	files, left := 0, 0
+	for _, arg := range args {
+		s, list, err := env.repairs(ctx, o, arg, &names)
+		if err != nil {
+			return err
+		}
+		for _, r := range list {
+			files++
+			done := false
+			env.show(r)
+			if r.result != nil && len(r.result.Moved) > 0 && env.wants(asker, apply) {
+				if err := s.mend(ctx, r); err != nil {
+					return err
+				}
+				done = true
+				next = append(next, r.result.NextSteps...)
+			}
+			if !done || len(r.result.Left) > 0 {
+				left++
+			}
+		}
+	}
+	if files == 0 {
+		fmt.Fprintf(env.Stdout, "no keys found in %s\n", strings.Join(args, " "))
+		return nil
+	}
+	env.nextSteps(next)
+	if left > 0 {
+		if !apply && !env.canAnswer() {
+			fmt.Fprintln(env.Stdout, "nothing was changed: keyward fix --apply changes the files")
+		}
+		return errFound
+	}
+	return nil
+}
+
+func (env *Env) nextSteps(next []string) {
+	if len(next) == 0 {
+		return
+	}
+	slices.Sort(next)
+	fmt.Fprintln(env.Stdout, "Now:")
+	for _, n := range slices.Compact(next) {
+		fmt.Fprintf(env.Stdout, "  - %s\n", n)
+	}
+	fmt.Fprintln(env.Stdout, "  - git add the files; and if a key was ever pushed or shared, rotate it: its old value\n    still works (keyward rules show RULE says how)")
+}
+
+// repairs scans a path and works out how each file with keys is mended.
+func (env *Env) repairs(ctx context.Context, o *scanOptions, arg string, names *fix.Names) (*session, []*repair, error) {
+	one := *hookOptions(o)
+	one.allowIncomplete = true
+	var j *job
+	r, s, err := env.runJob(ctx, &one, []string{arg}, func(it *job, ctx context.Context) error {
+		j = it
+		it.o.gitignore = it.repo != nil && !it.repo.Bare
+		return it.tree(ctx)
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, g := range r.Coverage.Gaps {
+		fmt.Fprintf(env.Stderr, "not scanned: %s\n", g.Error())
+	}
+	counted := map[string]bool{}
+	for _, k := range r.Keys {
+		counted[k.Fingerprint] = true
+	}
+	byPath := map[string]*repair{}
+	var list []*repair
+	prefix := j.prefix()
+	for _, f := range j.found {
+		if !counted[f.Fingerprint] {
+			continue
+		}
+		f.Path = prefix + f.Path
+		if byPath[f.Path] == nil {
+			byPath[f.Path] = &repair{path: f.Path}
+			list = append(list, byPath[f.Path])
+		}
+		byPath[f.Path].found = append(byPath[f.Path].found, f)
+	}
+	slices.SortFunc(list, func(a, b *repair) int { return strings.Compare(a.path, b.path) })
+	root := workTree(j.dir)
+	if s.repo != nil {
+		root = workTree(s.repo.Dir)
+	}
+	s.root = string(root)
+	for _, r := range list {
+		s.plan(r, root, names)
+	}
+	return s, list, nil
+}
+
+// plan works out how a file is mended, and makes sure that it will be.
+func (s *session) plan(r *repair, root workTree, names *fix.Names) {
+	if strings.Contains(r.path, "!") {
+		r.why = "it is in an archive: take it out by hand"
+		return
+	}
+	data, err := policy.ReadRegular(filepath.Join(string(root), filepath.FromSlash(r.path)), fix.MaxFile)
+	if err != nil {
+		r.why = err.Error()
+		return
+	}
+	r.data = data
+	var places []fix.Place
+	for i := range r.found {
+		f := &r.found[i]
+		if f.End > int64(len(data)) || strings.HasPrefix(f.Decoded, "utf-16") {
+			r.why = "it is not in an encoding that can be mended"
+			return
+		}
+		places = append(places, fix.Place{Start: int(f.Start), End: int(f.End), Name: names.Of(f, data)})
+	}
+	if r.result, err = fix.File(root, r.path, data, places); err != nil {
+		r.why = err.Error()
+		return
+	}
+	if r.result.Untrack {
+		return
+	}
+	after, _ := s.scanner.Scan(nil, scanner.Blob{Path: r.path, Data: r.result.Data}) // a gap was told before
+	if len(after) > len(r.result.Left) {
+		r.result, r.why = nil, "a key would still be found in it afterwards: take it out by hand"
+	}
+}
+
+// show prints what would become of a file. Keys are replaced by their redacted form.
+func (env *Env) show(r *repair) {
+	if r.result == nil {
+		fmt.Fprintf(env.Stdout, "%s: left as it is: %s\n\n", r.path, r.why)
+		return
+	}
+	if r.result.Untrack {
+		fmt.Fprintf(env.Stdout, "%s: git no longer tracks it; it stays on disk\n", r.path)
+	}
+	if !bytes.Equal(r.data, r.result.Data) {
+		_, _ = env.Stdout.Write(diff.Diff("a/"+r.path, r.redacted(r.data), "b/"+r.path, r.redacted(r.result.Data))) // a report
+	}
+	for _, name := range slices.Sorted(keysOf(r.result.Others)) {
+		fmt.Fprintf(env.Stdout, "%s: written\n", name)
+	}
+	for _, l := range r.result.Left {
+		fmt.Fprintf(env.Stdout, "%s:%d: left as it is: %s\n", r.path, 1+bytes.Count(r.data[:l.Start], []byte("\n")), l.Why)
+	}
+	fmt.Fprintln(env.Stdout)
+}
+
+func keysOf(m map[string][]byte) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// redacted is the text with every key replaced.
+func (r *repair) redacted(text []byte) []byte {
+	found := slices.Clone(r.found)
+	slices.SortFunc(found, func(a, b scanner.Finding) int { return cmp.Compare(len(b.Redacted), len(a.Redacted)) })
+	for _, f := range found {
+		text = bytes.ReplaceAll(text, r.data[f.Start:f.End], []byte(f.Redacted))
+	}
+	return text
+}
+
+// wants reports whether the user wants a change.
+func (env *Env) wants(answers *bufio.Reader, apply bool) bool {
+	if apply {
+		return true
+	}
+	if !env.canAnswer() {
+		return false
+	}
+	fmt.Fprint(env.Stdout, "Change it? The key leaves the file and is kept nowhere else. [y/N] ")
+	line, err := answers.ReadString('\n')
+	return err == nil && strings.HasPrefix(strings.ToLower(strings.TrimSpace(line)), "y")
+}
+
+// canAnswer reports whether somebody can answer a question.
+func (env *Env) canAnswer() bool {
+	f, ok := env.Stdin.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// mend writes the files of a repair.
+func (s *session) mend(ctx context.Context, r *repair) error {
+	full := func(name string) string { return filepath.Join(s.root, filepath.FromSlash(name)) }
+	now, err := policy.ReadRegular(full(r.path), fix.MaxFile)
+	if err != nil {
+		return fmt.Errorf("fix %s: %w", r.path, err)
+	}
+	if !bytes.Equal(now, r.data) {
+		return fmt.Errorf("fix %s: the file has changed in the meantime: nothing was done to it", r.path)
+	}
+	for _, name := range slices.Sorted(keysOf(r.result.Others)) {
+		if err := replaceFile(full(name), r.result.Others[name]); err != nil {
+			return fmt.Errorf("fix %s: write %s: %w", r.path, name, err)
+		}
+	}
+	if r.result.Untrack {
+		if s.repo == nil {
+			return nil
+		}
+		return s.repo.Untrack(ctx, r.path)
+	}
+	if bytes.Equal(r.data, r.result.Data) {
+		return nil
+	}
+	info, err := os.Stat(full(r.path))
+	if err != nil {
+		return fmt.Errorf("fix %s: %w", r.path, err)
+	}
+	if err := replaceFile(full(r.path), r.result.Data); err != nil {
+		return fmt.Errorf("fix %s: %w", r.path, err)
+	}
+	return os.Chmod(full(r.path), info.Mode().Perm())
+}
+
+// workTree is a directory from which fixes read other files.
+type workTree string
+
+func (w workTree) File(name string) []byte {
+	if !filepath.IsLocal(filepath.FromSlash(name)) {
+		return nil
+	}
+	data, err := policy.ReadRegular(filepath.Join(string(w), filepath.FromSlash(name)), fix.MaxFile)
+	if err != nil {
+		return nil
+	}
+	return data
+}
+
+func (w workTree) List(dir string) []string {
+	if !filepath.IsLocal(filepath.FromSlash(dir)) {
+		return nil
+	}
+	entries, _ := os.ReadDir(filepath.Join(string(w), filepath.FromSlash(dir))) // nothing there, nothing to read
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
