@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -43,7 +44,16 @@ func TestScripts(t *testing.T) {
 			if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 				return err
 			}
-			env.Vars = append(env.Vars, "GIT_CONFIG_GLOBAL="+config, "GIT_CONFIG_NOSYSTEM=1", "HOME="+env.WorkDir,
+			checkout, err := os.Getwd()
+			if err != nil {
+				return err
+			}
+			for _, name := range []string{"GOMODCACHE", "GOCACHE", "GOPROXY", "GOSUMDB", "GOTOOLCHAIN"} { // for hooks that are built
+				if out, err := exec.Command("go", "env", name).Output(); err == nil {
+					env.Vars = append(env.Vars, name+"="+strings.TrimSpace(string(out)))
+				}
+			}
+			env.Vars = append(env.Vars, "CHECKOUT="+checkout, "GIT_CONFIG_GLOBAL="+config, "GIT_CONFIG_NOSYSTEM=1", "HOME="+env.WorkDir,
 				"GIT_AUTHOR_DATE=2026-02-03T10:00:00Z", "GIT_COMMITTER_DATE=2026-02-03T10:00:00Z", "KEYWARD_PEPPER=pepper of the scripts")
 			return nil
 		},

@@ -75,6 +75,9 @@ func nameFor(r *scanner.Rule, path string, data []byte, at int) string {
 	for _, t := range telling {
 		tells = tells || strings.Contains(strings.ToLower(name), t)
 	}
+	if isEnvFile(strings.ToLower(path[strings.LastIndexByte(path, '/')+1:])) {
+		return name // the file says what it is called
+	}
 	if !tells || len(name) < 3 || r.Class != "generic" && vague[name] {
 		return fallback
 	}
