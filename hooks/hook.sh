@@ -18,7 +18,8 @@ fi
 }
 KEYWARD_CHAINED=1
 export KEYWARD_CHAINED
-case @NAME@ in
+name=@NAME@
+case $name in
 pre-push | pre-receive | post-receive | post-rewrite | reference-transaction)
   input=$(cat; echo x)
   input=${input%x}

@@ -31,6 +31,7 @@ type job struct {
 	keys    scanner.Keys
 
 	found    []scanner.Finding // of a tree
+	trusted  map[string]bool   // keys whose allow comments hold though they come from people who may not allow
 	profiles map[string]string
 	stopAt   time.Time // when reading has to end; zero means never
 	late     bool      // it ended before all was read

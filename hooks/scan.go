@@ -212,7 +212,7 @@ func (env *Env) directory(arg string) (string, error) {
 // known returns why a key is not to be reported, or nil. The policy's paths
 // are relative to the repository, the report's to what was scanned.
 func (j *job) known(k *scanner.Key) *scanner.Known {
-	if known := policy.Commented(k); known != nil && !j.o.noComments {
+	if known := policy.Commented(k); known != nil && (!j.o.noComments || j.trusted[k.Fingerprint]) {
 		return known
 	}
 	at := *k

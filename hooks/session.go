@@ -53,7 +53,7 @@ func (env *Env) begin(ctx context.Context, dir string, o *setup) (*session, erro
 	if err := s.loadPolicy(ctx, o); err != nil {
 		return nil, err
 	}
-	list, allow, err := s.loadRules(o)
+	list, allow, err := s.loadRules(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (env *Env) begin(ctx context.Context, dir string, o *setup) (*session, erro
 	if err != nil {
 		return nil, err
 	}
-	return s, s.loadBaseline(o)
+	return s, s.loadBaseline(ctx, o)
 }
 
 // repositoryError adds to git's refusal what to do about it.
@@ -78,10 +78,12 @@ func repositoryError(err error) error {
 
 func (s *session) loadPolicy(ctx context.Context, o *setup) (err error) {
 	switch {
+	case o.trusted != "":
+		s.policy, err = s.policyAt(ctx, o)
 	case o.config != "":
 		s.policy, err = policy.Load(s.env.path(o.config), o.config)
 	case s.repo != nil && s.repo.Bare:
-		s.policy, err = s.headPolicy(ctx)
+		s.policy, err = s.policyAt(ctx, &setup{trusted: "HEAD"})
 	default:
 		s.policy, err = policy.Find(s.root)
 	}
@@ -92,39 +94,57 @@ func (s *session) loadPolicy(ctx context.Context, o *setup) (err error) {
 	return nil
 }
 
-// headPolicy returns the policy that HEAD of a bare repository holds.
-func (s *session) headPolicy(ctx context.Context) (*policy.Policy, error) {
-	for _, name := range policy.Names() {
-		data, err := s.repo.File(ctx, "HEAD", name, policy.MaxFile)
+// policyAt returns the policy that a revision holds.
+func (s *session) policyAt(ctx context.Context, o *setup) (*policy.Policy, error) {
+	names := policy.Names()
+	if o.config != "" {
+		names = []string{filepath.ToSlash(filepath.Clean(o.config))}
+	}
+	for _, name := range names {
+		data, err := s.repo.File(ctx, o.trusted, name, policy.MaxFile)
 		if err != nil {
 			return nil, err
 		}
 		if data != nil {
-			p, err := policy.Parse(name, data)
-			if err == nil && len(p.Rules) > 0 {
-				s.notes = append(s.notes, name+": its rules files are not read from a bare repository: name them with --rules")
-				p.Rules = nil
-			}
-			return p, err
+			return policy.Parse(name, data)
 		}
+	}
+	if o.config != "" {
+		return nil, fmt.Errorf("policy %s: there is none at %.12s", o.config, o.trusted)
 	}
 	return &policy.Policy{}, nil
 }
 
+// readRules returns the text of a rules file that the policy names, from where the
+// policy is.
+func (s *session) readRules(ctx context.Context, o *setup, name string) ([]byte, error) {
+	rev := o.trusted
+	if rev == "" && s.repo != nil && s.repo.Bare && o.config == "" {
+		rev = "HEAD"
+	}
+	if rev == "" {
+		return policy.ReadRegular(filepath.Join(s.root, filepath.FromSlash(name)), 4<<20)
+	}
+	data, err := s.repo.File(ctx, rev, name, 4<<20)
+	if err == nil && data == nil {
+		err = fmt.Errorf("is not there at %.12s", rev)
+	}
+	return data, err
+}
+
 // loadRules returns the built-in rules with those of the policy and of --rules.
-func (s *session) loadRules(o *setup) (list []scanner.Rule, allow []scanner.Allowlist, err error) {
+func (s *session) loadRules(ctx context.Context, o *setup) (list []scanner.Rule, allow []scanner.Allowlist, err error) {
 	if list, err = rules.Lazy(); err != nil {
 		return nil, nil, err
 	}
-	var files []string
-	for _, f := range s.policy.Rules {
-		files = append(files, filepath.Join(s.root, filepath.FromSlash(f)))
-	}
-	for _, f := range o.rules {
-		files = append(files, s.env.path(f))
-	}
-	for i, f := range files {
-		data, err := policy.ReadRegular(f, 4<<20)
+	for i, f := range slices.Concat(s.policy.Rules, o.rules) {
+		var data []byte
+		var err error
+		if i < len(s.policy.Rules) {
+			data, err = s.readRules(ctx, o, f)
+		} else {
+			data, err = policy.ReadRegular(s.env.path(f), 4<<20)
+		}
 		if err != nil {
 			return nil, nil, hint(fmt.Errorf("rules %s: %w", f, err), "nothing was scanned")
 		}
@@ -184,11 +204,11 @@ func (s *session) makePepper(ctx context.Context) ([]byte, error) {
 	return sum[:], nil
 }
 
-func (s *session) loadBaseline(o *setup) error {
+func (s *session) loadBaseline(ctx context.Context, o *setup) error {
 	if o.baseline == "" {
 		return nil
 	}
-	b, err := policy.LoadBaseline(s.env.path(o.baseline))
+	b, err := s.readBaseline(ctx, o)
 	if err != nil {
 		return hint(err, "nothing was scanned", "keyward baseline writes one")
 	}
@@ -199,6 +219,20 @@ func (s *session) loadBaseline(o *setup) error {
 	}
 	s.baseline = b
 	return nil
+}
+
+func (s *session) readBaseline(ctx context.Context, o *setup) (*policy.Baseline, error) {
+	if o.trusted == "" {
+		return policy.LoadBaseline(s.env.path(o.baseline))
+	}
+	data, err := s.repo.File(ctx, o.trusted, filepath.ToSlash(filepath.Clean(o.baseline)), 16<<20)
+	if err == nil && data == nil {
+		err = fmt.Errorf("baseline %s: there is none at %.12s", o.baseline, o.trusted)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return policy.ParseBaseline(o.baseline, data)
 }
 
 // print identifies the pepper without giving it away.

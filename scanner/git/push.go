@@ -118,3 +118,12 @@ func (r *Repo) kinds(ctx context.Context, updates []Update) (map[string]target, 
 	}
 	return out, nil
 }
+
+// Reaches reports whether a commit is an ancestor of another, or it itself.
+func (r *Repo) Reaches(ctx context.Context, from, commit string) bool {
+	if r.bin == "" {
+		return false
+	}
+	_, err := r.output(ctx, "merge-base", "--is-ancestor", commit, from)
+	return err == nil
+}

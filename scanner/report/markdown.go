@@ -1,0 +1,283 @@
+package report
+
+import (
+	"cmp"
+	"encoding/base32"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/keyward/keyward/scanner"
+)
+
+// A Link leads to a line of a file on the web. It returns "" if there is no such place.
+type Link func(commit, path string, line int) string
+
+// GitHubLink returns the links into a repository on GitHub or GitHub Enterprise
+// Server, such as https://github.com/acme/widgets. A place without a commit is
+// linked at the commit head.
+func GitHubLink(repository, head string) Link {
+	return func(commit, path string, line int) string {
+		commit = cmp.Or(commit, head)
+		if commit == "" || strings.Contains(path, "!") {
+			return ""
+		}
+		return fmt.Sprintf("%s/blob/%s/%s#L%d", repository, commit, (&url.URL{Path: path}).EscapedPath(), line)
+	}
+}
+
+// maxRows is how many keys a table shows, maxBody how many bytes GitHub takes in
+// an issue, a comment or a check's text, with room to spare.
+// https://docs.github.com/rest/checks/runs
+const (
+	maxRows = 50
+	maxBody = 60_000
+)
+
+// WriteSummary writes the report as Markdown, for a job's summary or a comment.
+func WriteSummary(w io.Writer, r *Report, link Link) error {
+	r = tidy(r)
+	var b strings.Builder
+	switch {
+	case len(r.Keys) > 0:
+		fmt.Fprintf(&b, "### Keyward found %s in %s\n\n", count(len(r.Keys), "key"), count(places(r.Keys), "place"))
+		b.WriteString("| | Key | Where | Since | What its holder can do |\n|---|---|---|---|---|\n")
+		for i, k := range r.Keys {
+			if i == maxRows || b.Len() > maxBody-4000 {
+				fmt.Fprintf(&b, "\nand %s more.\n", count(len(r.Keys)-i, "key"))
+				break
+			}
+			fmt.Fprintf(&b, "| %s | %s<br>%s | %s | %s | %s |\n", k.Severity, text(k.Rule.Title), Code(k.Redacted), whereMarkdown(k, link), text(since(k)),
+				text(string(k.Rule.Tier)+": "+cmp.Or(k.Rule.About.Holder, k.Rule.Tier.Power())))
+		}
+		b.WriteString("\nA key that was pushed has leaked, even if a later commit takes it out again: rotate it.\n")
+		b.WriteString(steps(r.Keys))
+	case r.Coverage.Complete():
+		b.WriteString("### Keyward found no keys\n\n")
+	default:
+		b.WriteString("### Keyward could not scan everything\n\n")
+	}
+	for i := range r.Coverage.Gaps {
+		if i == maxGaps {
+			fmt.Fprintf(&b, "- not scanned: and %d more\n", len(r.Coverage.Gaps)-i)
+			break
+		}
+		fmt.Fprintf(&b, "- not scanned: %s\n", text(r.Coverage.Gaps[i].Error()))
+	}
+	for _, n := range r.Notes {
+		fmt.Fprintf(&b, "- %s\n", text(n))
+	}
+	if n := len(r.Known); n > 0 {
+		fmt.Fprintf(&b, "- %s known and not counted (%s)\n", count(n, "key"), knownBy(r.Known))
+	}
+	fmt.Fprintf(&b, "\n%s\n", text(r.Coverage.Sentence(r.Mode)))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// steps tells how to rotate each kind of key, folded.
+func steps(keys []*scanner.Key) string {
+	var b strings.Builder
+	told := map[string]bool{}
+	for _, k := range keys {
+		if told[k.Rule.ID] || len(k.Rule.About.Rotate) == 0 || len(told) == 10 {
+			continue
+		}
+		told[k.Rule.ID] = true
+		fmt.Fprintf(&b, "\n<details><summary>How to rotate: %s</summary>\n\n", text(k.Rule.Title))
+		for i, s := range k.Rule.About.Rotate {
+			fmt.Fprintf(&b, "%d. %s\n", i+1, text(s))
+		}
+		b.WriteString("\n</details>\n")
+	}
+	return b.String()
+}
+
+func whereMarkdown(k *scanner.Key, link Link) string {
+	var out []string
+	for i, p := range k.Places {
+		if i == 5 {
+			out = append(out, fmt.Sprintf("and %d more", len(k.Places)-i))
+			break
+		}
+		out = append(out, placeMarkdown(&p, link))
+	}
+	return strings.Join(out, "<br>")
+}
+
+func placeMarkdown(p *scanner.Place, link Link) string {
+	s := Code(fmt.Sprintf("%s:%d", p.Path, p.Line))
+	commit := ""
+	if p.Commit != nil {
+		commit = p.Commit.ID
+	}
+	if link != nil {
+		if to := link(commit, p.Path, p.Line); to != "" {
+			s = "[" + s + "](" + to + ")"
+		}
+	}
+	if p.Decoded != "" {
+		s += " inside " + text(p.Decoded)
+	}
+	return s
+}
+
+// Code writes text from a repository as a Markdown code span: nothing in it is
+// markup, a mention, or the end of a table's cell.
+func Code(s string) string {
+	s = strings.ReplaceAll(plain(s), "|", "¦")
+	fence := "`"
+	for strings.Contains(s, fence) {
+		fence += "`"
+	}
+	if len(fence) > 1 || strings.HasPrefix(s, " ") {
+		return fence + " " + s + " " + fence
+	}
+	return fence + s + fence
+}
+
+// text escapes what Markdown or GitHub would read as more than text.
+func text(s string) string { return markdownEscapes.Replace(plain(s)) }
+
+var markdownEscapes = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "<", "&lt;", ">", "&gt;",
+	"|", `\|`, "#", `\#`, "@", "@\u200b", "!", `\!`, "~", `\~`, "://", ":/\u200b/")
+
+// An Issue is what a rotation issue says of a key. It is the same text whether the
+// Action opens it or the App.
+type Issue struct {
+	Key        *scanner.Key
+	Repository string // such as acme/widgets
+	Link       Link
+	Now        time.Time
+}
+
+// Alias is a short name for a key that can be said aloud: KW- and six characters.
+func Alias(fingerprint string) string {
+	sum, err := hex.DecodeString(fingerprint)
+	if err != nil || len(sum) < 4 {
+		return "KW-" + short(fingerprint)
+	}
+	return "KW-" + base32.StdEncoding.EncodeToString(sum[:5])[:6]
+}
+
+// Marker is in the body of every rotation issue: by it the issue of a key is found
+// again, whatever people make of its title.
+func Marker(fingerprint string) string { return "<!-- keyward v1 key=" + fingerprint + " -->" }
+
+// Title is the title of the issue.
+func (i *Issue) Title() string {
+	return fmt.Sprintf("[rotate] %s %s in %s", plain(i.Key.Rule.Title), Alias(i.Key.Fingerprint), i.Repository)
+}
+
+// Labels are the labels of the issue.
+func (i *Issue) Labels() []string {
+	return []string{"keyward", "kw/sev:" + i.Key.Severity}
+}
+
+// Body is the text of the issue, in Markdown. It holds nothing of the key but its
+// redacted form.
+func (i *Issue) Body() string {
+	k := tidyKeys([]*scanner.Key{i.Key})[0]
+	about := &k.Rule.About
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n", Marker(k.Fingerprint))
+	fmt.Fprintf(&b, "A **%s** stands in %s of %s. Who can read the repository can use it until it is revoked; taking it out of the files does not end it.\n\n",
+		text(k.Rule.Title), count(len(k.Places), "place"), Code(i.Repository))
+	b.WriteString("| | |\n|---|---|\n")
+	row := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "| **%s** | %s |\n", name, value)
+		}
+	}
+	row("Key", Code(k.Redacted)+" "+Alias(k.Fingerprint))
+	row("Severity", k.Severity)
+	row("Issued by", text(k.Rule.Issuer))
+	row("Power", text(string(k.Rule.Tier)+": "+cmp.Or(about.Holder, k.Rule.Tier.Power())))
+	row("Since", text(since(k)))
+	if !k.Expires.IsZero() {
+		row("Expires", k.Expires.Format(time.DateOnly))
+	}
+	row("Lifetime", text(about.Lifetime))
+	for _, f := range k.Facts {
+		row(text(f.Name), Code(f.Value))
+	}
+	row("Its use is recorded in", text(about.Log))
+	b.WriteString("\n## Where it stands\n\n")
+	for n, p := range k.Places {
+		if n == 100 || b.Len() > maxBody-8000 {
+			fmt.Fprintf(&b, "- and %d more places\n", len(k.Places)-n)
+			break
+		}
+		fmt.Fprintf(&b, "- %s\n", placeMarkdown(&p, i.Link))
+	}
+	b.WriteString("\n## What to do\n\n")
+	for _, s := range i.checklist(k) {
+		fmt.Fprintf(&b, "- [ ] %s\n", s)
+	}
+	if about.Store != "" {
+		fmt.Fprintf(&b, "\nKeep the new one in: %s\n", text(about.Store))
+	}
+	if about.Scope != "" {
+		fmt.Fprintf(&b, "\nGive the new one less: %s\n", text(about.Scope))
+	}
+	if len(about.Docs) > 0 {
+		b.WriteString("\nDocumentation: " + strings.Join(links(about.Docs), ", ") + "\n")
+	}
+	return b.String()
+}
+
+// checklist are the steps that end a key: those of its kind, and those of any key
+// that makes others.
+func (i *Issue) checklist(k *scanner.Key) []string {
+	var out []string
+	for _, s := range k.Rule.About.Rotate {
+		out = append(out, text(s))
+	}
+	if k.Rule.About.Revoke != "" {
+		out = append(out, "Revoke the old one: "+text(k.Rule.About.Revoke))
+	}
+	if k.Rule.Provisioning {
+		out = append(out, "List what was created with the key since it leaked (users, devices, nodes, keys), and remove what nobody knows: revoking the key does not remove what it made")
+	}
+	return append(out, "Take it out of the files: `keyward fix`", "Make sure that the old one is refused")
+}
+
+// links are the addresses in a list of documentation, as they are: they come from
+// the rules.
+func links(docs []string) []string {
+	out := slices.Clone(docs)
+	for i, d := range out {
+		if u, err := url.Parse(d); err == nil && u.Scheme == "https" {
+			out[i] = "<" + u.String() + ">"
+		} else {
+			out[i] = text(d)
+		}
+	}
+	return out
+}
+
+// MarkedKey returns the fingerprint in the marker of a rotation issue's body, "" if
+// there is none.
+func MarkedKey(body string) string {
+	_, rest, ok := strings.Cut(body, "<!-- keyward v1 key=")
+	fp, _, end := strings.Cut(rest, " -->")
+	if !ok || !end || strings.Trim(fp, "0123456789abcdef") != "" {
+		return ""
+	}
+	return fp
+}
+
+// KeepTicks returns a new body of an issue in which the boxes are ticked that people
+// ticked in the old one.
+func KeepTicks(body, old string) string {
+	for line := range strings.Lines(old) {
+		if task, ok := strings.CutPrefix(strings.TrimRight(line, "\r\n"), "- [x] "); ok {
+			body = strings.Replace(body, "- [ ] "+task+"\n", "- [x] "+task+"\n", 1)
+		}
+	}
+	return body
+}
