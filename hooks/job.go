@@ -118,7 +118,7 @@ func (j *job) collect(ctx context.Context, src scanner.Source, total int) ([]sca
 					read++
 				}
 				j.cov.Bytes += int64(len(b.Data))
-				if b.Offset == 0 {
+				if b.Offset == 0 && !isMessage(&b) {
 					j.cov.Blobs++
 					_ = bar.Add(1) // only a display
 				}
@@ -145,6 +145,10 @@ func (j *job) collect(ctx context.Context, src scanner.Source, total int) ([]sca
 	})
 	return found, nil
 }
+
+// isMessage reports whether a blob is the message of a commit: it belongs to the
+// commit, and is not counted beside it.
+func isMessage(b *scanner.Blob) bool { return b.Commit != "" && b.ID == b.Commit }
 
 // progress shows a bar on a terminal for what takes longer than a moment.
 func (j *job) progress(total int) *progressbar.ProgressBar {

@@ -232,8 +232,20 @@ func readBatch(br *bufio.Reader, wanted []Change, opt *files.Options, send func(
 			return fmt.Errorf("git cat-file printed %q", head)
 		}
 		body := &io.LimitedReader{R: br, N: size}
-		if f[1] == "blob" && !opt.Content(b, body, size, send) {
-			return errStopped
+		switch f[1] {
+		case "blob":
+			if !opt.Content(b, body, size, send) {
+				return errStopped
+			}
+		case "commit":
+			text, err := message(body)
+			if err != nil {
+				return fmt.Errorf("git cat-file ended early at %s: %w", c.ID, err)
+			}
+			b.Data = text
+			if !send(b, nil) {
+				return errStopped
+			}
 		}
 		if _, err := io.Copy(io.Discard, body); err != nil {
 			return fmt.Errorf("git cat-file ended early at %s: %w", c.ID, err)
@@ -243,6 +255,19 @@ func readBatch(br *bufio.Reader, wanted []Change, opt *files.Options, send func(
 		}
 	}
 	return nil
+}
+
+// maxMessage is how much of a commit's object is read.
+const maxMessage = 4 << 20
+
+// message returns the message in a commit's object: what follows its headers.
+func message(r io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxMessage))
+	if err != nil {
+		return nil, err
+	}
+	_, text, _ := bytes.Cut(data, []byte("\n\n"))
+	return text, nil
 }
 
 // OpenLFS opens an object of the repository's LFS store.

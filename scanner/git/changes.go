@@ -132,8 +132,22 @@ func (g *Range) args() []string {
 	return append(args, g.Paths...)
 }
 
+// Message is the path under which the message of a commit is scanned.
+const Message = "commit message"
+
+// messages returns the messages of the commits of a list as changes: each commit
+// stands for its own.
+func messages(list []byte) []Change {
+	var out []Change
+	for _, id := range strings.Fields(string(list)) {
+		out = append(out, Change{Path: Message, ID: id, Commit: id})
+	}
+	return out
+}
+
 // Changes returns what the commits of g brought, oldest first, and how many
-// commits there are. A merge brings what none of its parents has.
+// commits there are. A merge brings what none of its parents has. With Renames
+// their messages are among it.
 func (r *Repo) Changes(ctx context.Context, g Range) (changes []Change, commits int, err error) {
 	if r.bin == "" {
 		return r.changesLibrary(ctx, g)
@@ -157,6 +171,9 @@ func (r *Repo) Changes(ctx context.Context, g Range) (changes []Change, commits 
 		return nil, 0, err
 	}
 	changes, err = r.diffTrees(ctx, list, &g)
+	if g.Renames {
+		changes = append(changes, messages(list)...)
+	}
 	return changes, bytes.Count(list, []byte("\n")), err
 }
 

@@ -242,6 +242,12 @@ func (r *Repo) changesLibrary(ctx context.Context, g Range) ([]Change, int, erro
 			return nil, 0, err
 		}
 	}
+	if g.Renames {
+		for _, c := range commits {
+			id := c.Hash.String()
+			out = append(out, Change{Path: Message, ID: id, Commit: id})
+		}
+	}
 	return out, len(commits), nil
 }
 
@@ -305,6 +311,20 @@ func (r *Repo) blobsLibrary(ctx context.Context, wanted []Change, opt files.Opti
 			if ctx.Err() != nil {
 				yield(scanner.Blob{}, ctx.Err())
 				return
+			}
+			if c.Path == Message && c.ID == c.Commit {
+				commit, err := r.lib.CommitObject(plumbing.NewHash(c.ID))
+				if err != nil {
+					err = &scanner.Gap{Path: c.Path, Commit: c.Commit, Reason: err.Error()}
+				}
+				b := scanner.Blob{}
+				if err == nil {
+					b = scanner.Blob{Path: c.Path, Commit: c.Commit, ID: c.ID, Data: []byte(commit.Message)}
+				}
+				if !yield(b, err) {
+					return
+				}
+				continue
 			}
 			blob, err := r.lib.BlobObject(plumbing.NewHash(c.ID))
 			if err != nil {

@@ -20,8 +20,8 @@ const (
 	NotAll     Refs = "--all"     // what any ref of this repository reaches
 )
 
-// Arrivals returns what the commits brought that updates add, oldest first, and
-// how many commits there are. Left out are those that the old ends of the updates
+// Arrivals returns what the commits brought that updates add, oldest first, their
+// messages included, and how many commits there are. Left out are those that the old ends of the updates
 // reach, if they are here, and those that known reaches. A ref may also lead to a
 // tree or a blob.
 func (r *Repo) Arrivals(ctx context.Context, updates []Update, known Refs) ([]Change, int, error) {
@@ -76,6 +76,7 @@ func (r *Repo) Arrivals(ctx context.Context, updates []Update, known Refs) ([]Ch
 	}
 	r.warn(stderr.String())
 	changes, err := r.diffTrees(ctx, list, &g)
+	changes = append(changes, messages(list)...)
 	return append(changes, odd...), bytes.Count(list, []byte("\n")), err
 }
 

@@ -26,6 +26,9 @@ func GitHubLink(repository, head string) Link {
 		if commit == "" || strings.Contains(path, "!") {
 			return ""
 		}
+		if path == "commit message" {
+			return repository + "/commit/" + commit
+		}
 		return fmt.Sprintf("%s/blob/%s/%s#L%d", repository, commit, (&url.URL{Path: path}).EscapedPath(), line)
 	}
 }
