@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/keyward/keyward/hooks"
 )
 
@@ -106,5 +108,114 @@ func TestImports(t *testing.T) {
 				t.Errorf("%s imports %s, which is not in the list of arrows", f[0], imp)
 			}
 		}
+	}
+}
+
+var stopped = regexp.MustCompile("(?s)(<!-- stopped[^\n]*-->\n```console\n)(.*?)(```\n)")
+
+// TestReadmeStopped holds the screen of a stopped commit equal to what the hook prints.
+func TestReadmeStopped(t *testing.T) {
+	t.Setenv("KEYWARD_PEPPER", "")
+	dir := t.TempDir()
+	text := "services:\n  mesh:\n    environment:\n      TS_AUTHKEY: " + "tskey-auth-" + "kFAKEkeyward11CNTRL-FAKEkeywardNOTREALfakeKEYWARD7" + "\n"
+	if err := os.WriteFile(filepath.Join(dir, "docker-compose.yml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"init", "-q"}, {"remote", "add", "origin", "https://github.com/acme/widgets"}, {"add", "."}} {
+		cmd := exec.Command("git", args...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, out)
+		}
+	}
+	var out, errs bytes.Buffer
+	code := hooks.Main(context.Background(), hooks.Env{Args: []string{"hook", "pre-commit"}, Dir: dir, Stdout: &out, Stderr: &errs})
+	if code != 1 || out.Len() > 0 {
+		t.Fatalf("got exit %d and %q, want 1 and nothing on standard output", code, out.String())
+	}
+	got := "$ git commit -m 'Join the mesh'\n" + errs.String()
+	for line := range strings.Lines(got) {
+		if n := len([]rune(strings.TrimRight(line, "\n"))); n > 80 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+	if n := strings.Count(got, "\n"); n > 24 {
+		t.Errorf("%d lines are more than one screen", n)
+	}
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := stopped.FindSubmatch(readme)
+	if m == nil {
+		t.Fatal("README.md does not show the screen of a stopped commit")
+	}
+	if *update {
+		readme = stopped.ReplaceAllFunc(readme, func([]byte) []byte { return []byte(string(m[1]) + got + string(m[3])) })
+		if err := os.WriteFile("README.md", readme, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if string(m[2]) != got {
+		t.Errorf("the README's screen is old (go test . -update):\n--- got\n%s\n--- want\n%s", got, m[2])
+	}
+}
+
+// TestReadmeAction holds the README's inputs, outputs and workflows against action.yml.
+func TestReadmeAction(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("action.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var action struct {
+		Inputs, Outputs map[string]any
+	}
+	if err := yaml.Unmarshal(text, &action); err != nil {
+		t.Fatal(err)
+	}
+	for _, words := range []map[string]any{action.Inputs, action.Outputs} {
+		for name := range words {
+			if !bytes.Contains(readme, []byte("`"+name+"`")) {
+				t.Errorf("README.md does not name `%s` of action.yml", name)
+			}
+		}
+	}
+	if _, err := exec.LookPath("actionlint"); err != nil {
+		t.Skip("actionlint is not installed")
+	}
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, ".github/workflows"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "action.yml"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, m := range regexp.MustCompile("(?s)```yaml\n(on:.*?)```").FindAllSubmatch(readme, -1) {
+		n++
+		workflow := regexp.MustCompile(`keyward/keyward@\S+`).ReplaceAll(m[1], []byte("./"))
+		if err := os.WriteFile(filepath.Join(dir, ".github/workflows", strings.Repeat("w", n)+".yml"), workflow, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n < 5 {
+		t.Errorf("README.md has %d workflows, want 5", n)
+	}
+	for _, args := range [][]string{{"init", "-q"}} {
+		cmd := exec.Command("git", args...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, out)
+		}
+	}
+	cmd := exec.Command("actionlint", "-shellcheck=")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("actionlint: %v\n%s", err, out)
 	}
 }

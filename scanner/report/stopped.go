@@ -59,7 +59,7 @@ func WriteStopped(w io.Writer, r *Report, s *Stopped, opt Options) error {
 	}
 	t.WriteString("\n")
 	if s.Bypass != "" {
-		t.wrap("Bypass: ", "        ", s.Bypass+". The App and the Action check every push: they will see it, and say that the hook was bypassed.")
+		t.wrap("Bypass: ", "        ", s.Bypass+". It will be seen: Keyward's App and Action check every push again.")
 	} else if s.Server {
 		t.wrap("", "", "Nothing of this push was accepted. A key that stood in a repository elsewhere has to be rotated all the same.")
 	}
