@@ -23,7 +23,7 @@ func (j *job) commitRange(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if commits == 0 {
+	if commits == 0 && !j.o.emptyRange {
 		return hint(fmt.Errorf("--range %s: there are no commits in it", j.o.commits), "nothing was scanned, and that is not a pass: is the older commit on the left?")
 	}
 	j.cov.Commits = commits

@@ -3,6 +3,8 @@ package hooks
 import (
 	"bytes"
 	"context"
+	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -59,6 +61,9 @@ func (env *Env) stopOn(ctx context.Context, o *scanOptions, what report.Stopped,
 	}
 	if len(r.Keys) == 0 && r.Coverage.Complete() {
 		return nil
+	}
+	if exe, err := os.Executable(); err == nil && env.Getenv("PRE_COMMIT") != "" && strings.Contains(exe, "golangenv") {
+		r.Notes = append(r.Notes, "these commands are not on your PATH: go install github.com/keyward/keyward@latest")
 	}
 	what.Remedies = j.remedies(ctx, r.Keys)
 	var buf bytes.Buffer

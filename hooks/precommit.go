@@ -20,7 +20,7 @@ func (env *Env) preCommit(ctx context.Context, names []string) error {
 	o := &scanOptions{}
 	switch s := env.preCommitScope(names); {
 	case s.commits != "":
-		o.commits = s.commits
+		o.commits, o.emptyRange = s.commits, true
 		return env.stopOn(ctx, o, commit, (*job).commitRange)
 	case s.everything:
 		o.gitignore = true

@@ -25,6 +25,7 @@ type scanOptions struct {
 	setup
 	staged, uncommitted, history, unreachable, stdin bool
 	commits                                          string
+	emptyRange                                       bool // a range without commits is nothing to scan, and no mistake
 	gitignore, archives, allowIncomplete, quiet      bool
 	firstSeen                                        bool
 	maxSize                                          int64
