@@ -190,7 +190,7 @@ func TestActionIssues(t *testing.T) {
 	s := newStandIn(t)
 	w := newWorkflow(t)
 	base := w.commit("a", "clean\n")
-	head := w.commit("b.env", "TOKEN="+swarmKey+"\n", "@me/c|d.env", "KEY="+gitlab+"\n")
+	head := w.commit("b.env", "TOKEN="+swarmKey+"\n", "@me/c|d (1.env", "KEY="+gitlab+"\n")
 	w.git(w.dir, "push", "-q", "origin", "main")
 	inputs := map[string]string{"open-issues": "true", "token": "fake-token-of-the-tests", "GITHUB_API_URL": s.server.URL, "KEYWARD_PEPPER": orgPepper}
 	event := pushed(base, head, "refs/heads/main")
@@ -198,7 +198,7 @@ func TestActionIssues(t *testing.T) {
 	w.run("push", event, inputs).expect(t, 1, "2", "1")
 	s.wrote(t, "POST /repos/acme/widgets/issues", "POST /repos/acme/widgets/issues")
 	body := s.issues[0]["body"].(string)
-	for _, want := range []string{"<!-- keyward v1 key=", "- [ ] ", "[`@me/c¦d.env:1`](https://github.com/acme/widgets/blob/" + head + "/@me/c%7Cd.env#L1)", "remove what nobody knows"} {
+	for _, want := range []string{"<!-- keyward v1 key=", "- [ ] ", "[`@me/c¦d (1.env:1`](https://github.com/acme/widgets/blob/" + head + "/@me/c%7Cd%20%281.env#L1)", "remove what nobody knows"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the issue does not say %q\n%s", want, body)
 		}

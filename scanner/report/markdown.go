@@ -29,7 +29,8 @@ func GitHubLink(repository, head string) Link {
 		if path == "commit message" {
 			return repository + "/commit/" + commit
 		}
-		return fmt.Sprintf("%s/blob/%s/%s#L%d", repository, commit, (&url.URL{Path: path}).EscapedPath(), line)
+		to := strings.NewReplacer("(", "%28", ")", "%29").Replace((&url.URL{Path: path}).EscapedPath())
+		return fmt.Sprintf("%s/blob/%s/%s#L%d", repository, commit, strings.TrimPrefix(to, "./"), line)
 	}
 }
 
