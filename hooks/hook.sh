@@ -11,12 +11,12 @@ if [ "$call" != no ]; then
     exit 2
   }
 fi
-[ -n "$KEYWARD_CHAINED" ] && call=no # a hook for all repositories has called this one
+[ "$KEYWARD_CHAINED" = "$0" ] && call=no # the hook for all repositories has called this one
 [ -x "$kept" ] || {
   [ "$call" = no ] && exit 0
   exec "$keyward" hook "$call" @ARGS@
 }
-KEYWARD_CHAINED=1
+KEYWARD_CHAINED=$kept
 export KEYWARD_CHAINED
 name=@NAME@
 case $name in
