@@ -96,9 +96,31 @@ func (env *Env) nextSteps(next []string) {
 	slices.Sort(next)
 	fmt.Fprintln(env.Stdout, "Now:")
 	for _, n := range slices.Compact(next) {
-		fmt.Fprintf(env.Stdout, "  - %s\n", n)
+		env.wrap("  - ", n)
 	}
-	fmt.Fprintln(env.Stdout, "  - git add the files; and if a key was ever pushed or shared, rotate it: its old value\n    still works (keyward rules show RULE says how)")
+	env.wrap("  - ", "git add the files; and if a key was ever pushed or shared, rotate it: its old value still works (keyward rules show RULE says how)")
+}
+
+// wrap writes a text between words, so that it fits.
+func (env *Env) wrap(first, text string) {
+	width, at := env.width(env.rawOut), 0
+	for i, word := range strings.Fields(text) {
+		n := len([]rune(word))
+		switch {
+		case i == 0:
+			fmt.Fprint(env.Stdout, first)
+			at = len(first)
+		case at+1+n > width:
+			fmt.Fprint(env.Stdout, "\n"+strings.Repeat(" ", len(first)))
+			at = len(first)
+		default:
+			fmt.Fprint(env.Stdout, " ")
+			at++
+		}
+		fmt.Fprint(env.Stdout, word)
+		at += n
+	}
+	fmt.Fprintln(env.Stdout)
 }
 
 // repairs scans a path and works out how each file with keys is mended.

@@ -88,6 +88,7 @@ func File(tree Tree, name string, data []byte, places []Place) (*Result, error) 
 	}
 	f.result.Data = f.apply()
 	slices.SortFunc(f.result.Moved, func(a, b Moved) int { return cmp.Compare(a.Start, b.Start) })
+	slices.SortFunc(f.result.Left, func(a, b Left) int { return cmp.Compare(a.Start, b.Start) })
 	return f.result, nil
 }
 

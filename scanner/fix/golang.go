@@ -28,6 +28,7 @@ var golang = kind{
 			calls = g.replace(lit, places) || calls
 		}
 		for d := range g.consts {
+			f.next("%s is a variable now: build the program", d.Specs[0].(*ast.ValueSpec).Names[0].Name)
 			at := g.at(d.Pos())
 			f.edit(at, at+len("const"), "var")
 		}
@@ -100,11 +101,38 @@ func (g *goFile) variable(d *ast.GenDecl) error {
 			}
 		}
 	}
+	if g.usedInConstant(d) {
+		return errors.New("another constant is made of it: make both variables first")
+	}
 	if len(d.Specs) > 1 {
 		return errors.New("it is a constant in a group: make it a variable first")
 	}
 	g.consts[d] = true
 	return nil
+}
+
+// usedInConstant reports whether a constant of the file is made of one of d.
+func (g *goFile) usedInConstant(d *ast.GenDecl) bool {
+	names := map[string]bool{}
+	for _, s := range d.Specs {
+		for _, id := range s.(*ast.ValueSpec).Names {
+			names[id.Name] = true
+		}
+	}
+	used := false
+	ast.Inspect(g.tree, func(n ast.Node) bool {
+		other, ok := n.(*ast.GenDecl)
+		if !ok || other.Tok != token.CONST || other == d {
+			return true
+		}
+		ast.Inspect(other, func(n ast.Node) bool {
+			id, ok := n.(*ast.Ident)
+			used = used || ok && names[id.Name]
+			return true
+		})
+		return false
+	})
+	return used
 }
 
 func (g *goFile) pathTo(p Place) []ast.Node {

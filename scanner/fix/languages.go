@@ -138,6 +138,8 @@ func ecmaScript(expr func(*file, string) string, mark string) *source {
 				return errors.New("it is an attribute of an element: put it in braces first")
 			case mark != "" && typePlace.MatchString(line):
 				return errors.New("it is a type")
+			case mark != "" && enumPlace.Match(f.data[max(0, t.start-4096):t.start]):
+				return errors.New("it is a member of an enum, which takes constants only")
 			}
 			return nil
 		},
@@ -147,7 +149,8 @@ func ecmaScript(expr func(*file, string) string, mark string) *source {
 var (
 	importFrom   = regexp.MustCompile(`\b(?:from|import|require\()\s*$`)
 	jsxAttribute = regexp.MustCompile(`<[A-Za-z][^<>{}]*[A-Za-z]=$`)
-	typePlace    = regexp.MustCompile(`(?:^|\s)type\s+\w+[^=]*=\s*(?:[^;]*\|\s*)?$|^\s*\w+\s*=\s*$.*enum`)
+	typePlace    = regexp.MustCompile(`(?:^|\s)type\s+\w+[^=]*=\s*(?:[^;]*\|\s*)?$`)
+	enumPlace    = regexp.MustCompile(`\benum\s+\w+\s*\{[^{}]*$`)
 )
 
 var javaEnv = func(v string) string { return `System.getenv("` + v + `")` }

@@ -39,6 +39,10 @@ func mendTerraform(f *file) error {
 			f.left(p, "a backend takes no variables: give it with terraform init -backend-config")
 			continue
 		}
+		if why := constant(block, attr); why != "" {
+			f.left(p, why)
+			continue
+		}
 		name := strings.ToLower(p.Name)
 		if err := f.variableReference(attr, p, "var."+name); err != nil {
 			f.left(p, err.Error())
@@ -51,6 +55,20 @@ func mendTerraform(f *file) error {
 		f.next("set TF_VAR_%s in the environment of terraform; its state still holds the value: protect and rotate", name)
 	}
 	return nil
+}
+
+// constant says why an argument takes no variable, or no sensitive one.
+// https://developer.hashicorp.com/terraform/language/meta-arguments
+func constant(b *hclsyntax.Block, a *hclsyntax.Attribute) string {
+	switch {
+	case b != nil && b.Type == "module" && (a.Name == "source" || a.Name == "version"):
+		return "a module's source takes no variables: give git its credentials another way"
+	case a.Name == "for_each" || a.Name == "count":
+		return a.Name + " takes no sensitive value"
+	case b != nil && b.Type == "lifecycle":
+		return "lifecycle takes no variables"
+	}
+	return ""
 }
 
 // locate returns the innermost block and the attribute that a value stands in.
@@ -106,6 +124,10 @@ func (f *file) variableReference(a *hclsyntax.Attribute, p Place, ref string) er
 func (f *file) variableDefault(b *hclsyntax.Block, a *hclsyntax.Attribute, p Place) {
 	if a.Name != "default" {
 		f.replace(p, p.Name, p.Name) // a description
+		return
+	}
+	if r := a.Expr.Range(); f.data[r.Start.Byte] != '"' || r.Start.Byte+1 != p.Start || p.End != r.End.Byte-1 {
+		f.left(p, "the default is more than the value: take it out of it by hand")
 		return
 	}
 	start, end := f.lineStart(a.NameRange.Start.Byte), f.lineEnd(a.Expr.Range().End.Byte)

@@ -289,8 +289,8 @@ func secretName(v string) string {
 // that the shell and not the workflow's template puts it in place.
 func (y *yamlFile) run(s *scalar, p Place, steps map[*yaml.Node]map[string]bool) error {
 	f, step := y.f, s.parents[len(s.parents)-1]
-	if sh := get(step, "shell"); sh != nil && sh.Value != "bash" && sh.Value != "sh" {
-		return fmt.Errorf("the step's shell is %s", sh.Value)
+	if sh := shellOf(y.docs[s.doc], s, step); sh != "bash" && sh != "sh" {
+		return fmt.Errorf("the step's shell is %s", sh)
 	}
 	if step.Style&yaml.FlowStyle != 0 {
 		return errors.New("the step is written in {}")
@@ -345,6 +345,21 @@ func (y *yamlFile) run(s *scalar, p Place, steps map[*yaml.Node]map[string]bool)
 		f.edit(at, at, text)
 	}
 	return nil
+}
+
+// shellOf is the shell that runs a step's script.
+// https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idstepsshell
+func shellOf(root *yaml.Node, s *scalar, step *yaml.Node) string {
+	job := s.parents[min(2, len(s.parents)-1)] // jobs, the job, its steps, a step
+	for _, at := range []*yaml.Node{step, get(get(job, "defaults"), "run"), get(get(root, "defaults"), "run")} {
+		if sh := get(at, "shell"); sh != nil {
+			return sh.Value
+		}
+	}
+	if on := get(job, "runs-on"); on != nil && strings.Contains(strings.ToLower(on.Value), "windows") {
+		return "pwsh"
+	}
+	return "bash"
 }
 
 // blockEnd is where the text of a block ends, blank lines after it left out.
