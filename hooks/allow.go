@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
 
-	"github.com/keyward/keyward/scanner/git"
 	"github.com/keyward/keyward/scanner/policy"
 )
 
@@ -23,8 +23,8 @@ func newAllow(env *Env) *cobra.Command {
 		Use:   "allow FINGERPRINT...",
 		Short: "Write down in the policy that a finding is no key, and why",
 		Long: `Allow adds an exception for the findings of these fingerprints, as reports show
-them, to .keyward.toml, with your reason. It holds once it is committed, wherever
-the value stands.`,
+them, to .keyward.toml, with your reason, wherever the value stands. It holds here at
+once, and for others once it is committed.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return env.allow(c.Context(), args, reason, until) },
 	}
@@ -35,54 +35,125 @@ the value stands.`,
 
 // allow appends an exception to the policy file.
 func (env *Env) allow(ctx context.Context, prints []string, reason, until string) error {
-	if strings.TrimSpace(reason) == "" {
-		return hint(errors.New("allow: give a --reason: it is kept beside the exception"), "nothing was changed")
+	reason = strings.TrimSpace(string(env.guard.clean([]byte(reason))))
+	e := exception{Fingerprints: prints, Reason: reason}
+	if err := e.check(until, env.Now()); err != nil {
+		return hint(err, "nothing was changed")
 	}
-	reason = string(env.guard.clean([]byte(reason)))
-	for i := range prints {
-		prints[i] = strings.ToLower(prints[i])
-	}
-	root := env.path(".")
-	if repo, err := git.Open(ctx, root, git.Options{Getenv: env.Getenv}); err == nil && !repo.Bare {
-		root = repo.Dir
-	}
-	name, old, err := policyFile(root)
+	s, err := env.begin(ctx, env.path("."), &setup{})
 	if err != nil {
 		return err
 	}
-	table := struct {
-		Allow []any `toml:"allow"`
-	}{[]any{struct {
-		Fingerprints []string        `toml:"fingerprints"`
-		Reason       string          `toml:"reason"`
-		Expires      *toml.LocalDate `toml:"expires,omitempty"`
-	}{prints, reason, nil}}}
-	text, err := toml.Marshal(table)
+	if s.repo != nil && s.repo.Bare {
+		return hint(errors.New("allow: a bare repository has no files to change"), "nothing was changed")
+	}
+	name, old, err := policyFile(s.root)
+	if err != nil {
+		return err
+	}
+	for _, known := range s.policy.Allow {
+		if slices.Equal(known.Fingerprints, prints) && len(known.Rules)+len(known.Paths) == 0 {
+			fmt.Fprintf(env.Stdout, "%s allows it already: %s\n", name, known.Reason)
+			return nil
+		}
+	}
+	text, err := toml.Marshal(struct {
+		Allow []exception `toml:"allow"`
+	}{[]exception{e}})
 	if err != nil {
 		return fmt.Errorf("allow: %w", err)
 	}
 	if until != "" {
-		day, err := time.Parse(time.DateOnly, until)
-		if err != nil {
-			return hint(fmt.Errorf("--until %q is no date", until), "write it as 2027-01-31; nothing was changed")
-		}
-		text = append(text, "expires = "+day.Format(time.DateOnly)+"\n"...)
+		text = append(text, "expires = "+until+"\n"...)
 	}
-	if len(old) > 0 {
-		text = append([]byte("\n"), text...)
-		if !bytes.HasSuffix(old, []byte("\n")) {
-			text = append([]byte("\n"), text...)
+	var head []byte
+	if s.policy.Repository == "" && env.Getenv("KEYWARD_PEPPER") == "" {
+		// without it the fingerprints would change with the first commit, or with an origin
+		if head, err = toml.Marshal(map[string]string{"repository": s.identity(ctx)}); err != nil {
+			return fmt.Errorf("allow: %w", err)
 		}
 	}
-	whole := append(old, text...)
+	whole := joinTOML(head, old, text)
 	if _, err := policy.Parse(name, whole); err != nil {
 		return hint(err, "nothing was changed")
 	}
-	if err := replaceFile(filepath.Join(root, filepath.FromSlash(name)), whole); err != nil {
+	full := filepath.Join(s.root, filepath.FromSlash(name))
+	if err := replaceFile(full, whole); err != nil {
 		return fmt.Errorf("allow: %w", err)
 	}
-	fmt.Fprintf(env.Stdout, "%s: allowed, for the reason given. Commit it: git add %s\n", name, name)
+	shown := env.relative(full)
+	fmt.Fprintf(env.Stdout, "%s: allowed, for the reason given. Commit it, so that it holds for others too:\n  git add %s\n", shown, quoteArg(shown))
 	return nil
+}
+
+// joinTOML puts parts of a TOML file together, a blank line between them.
+func joinTOML(parts ...[]byte) []byte {
+	var out []byte
+	for _, p := range parts {
+		if len(bytes.TrimSpace(p)) == 0 {
+			continue
+		}
+		if len(out) > 0 {
+			out = append(bytes.TrimRight(out, "\r\n"), "\n\n"...)
+		}
+		out = append(out, p...)
+	}
+	return out
+}
+
+// An exception as it is written.
+type exception struct {
+	Fingerprints []string `toml:"fingerprints"`
+	Reason       string   `toml:"reason"`
+}
+
+func (e *exception) check(until string, now time.Time) error {
+	for i, fp := range e.Fingerprints {
+		e.Fingerprints[i] = strings.ToLower(fp)
+		if len(fp) < 12 || strings.Trim(e.Fingerprints[i], "0123456789abcdef") != "" {
+			return errors.New("allow takes fingerprints: at least 12 hexadecimal digits, as reports show them")
+		}
+	}
+	switch {
+	case e.Reason == "":
+		return errors.New("allow: give a --reason: it is kept beside the exception")
+	case len(e.Reason) < 3 || e.Reason == "why it is none":
+		return errors.New("allow: say in your own words why it is no key, in --reason")
+	}
+	if until == "" {
+		return nil
+	}
+	day, err := time.Parse(time.DateOnly, until)
+	if err != nil {
+		return fmt.Errorf("--until %q is no date: write it as 2027-01-31", until)
+	}
+	if now.After(day.AddDate(0, 0, 1)) {
+		return fmt.Errorf("--until %s is past", until)
+	}
+	return nil
+}
+
+// relative is a path as the user would name it from where they are.
+func (env *Env) relative(full string) string {
+	here, err := filepath.Abs(env.path("."))
+	if err != nil {
+		return full
+	}
+	if rel, err := filepath.Rel(here, full); err == nil {
+		return rel
+	}
+	return full
+}
+
+// quoteArg writes a path so that a shell takes it for one argument and no flag.
+func quoteArg(s string) string {
+	if strings.HasPrefix(s, "-") {
+		s = "./" + s
+	}
+	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./+=:,@%-") == "" {
+		return s
+	}
+	return quoteShell(s)
 }
 
 // policyFile returns the policy file of a work tree, or where it would be.

@@ -52,7 +52,7 @@ func (env *Env) fix(ctx context.Context, o *scanOptions, args []string, apply bo
 	}
 	asker := bufio.NewReader(env.input())
 	var names fix.Names
-	var next []string
+	var next, add []string
 	files, left := 0, 0
 	for _, arg := range args {
 		s, list, err := env.repairs(ctx, o, arg, &names)
@@ -62,13 +62,16 @@ func (env *Env) fix(ctx context.Context, o *scanOptions, args []string, apply bo
 		for _, r := range list {
 			files++
 			done := false
-			env.show(r)
-			if r.result != nil && len(r.result.Moved) > 0 && env.wants(asker, apply) {
+			if env.show(ctx, s, r); s.settled(ctx, r) {
+				continue
+			}
+			if r.result != nil && len(r.result.Moved) > 0 && env.wants(asker, apply, r.result.Untrack) {
 				if err := s.mend(ctx, r); err != nil {
 					return err
 				}
 				done = true
 				next = append(next, r.result.NextSteps...)
+				add = append(add, s.changed(r)...)
 			}
 			if !done || len(r.result.Left) > 0 {
 				left++
@@ -79,7 +82,7 @@ func (env *Env) fix(ctx context.Context, o *scanOptions, args []string, apply bo
 		fmt.Fprintf(env.Stdout, "no keys found in %s\n", strings.Join(args, " "))
 		return nil
 	}
-	env.nextSteps(next)
+	env.nextSteps(next, add)
 	if left > 0 {
 		if !apply && !env.canAnswer() {
 			fmt.Fprintln(env.Stdout, "nothing was changed: keyward fix --apply changes the files")
@@ -89,7 +92,7 @@ func (env *Env) fix(ctx context.Context, o *scanOptions, args []string, apply bo
 	return nil
 }
 
-func (env *Env) nextSteps(next []string) {
+func (env *Env) nextSteps(next, add []string) {
 	if len(next) == 0 {
 		return
 	}
@@ -98,7 +101,12 @@ func (env *Env) nextSteps(next []string) {
 	for _, n := range slices.Compact(next) {
 		env.wrap("  - ", n)
 	}
-	env.wrap("  - ", "git add the files; and if a key was ever pushed or shared, rotate it: its old value still works (keyward rules show RULE says how)")
+	slices.Sort(add)
+	for i, name := range add {
+		add[i] = quoteArg(name)
+	}
+	env.wrap("  - ", "git add "+strings.Join(slices.Compact(add), " "))
+	env.wrap("  - ", "if a key was ever pushed or shared, rotate it: its old value still works (keyward rules show RULE says how)")
 }
 
 // wrap writes a text between words, so that it fits.
@@ -204,22 +212,31 @@ func (s *session) plan(r *repair, root workTree, names *fix.Names) {
 }
 
 // show prints what would become of a file. Keys are replaced by their redacted form.
-func (env *Env) show(r *repair) {
+func (env *Env) show(ctx context.Context, s *session, r *repair) {
 	if r.result == nil {
-		fmt.Fprintf(env.Stdout, "%s: left as it is: %s\n\n", r.path, r.why)
+		env.wrap("", fmt.Sprintf("%s: left as it is: %s", r.path, r.why))
+		fmt.Fprintln(env.Stdout)
+		return
+	}
+	if s.settled(ctx, r) {
+		fmt.Fprintf(env.Stdout, "%s: git does not track it: nothing to do\n\n", r.path)
 		return
 	}
 	if r.result.Untrack {
-		fmt.Fprintf(env.Stdout, "%s: git no longer tracks it; it stays on disk\n", r.path)
+		fmt.Fprintf(env.Stdout, "%s: git will not track it; it stays on disk\n", r.path)
 	}
 	if !bytes.Equal(r.data, r.result.Data) {
 		_, _ = env.Stdout.Write(diff.Diff("a/"+r.path, r.redacted(r.data), "b/"+r.path, r.redacted(r.result.Data))) // a report
 	}
 	for _, name := range slices.Sorted(keysOf(r.result.Others)) {
-		fmt.Fprintf(env.Stdout, "%s: written\n", name)
+		_, _ = env.Stdout.Write(diff.Diff("a/"+name, workTree(s.root).File(name), "b/"+name, r.result.Others[name])) // a report
 	}
+	var told []string
 	for _, l := range r.result.Left {
-		fmt.Fprintf(env.Stdout, "%s:%d: left as it is: %s\n", r.path, 1+bytes.Count(r.data[:l.Start], []byte("\n")), l.Why)
+		if line := fmt.Sprintf("%s:%d: left as it is: %s", r.path, 1+bytes.Count(r.data[:l.Start], []byte("\n")), l.Why); !slices.Contains(told, line) {
+			told = append(told, line)
+			env.wrap("", line)
+		}
 	}
 	fmt.Fprintln(env.Stdout)
 }
@@ -245,14 +262,18 @@ func (r *repair) redacted(text []byte) []byte {
 }
 
 // wants reports whether the user wants a change.
-func (env *Env) wants(answers *bufio.Reader, apply bool) bool {
+func (env *Env) wants(answers *bufio.Reader, apply, untrack bool) bool {
 	if apply {
 		return true
 	}
 	if !env.canAnswer() {
 		return false
 	}
-	fmt.Fprint(env.Stdout, "Change it? The key leaves the file and is kept nowhere else. [y/N] ")
+	question := "Change it? The key leaves the file and is kept nowhere else. [y/N] "
+	if untrack {
+		question = "Do it? The file keeps its keys, git forgets the file. [y/N] "
+	}
+	fmt.Fprint(env.Stdout, question)
 	line, err := answers.ReadString('\n')
 	return err == nil && strings.HasPrefix(strings.ToLower(strings.TrimSpace(line)), "y")
 }
@@ -295,6 +316,32 @@ func (s *session) mend(ctx context.Context, r *repair) error {
 		return fmt.Errorf("fix %s: %w", r.path, err)
 	}
 	return os.Chmod(full(r.path), info.Mode().Perm())
+}
+
+// settled reports whether a file that is to leave git is not in it, and never will be.
+func (s *session) settled(ctx context.Context, r *repair) bool {
+	if r.result == nil || !r.result.Untrack || s.repo != nil && s.repo.Tracked(ctx, r.path) {
+		return false
+	}
+	for name, text := range r.result.Others {
+		if !bytes.Equal(workTree(s.root).File(name), text) {
+			return false
+		}
+	}
+	return true
+}
+
+// changed are the files that a repair writes and git is to have, as the user names them.
+func (s *session) changed(r *repair) []string {
+	var out []string
+	names := slices.Collect(keysOf(r.result.Others))
+	if !r.result.Untrack {
+		names = append(names, r.path)
+	}
+	for _, name := range names {
+		out = append(out, s.env.relative(filepath.Join(s.root, filepath.FromSlash(name))))
+	}
+	return out
 }
 
 // workTree is a directory from which fixes read other files.

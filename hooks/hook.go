@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"os"
 	"strings"
@@ -63,7 +64,10 @@ func (env *Env) stopOn(ctx context.Context, o *scanOptions, what report.Stopped,
 		return nil
 	}
 	if exe, err := os.Executable(); err == nil && env.Getenv("PRE_COMMIT") != "" && strings.Contains(exe, "golangenv") {
-		r.Notes = append(r.Notes, "these commands are not on your PATH: go install github.com/keyward/keyward@latest")
+		r.Notes = append(r.Notes, "keyward is not on your PATH: go install github.com/keyward/keyward@latest")
+		if what.Bypass != "" {
+			what.Bypass = "SKIP=" + cmp.Or(map[string]string{"push": "keyward-push"}[what.What], "keyward") + " " + strings.TrimSuffix(what.Bypass, " --no-verify")
+		}
 	}
 	what.Remedies = j.remedies(ctx, r.Keys)
 	var buf bytes.Buffer

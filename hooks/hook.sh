@@ -7,7 +7,11 @@ keyward=@EXE@
 if [ "$call" != no ]; then
   [ -x "$keyward" ] || keyward=$(command -v keyward) || {
     echo "keyward: error: @NAME@: the program keyward is not on the PATH: nothing was scanned" >&2
-    echo "hint: install it, or take the hook out: rm \"$0\"" >&2
+    if [ -e "$0@SUFFIX@" ]; then
+      echo "hint: install it, or put the hook from before back: mv \"$0@SUFFIX@\" \"$0\"" >&2
+    else
+      echo "hint: install it, or take the hook out: rm \"$0\"" >&2
+    fi
     exit 2
   }
 fi

@@ -29,8 +29,11 @@ func newInstall(env *Env) *cobra.Command {
 it: core.hooksPath, worktrees and submodules are understood. A hook that is there
 is kept, as NAME.before-keyward, and called first; uninstall puts it back.
 
-With --global every repository of this user is covered: core.hooksPath is set, and
-the repositories' own hooks are still called.`,
+It is also put into pre-merge-commit, which git calls for merges.
+
+With --global core.hooksPath is set for this user, and the repositories' own hooks
+are still called. A repository that sets core.hooksPath itself, as husky does, is not
+covered: install keyward there as well.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return env.install(c.Context(), &o) },
 	}
@@ -45,6 +48,7 @@ func newUninstall(env *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "uninstall",
 		Short: "Take keyward out of git's hooks and put back what was there",
+		Long:  "Uninstall takes keyward out of all hooks that install put it into, and puts back the\nhooks that were there before.",
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return env.uninstall(c.Context(), global) },
 	}
@@ -79,7 +83,7 @@ func (o *installOptions) names() []string {
 }
 
 func (env *Env) install(ctx context.Context, o *installOptions) error {
-	place, err := env.hooksPlace(ctx, o.global)
+	place, err := env.hooksPlace(ctx, "install", o.global)
 	if err != nil {
 		return err
 	}
@@ -97,7 +101,7 @@ func (env *Env) install(ctx context.Context, o *installOptions) error {
 			return err
 		}
 		if slices.Contains(names, name) {
-			fmt.Fprintf(env.Stdout, "%s installed: %s\n", name, filepath.Join(place.dir, name))
+			fmt.Fprintf(env.Stdout, "hook %s: %s\n", name, filepath.Join(place.dir, name))
 		}
 		if kept {
 			fmt.Fprintf(env.Stdout, "  the hook that was there is called first: %s\n", name+keptSuffix)
@@ -107,7 +111,7 @@ func (env *Env) install(ctx context.Context, o *installOptions) error {
 		if err := env.globalConfig(ctx, "core.hooksPath", place.dir); err != nil {
 			return err
 		}
-		fmt.Fprintln(env.Stdout, "core.hooksPath is set for this user; hooks of the repositories are still called")
+		fmt.Fprintln(env.Stdout, "core.hooksPath is set for this user; hooks of the repositories are still called.\nA repository that sets core.hooksPath itself is not covered.")
 	}
 	for _, n := range place.notes {
 		fmt.Fprintf(env.Stdout, "note: %s\n", n)
@@ -122,7 +126,7 @@ type hooksPlace struct {
 	notes []string
 }
 
-func (env *Env) hooksPlace(ctx context.Context, global bool) (*hooksPlace, error) {
+func (env *Env) hooksPlace(ctx context.Context, verb string, global bool) (*hooksPlace, error) {
 	if global {
 		dir, err := env.globalConfigured(ctx)
 		if err != nil {
@@ -139,7 +143,7 @@ func (env *Env) hooksPlace(ctx context.Context, global bool) (*hooksPlace, error
 	}
 	repo, err := git.Open(ctx, env.path("."), git.Options{Getenv: env.Getenv})
 	if errors.Is(err, git.ErrNotRepository) {
-		return nil, hint(errors.New("install: this is not a git repository"), "run it in one, or use --global")
+		return nil, hint(errors.New(verb+": this is not a git repository"), "run it in one, or use --global")
 	}
 	if err != nil {
 		return nil, repositoryError(err)
@@ -148,12 +152,15 @@ func (env *Env) hooksPlace(ctx context.Context, global bool) (*hooksPlace, error
 	if err != nil {
 		return nil, err
 	}
+	if scope != "" && scope != "local" && scope != "worktree" && verb == "uninstall" {
+		return &hooksPlace{dir: repo.OwnHooks()}, nil // from before core.hooksPath was set
+	}
 	if scope != "" && scope != "local" && scope != "worktree" {
 		return nil, hint(fmt.Errorf("install: core.hooksPath is set for all repositories (%s): git ignores this repository's own hooks", scope),
 			"keyward install --global puts the hooks there")
 	}
 	p := &hooksPlace{dir: dir}
-	if filepath.Base(dir) == "_" && filepath.Base(filepath.Dir(dir)) == ".husky" {
+	if verb == "install" && filepath.Base(dir) == "_" && filepath.Base(filepath.Dir(dir)) == ".husky" {
 		return nil, hint(errors.New("install: husky writes this repository's hooks and would overwrite one that is put among them"),
 			"add the line to .husky/pre-commit: keyward hook pre-commit",
 			"and to .husky/pre-push: keyward hook pre-push")
@@ -191,7 +198,7 @@ func (env *Env) script(name string, own, scan bool) string {
 	if name == "commit-msg" {
 		args = `"$1"` // pre-push is not given its URL: it may hold a password
 	}
-	r := strings.NewReplacer("@ARGS@", args, "@OURS@", ours, "@NAME@", name, "@KEPT@", kept, "@CALL@", call, "@EXE@", quoteShell(filepath.ToSlash(exe)))
+	r := strings.NewReplacer("@ARGS@", args, "@OURS@", ours, "@SUFFIX@", keptSuffix, "@NAME@", name, "@KEPT@", kept, "@CALL@", call, "@EXE@", quoteShell(filepath.ToSlash(exe)))
 	return r.Replace(hookScript)
 }
 
@@ -225,14 +232,20 @@ func putHook(dir, name, text string) (kept bool, err error) {
 }
 
 func (env *Env) uninstall(ctx context.Context, global bool) error {
-	place, err := env.hooksPlace(ctx, global)
+	place, err := env.hooksPlace(ctx, "uninstall", global)
 	if err != nil {
 		return err
 	}
 	n := 0
 	for _, name := range passedOn {
 		file := filepath.Join(place.dir, name)
-		if text, err := os.ReadFile(file); err != nil || !bytes.Contains(text, []byte(ours)) {
+		text, err := os.ReadFile(file)
+		if _, kept := os.Lstat(file + keptSuffix); errors.Is(err, fs.ErrNotExist) && kept == nil {
+			text = []byte(ours) // somebody removed our hook: the one from before comes back
+		} else if err != nil {
+			continue
+		}
+		if !bytes.Contains(text, []byte(ours)) {
 			continue
 		}
 		n++

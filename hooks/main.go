@@ -109,8 +109,17 @@ scanned, or wrong usage.`,
 		Version:       Version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			err := fmt.Errorf("there is no command %q", args[0])
+			if like := c.SuggestionsFor(args[0]); len(like) > 0 {
+				return hint(err, "did you mean keyward "+like[0]+"?")
+			}
+			return hint(err, "keyward --help lists them")
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetVersionTemplate("keyward {{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {

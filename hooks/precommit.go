@@ -12,6 +12,7 @@ import (
 	"github.com/keyward/keyward/scanner/files"
 	"github.com/keyward/keyward/scanner/git"
 	"github.com/keyward/keyward/scanner/policy"
+	"github.com/keyward/keyward/scanner/report"
 	"github.com/keyward/keyward/scanner/rules"
 )
 
@@ -21,12 +22,12 @@ func (env *Env) preCommit(ctx context.Context, names []string) error {
 	switch s := env.preCommitScope(names); {
 	case s.commits != "":
 		o.commits, o.emptyRange = s.commits, true
-		return env.stopOn(ctx, o, commit, (*job).commitRange)
+		return env.stopOn(ctx, o, report.Stopped{What: "check", Committed: true, List: "keyward scan --range " + s.commits}, (*job).commitRange)
 	case s.everything:
 		o.gitignore = true
-		return env.stopOn(ctx, o, commit, (*job).stagedAndTree)
+		return env.stopOn(ctx, o, report.Stopped{What: "check", List: "keyward scan --gitignore"}, (*job).stagedAndTree)
 	case len(s.files) > 0:
-		return env.stopOn(ctx, o, commit, func(j *job, ctx context.Context) error { return j.stagedAndFiles(ctx, s.files) })
+		return env.stopOn(ctx, o, report.Stopped{What: "check"}, func(j *job, ctx context.Context) error { return j.stagedAndFiles(ctx, s.files) })
 	}
 	if env.stagedIsClean(ctx) {
 		return nil

@@ -59,6 +59,11 @@ func (env *Env) prePush(ctx context.Context) error {
 			return j.arrivals(ctx, []git.Update{{Ref: ref, Old: from, New: to}}, git.NotRemotes)
 		})
 	}
+	if env.Getenv("PRE_COMMIT") != "" { // pre-commit run --hook-stage push: what has not left yet
+		return env.stopOn(ctx, &scanOptions{}, what, func(j *job, ctx context.Context) error {
+			return j.arrivals(ctx, []git.Update{{Ref: "HEAD", New: "HEAD"}}, git.NotRemotes)
+		})
+	}
 	updates, err := readUpdates(env.input(), false)
 	if err != nil || len(updates) == 0 {
 		return err

@@ -200,7 +200,7 @@ func (env *Env) directory(arg string) (string, error) {
 	info, err := os.Stat(p)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return "", hint(fmt.Errorf("scan %s: no such file or directory", arg), "nothing was scanned")
+			return "", hint(fmt.Errorf("%s: no such file or directory", arg), "nothing was scanned")
 		}
 		return "", hint(fmt.Errorf("scan %s: %w", arg, err), "nothing was scanned")
 	}

@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -191,17 +192,20 @@ func (s *session) makePepper(ctx context.Context) ([]byte, error) {
 		}
 		return []byte(p), nil
 	}
+	sum := sha256.Sum256([]byte("keyward fingerprints of " + s.identity(ctx)))
+	return sum[:], nil
+}
+
+// identity is what fingerprints are derived from where there is no pepper: what
+// the policy says, else the origin, else the first commit.
+func (s *session) identity(ctx context.Context) string {
 	identity := s.policy.Repository
 	if identity == "" && s.repo != nil {
 		if identity = s.repo.Origin(ctx); identity == "" {
 			identity = s.repo.FirstCommit(ctx) // the same in every copy, another in every repository
 		}
 	}
-	if identity == "" {
-		identity = "local"
-	}
-	sum := sha256.Sum256([]byte("keyward fingerprints of " + identity))
-	return sum[:], nil
+	return cmp.Or(identity, "local")
 }
 
 func (s *session) loadBaseline(ctx context.Context, o *setup) error {

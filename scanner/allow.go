@@ -162,7 +162,7 @@ func parseAllow(line []byte, rule string, now time.Time) *Allow {
 		a.Void = "rule= and until=2027-01-31 have to stand right behind it, before the reason"
 	case len(a.Rules) > 0 && !slices.Contains(a.Rules, rule):
 		a.Void = "it names another rule"
-	case len(strings.TrimSpace(a.Reason)) < 3:
+	case len(strings.TrimSpace(a.Reason)) < 3, a.Reason == "WHY": // as messages write it where a reason belongs
 		a.Void = "it gives no reason"
 	case !a.Until.IsZero() && now.After(a.Until.AddDate(0, 0, 1)):
 		a.Void = "it expired on " + a.Until.Format(time.DateOnly)

@@ -181,7 +181,7 @@ func (d *docker) variable(n int, p Place) error {
 	} else {
 		d.f.edit(d.f.lineStart(i.start), min(i.end+1, len(d.f.data)), "")
 	}
-	d.f.moved(p, "secret "+name)
+	d.f.moved(p, "RUN --mount=type=secret,id="+name)
 	uses := regexp.MustCompile(`\$(?:` + regexp.QuoteMeta(name) + `\b|\{` + regexp.QuoteMeta(name) + `\b)`)
 	used := false
 	for m := n + 1; m < len(d.list) && d.list[m].word != "FROM"; m++ {

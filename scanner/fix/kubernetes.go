@@ -126,7 +126,7 @@ func (y *yamlFile) externalSecret(doc int, entries []keyed) {
 	for _, e := range entries {
 		f.moved(e.p, "ExternalSecret "+name+"/"+e.s.key(1))
 	}
-	f.next("put the values into your secret manager under %s/…, and name its store in the ExternalSecret (secretStoreRef)", name)
+	f.next("put the values into your secret manager under %s/…, and name its store in the ExternalSecret (secretStoreRef); the cluster needs the External Secrets Operator", name)
 	if whole {
 		y.setScalar(get(root, "apiVersion"), "external-secrets.io/v1")
 		y.setScalar(get(root, "kind"), "ExternalSecret")

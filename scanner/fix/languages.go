@@ -26,6 +26,9 @@ var python = of(&source{
 	},
 	check: func(f *file, tokens []lexeme, n int) error {
 		t := tokens[n]
+		if otherOS.Match(f.data) {
+			return errors.New("the file uses the name os for something else")
+		}
 		if joined(f, tokens, n) || inBrackets(f.data, tokens, n) {
 			return errJoined
 		}
@@ -54,6 +57,7 @@ func firstOnLine(data []byte, i int) bool {
 
 var (
 	importsOS  = regexp.MustCompile(`(?m)^import[ \t]+(?:[\w., \t]*,[ \t]*)?os[ \t]*(?:,|#|\r?$)`)
+	otherOS    = regexp.MustCompile(`(?m)\bas[ \t]+os\b|^[ \t]*(?:os[ \t]*=[^=]|def[ \t]+os\b|for[ \t]+os\b)|^from[ \t]+\S+[ \t]+import[^\n]*\bos\b`)
 	importLine = regexp.MustCompile(`(?m)^(?:import|from)[ \t]`)
 	futureLine = regexp.MustCompile(`(?m)^from[ \t]+__future__[ \t]+import[^\n(]*(?:\([^)]*\)[^\n]*)?\n`)
 )
@@ -61,6 +65,10 @@ var (
 // importOS adds "import os" to a Python file: before the first import, after the
 // docstring and what must come first.
 func importOS(f *file, tokens []lexeme) {
+	first := len(f.data) // where the name is used first
+	for _, m := range f.result.Moved {
+		first = min(first, m.Start)
+	}
 	inText := func(i int) bool {
 		for _, t := range tokens {
 			if t.start <= i && i < t.end {
@@ -70,7 +78,7 @@ func importOS(f *file, tokens []lexeme) {
 		return false
 	}
 	for _, m := range importsOS.FindAllIndex(f.data, -1) {
-		if !inText(m[0]) {
+		if !inText(m[0]) && m[0] < first {
 			return
 		}
 	}
@@ -84,7 +92,7 @@ func importOS(f *file, tokens []lexeme) {
 			break
 		}
 	}
-	if at < 0 {
+	if at < 0 || at > first {
 		at = afterHead(f, tokens)
 	}
 	f.edit(at, at, "import os"+f.newline())

@@ -42,7 +42,7 @@ var telling = []string{"token", "key", "secret", "pass", "pwd", "auth", "cred", 
 // vague identifiers say what kind of thing a value is, not whose.
 var vague = map[string]bool{"TOKEN": true, "KEY": true, "SECRET": true, "PASSWORD": true, "PASS": true, "PASSWD": true, "PWD": true,
 	"AUTH": true, "API_KEY": true, "APIKEY": true, "AUTH_TOKEN": true, "ACCESS_TOKEN": true, "SECRET_KEY": true, "AUTHKEY": true,
-	"AUTH_KEY": true, "CREDENTIALS": true, "ACCESS_KEY": true, "API_TOKEN": true}
+	"AUTH_KEY": true, "CREDENTIALS": true, "PRIVATE_TOKEN": true, "ACCESS_KEY": true, "API_TOKEN": true}
 
 var identifier = regexp.MustCompile(`([A-Za-z_][A-Za-z0-9_.\-]*)["'\]` + "`" + `]*[ \t]*(?::=|=>|[:=(,]|[ \t])[ \t]*(?:!|&|[bBrRfFuU]{0,2})["'` + "`" + `]?$`)
 

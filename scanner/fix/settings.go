@@ -2,7 +2,6 @@ package fix
 
 import (
 	"bytes"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -94,21 +93,15 @@ func exampleOf(f *file, old []byte) []byte {
 	return []byte(out.String())
 }
 
-// ignoring adds to a .gitignore what keeps an env file out and its example in.
+// ignoring adds to a .gitignore what keeps an env file out: it and no other.
 func ignoring(old []byte, name string) []byte {
-	want := []string{"/" + name}
-	if base := path.Base(name); strings.HasPrefix(base, ".env") {
-		want = []string{".env*", "!.env*.example"}
-	}
+	want := "/" + name
 	out := bytes.Clone(old)
-	for _, w := range want {
-		if slices.ContainsFunc(strings.Split(string(old), "\n"), func(l string) bool { return strings.TrimSpace(l) == w }) {
-			continue
-		}
-		if len(out) > 0 && out[len(out)-1] != '\n' {
-			out = append(out, '\n')
-		}
-		out = append(out, w+"\n"...)
+	if slices.ContainsFunc(strings.Split(string(old), "\n"), func(l string) bool { return strings.TrimSpace(l) == want }) {
+		return out
 	}
-	return out
+	if len(out) > 0 && out[len(out)-1] != '\n' {
+		out = append(out, '\n')
+	}
+	return append(out, want+"\n"...)
 }

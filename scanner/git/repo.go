@@ -267,6 +267,15 @@ func (r *Repo) HooksDir(ctx context.Context) (dir, scope string, err error) {
 	return dir, scope, nil
 }
 
+// OwnHooks is the directory of the repository's own hooks, whatever core.hooksPath says.
+func (r *Repo) OwnHooks() string { return filepath.Join(r.commonDir(), "hooks") }
+
+// Tracked reports whether a file is in the index.
+func (r *Repo) Tracked(ctx context.Context, path string) bool {
+	list, err := r.list(ctx, "ls-files", "-z", "--", path)
+	return err == nil && len(list) > 0
+}
+
 // Untrack takes a file out of the index and leaves it on disk. A file that is not
 // tracked is left alone.
 func (r *Repo) Untrack(ctx context.Context, path string) error {

@@ -16,6 +16,7 @@ type Stopped struct {
 	Message   bool   // it is the message that was scanned
 	Committed bool   // the keys are in commits already
 	Server    bool   // the hook runs where the push arrives
+	List      string // the command that lists all keys, or ""
 	Bypass    string // the command that goes past the hook, or ""
 	Remedies  map[string]Remedy
 }
@@ -24,6 +25,8 @@ type Stopped struct {
 type Remedy struct {
 	File      string // that keyward fix can mend, or ""
 	Reference string // what stands there instead of the key
+	Staged    string // the command that stages the file, which has the key no more, or ""
+	Rebase    string // the command that gets at the commit that brought the key
 	Untrack   bool   // the file is there to hold keys, and must not be in git
 	Comment   string // an allow comment in the file's language, without its reason, or ""
 }
@@ -48,6 +51,9 @@ func WriteStopped(w io.Writer, r *Report, s *Stopped, opt Options) error {
 	for i, k := range r.Keys {
 		if i == maxDetailed && len(r.Keys) > maxDetailed+1 {
 			t.rest(r.Keys[i:])
+			if s.List != "" {
+				t.field("", "all of them: "+s.List)
+			}
 			break
 		}
 		t.WriteString("\n")
@@ -59,7 +65,7 @@ func WriteStopped(w io.Writer, r *Report, s *Stopped, opt Options) error {
 	}
 	t.WriteString("\n")
 	if s.Bypass != "" {
-		t.wrap("Bypass: ", "        ", s.Bypass+". It will be seen: Keyward's App and Action check every push again.")
+		t.wrap("Bypass: ", "        ", s.Bypass+". It will be seen where Keyward's App or Action checks the push again.")
 	} else if s.Server {
 		t.wrap("", "", "Nothing of this push was accepted. A key that stood in a repository elsewhere has to be rotated all the same.")
 	}
@@ -112,12 +118,18 @@ func (t *textWriter) stopped(k *scanner.Key, s *Stopped) {
 	}
 	t.field("Where", place)
 	t.field("Why", t.cut(string(k.Rule.Tier)+": "+cmp.Or(k.Rule.About.Holder, k.Rule.Tier.Power()), t.width-labelWidth))
+	if c := k.Places[0].AllowComment; c != nil && c.Void != "" {
+		t.field("", "its keyward:allow does not hold: "+c.Void)
+	}
 	remedy := s.Remedies[k.Fingerprint]
 	switch {
 	case s.Message:
-		t.field("Do now", "take it out of the message")
+		t.field("Do now", "take it out of the message: git commit -e -F .git/COMMIT_EDITMSG")
 	case s.Committed:
-		t.committed(k)
+		t.committed(k, remedy.Rebase)
+	case remedy.Staged != "":
+		t.field("Do now", plain(remedy.Staged))
+		t.field("", "the file has the key no more, what is staged still has it")
 	case remedy.Untrack:
 		t.field("Do now", "keyward fix "+plain(remedy.File))
 		t.field("", "takes the file out of git, not from the disk, and writes "+plain(remedy.File)+".example")
@@ -129,29 +141,31 @@ func (t *textWriter) stopped(k *scanner.Key, s *Stopped) {
 	default:
 		t.field("Do now", "take it out")
 	}
-	if remedy.Reference != "" || s.Message || s.Committed {
-		t.field("Keep in", t.cut(k.Rule.About.Store, t.width-labelWidth))
-	}
+	t.field("Keep in", t.cut(k.Rule.About.Store, t.width-labelWidth))
 	t.field("Rotate", "if it ever left this machine: keyward rules show "+k.Rule.ID)
 	if s.Message {
 		t.field("No key?", fmt.Sprintf("keyward allow %s --reason \"why it is none\"", short(k.Fingerprint)))
 		return
 	}
 	t.field("No key?", fmt.Sprintf("keyward allow %s --reason \"why it is none\"", short(k.Fingerprint)))
-	if remedy.Comment != "" {
+	switch {
+	case remedy.Comment != "" && s.Committed:
+		t.field("", "or in that commit, on its line: "+remedy.Comment+" WHY")
+	case remedy.Comment != "":
 		t.field("", "or on its line: "+remedy.Comment+" WHY")
 	}
 }
 
 // committed says how a key gets out of a commit that has not left yet.
-func (t *textWriter) committed(k *scanner.Key) {
+func (t *textWriter) committed(k *scanner.Key, rebase string) {
 	c := k.Places[0].Commit
 	switch {
 	case c == nil:
 		t.field("Do now", "take it out of what is pushed")
 	case k.Places[0].Path == "commit message":
-		t.field("Do now", "git rebase -i "+short(c.ID)+"^ and reword that commit")
+		t.field("Do now", rebase+" and reword "+short(c.ID))
 	default:
-		t.field("Do now", "git rebase -i "+short(c.ID)+"^ and edit that commit: a later commit that deletes the key does not take it out")
+		t.field("Do now", rebase+" and mark "+short(c.ID)+" for edit; take the key out (keyward fix), git commit -a --amend, git rebase --continue")
+		t.field("", "a later commit that deletes the key does not take it out")
 	}
 }
