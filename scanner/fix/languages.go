@@ -67,7 +67,9 @@ var (
 func importOS(f *file, tokens []lexeme) {
 	first := len(f.data) // where the name is used first
 	for _, m := range f.result.Moved {
-		first = min(first, m.Start)
+		if m.Reference != m.Name { // not in a comment
+			first = min(first, m.Start)
+		}
 	}
 	inText := func(i int) bool {
 		for _, t := range tokens {
