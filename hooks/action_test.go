@@ -254,6 +254,11 @@ func TestActionPullRequest(t *testing.T) {
 	// The configuration is named: the base's, and it has to be there.
 	w.run("pull_request", pulled(base, head2), map[string]string{"config": ".keyward.toml"}).expect(t, 2, "0", "0", "there is none at")
 	w.run("pull_request", pulled(base, head), map[string]string{"baseline": "known.toml"}).expect(t, 2, "0", "0", "there is none at")
+	// Rules can switch others off: those of the base count.
+	w.git(w.dir, "checkout", "-q", "-b", "rules", base)
+	weak := w.commit("r.toml", "[[rules]]\nid = \"none\"\nregex = \"nothing-at-all\"\n", "b.env", "TOKEN="+swarmKey+"\n")
+	w.run("pull_request", pulled(base, weak), map[string]string{"args": "--rules r.toml"}).expect(t, 2, "0", "0", "is not there at")
+	w.git(w.dir, "checkout", "-q", head)
 	// Only below a directory.
 	w.run("pull_request", pulled(base, head), map[string]string{"path": "sub"}).expect(t, 0, "0", "2")
 	// pull_request_target: the base checked out is safe, the head is not.

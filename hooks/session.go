@@ -141,8 +141,8 @@ func (s *session) loadRules(ctx context.Context, o *setup) (list []scanner.Rule,
 	for i, f := range slices.Concat(s.policy.Rules, o.rules) {
 		var data []byte
 		var err error
-		if i < len(s.policy.Rules) {
-			data, err = s.readRules(ctx, o, f)
+		if i < len(s.policy.Rules) || o.trusted != "" { // rules weaken a scan as a policy does
+			data, err = s.readRules(ctx, o, filepath.ToSlash(filepath.Clean(f)))
 		} else {
 			data, err = policy.ReadRegular(s.env.path(f), 4<<20)
 		}
