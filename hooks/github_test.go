@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -34,17 +35,21 @@ type standIn struct {
 	bodies   string   // all that was written
 }
 
-// newStandIn reads the description from npm's @octokit/openapi.
+// description is GitHub's description of its API, from npm's @octokit/openapi, read once.
+var description = sync.OnceValues(func() (routers.Router, error) {
+	doc, err := openapi3.NewLoader().LoadFromFile(filepath.Join(os.Getenv("KEYWARD_NPM"), "@octokit/openapi/generated/api.github.com.json"))
+	if err != nil {
+		return nil, err
+	}
+	doc.Servers = nil
+	return gorillamux.NewRouter(doc)
+})
+
 func newStandIn(t *testing.T) *standIn {
 	s := &standIn{t: t, private: true}
-	if dir := os.Getenv("KEYWARD_NPM"); dir != "" {
-		loader := openapi3.NewLoader()
-		doc, err := loader.LoadFromFile(filepath.Join(dir, "@octokit/openapi/generated/api.github.com.json"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		doc.Servers = nil
-		if s.router, err = gorillamux.NewRouter(doc); err != nil {
+	if os.Getenv("KEYWARD_NPM") != "" {
+		var err error
+		if s.router, err = description(); err != nil {
 			t.Fatal(err)
 		}
 		if bad := s.invalid(httptest.NewRequest(http.MethodPost, "/repos/acme/widgets/issues", nil), []byte(`{"title": ["no text"]}`)); bad == nil {
