@@ -171,6 +171,9 @@ func (j *job) event(ctx context.Context, p *plan, in *inputs) error {
 	j.cov.Commits = commits
 	changes = append(changes, p.objects...)
 	if sub := path.Clean(filepath.ToSlash(in.path)); sub != "." {
+		if err := j.hasPath(ctx, p, sub, changes); err != nil {
+			return err
+		}
 		changes = slices.DeleteFunc(changes, func(c git.Change) bool { return c.Path != sub && !strings.HasPrefix(c.Path, sub+"/") })
 	}
 	if commits == 0 && len(p.objects) == 0 {
@@ -185,6 +188,25 @@ func (j *job) event(ctx context.Context, p *plan, in *inputs) error {
 	}
 	j.noteUnless("keys at HEAD", j.headPresence(ctx, changes, found))
 	return nil
+}
+
+// hasPath makes sure that a directory is there, before or after: a misspelt one would
+// pass for ever.
+func (j *job) hasPath(ctx context.Context, p *plan, sub string, changes []git.Change) error {
+	below := func(c git.Change) bool { return c.Path == sub || strings.HasPrefix(c.Path, sub+"/") }
+	if slices.ContainsFunc(changes, below) {
+		return nil
+	}
+	for _, rev := range slices.Concat(p.commits.Include, p.commits.Exclude) {
+		tree, err := j.repo.Tree(ctx, rev)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(tree, below) {
+			return nil
+		}
+	}
+	return hint(fmt.Errorf("input path: there is no %q in the repository", sub), "nothing was scanned")
 }
 
 // trustComments notes the keys that an allow comment in a trusted revision speaks

@@ -5,6 +5,7 @@ set -euo pipefail
 
 into="${RUNNER_TEMP:-${TMPDIR:-/tmp}}/keyward-$$"
 mkdir -p "$into"
+trap 'rm -f "$into/curl.conf"' EXIT
 
 case "$(uname -s)" in
 Linux) os=linux ;;
@@ -66,5 +67,4 @@ elif [[ "${KEYWARD_REF:-}" =~ ^v[0-9]+\.[0-9]+\.[0-9]+ ]]; then
 else
   build
 fi
-rm -f "$into/curl.conf"
 echo "keyward=$into/$exe" >>"$GITHUB_OUTPUT"

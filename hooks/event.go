@@ -161,8 +161,16 @@ func (p *plan) ends(ctx context.Context, repo *git.Repo, in *inputs, ev *event) 
 		return pr.Base.SHA, pr.Head.SHA, nil
 	}
 	p.mode = "history"
+	if !ofTheRepository[ev.name] { // somebody from outside may have caused it, and what is checked out may be theirs
+		if p.trusted = p.defaultBranch(ctx, repo, in, ev, ""); p.trusted == "" {
+			return "", "", hint(fmt.Errorf("event %s: the default branch, whose policy holds, is not to be had", ev.name), "nothing was scanned: let the checkout fetch all of it: actions/checkout with fetch-depth: 0")
+		}
+	}
 	return "", p.head, nil
 }
+
+// ofTheRepository are events that only who may write to the repository causes.
+var ofTheRepository = map[string]bool{"schedule": true, "workflow_dispatch": true, "repository_dispatch": true, "push": true, "create": true, "release": true, "merge_group": true, "deployment": true}
 
 // safeTarget refuses a workflow on pull_request_target that has checked out what the
 // pull request brings: it runs with the secrets and the token of the repository,
@@ -235,6 +243,15 @@ func (p *plan) fetch(ctx context.Context, repo *git.Repo, in *inputs, ev *event,
 		return shallow(err)
 	}
 	p.commits = git.Range{Include: []string{head}, Renames: true}
+	if p.pull > 0 && in.head != "" { // a branch of a fork may be called as one of ours
+		if err := repo.Fetch(ctx, in.token, "--depth=50", pullRef(p, p.head)); err != nil && !repo.Has(ctx, p.head) {
+			return shallow(fmt.Errorf("commit %.12s is not in the checkout: %w", p.head, err))
+		}
+		if err := repo.Deepen(ctx, in.token, base, p.head); err != nil {
+			return shallow(err)
+		}
+		p.commits.Include = append(p.commits.Include, p.head)
+	}
 	if base != "" {
 		p.commits.Exclude = []string{base}
 	}

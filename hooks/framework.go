@@ -34,28 +34,41 @@ func (env *Env) preCommitScope(names []string) scope {
 	switch {
 	case len(names) > 0:
 		return scope{files: env.namedFiles(names)}
-	case env.Getenv("PRE_COMMIT") == "", env.Getenv("GIT_INDEX_FILE") != "": // called by git, in a commit
+	case env.Getenv("PRE_COMMIT") == "": // called by git, in a commit
 		return scope{}
 	}
 	args, ok := parentArgs()
-	if !ok || !slices.ContainsFunc(args, func(a string) bool {
-		return strings.Contains(a, "pre-commit") || strings.Contains(a, "pre_commit") || strings.Contains(a, "prek")
-	}) {
-		return scope{everything: true}
+	if !ok && env.Getenv("GIT_INDEX_FILE") != "" { // git sets it in a commit
+		return scope{}
 	}
 	return env.argsScope(args)
 }
 
-// argsScope reads the command line of the framework.
+// argsScope reads the command line of the framework: "pre-commit hook-impl" in a
+// commit, "pre-commit run" and "pre-commit try-repo" by hand. Whatever is not
+// understood means everything.
 func (env *Env) argsScope(args []string) scope {
+	everything := scope{everything: true}
+	command := slices.IndexFunc(args, func(a string) bool { return a == "run" || a == "hook-impl" || a == "try-repo" })
+	if command < 1 || !framework[strings.TrimPrefix(strings.TrimSuffix(filepath.Base(args[command-1]), ".exe"), "-m")] {
+		return everything
+	}
+	args = args[command:]
+	if args[0] == "hook-impl" {
+		return scope{}
+	}
 	var names []string
 	given := false
-	for i := 0; i < len(args); i++ {
+	for i := 1; i < len(args); i++ {
 		name, value, hasValue := strings.Cut(args[i], "=")
 		switch {
-		case name == "-a" || len(name) > 3 && strings.HasPrefix("--all-files", name):
-			return scope{everything: true}
-		case len(name) > 3 && strings.HasPrefix("--files", name): // argparse takes unambiguous beginnings
+		case !strings.HasPrefix(name, "--"):
+			if strings.HasPrefix(name, "-") && strings.Contains(name, "a") { // -a, perhaps among others
+				return everything
+			}
+		case strings.HasPrefix(name, "--a"): // argparse takes unambiguous beginnings
+			return everything
+		case strings.HasPrefix(name, "--fi"):
 			given = true
 			if hasValue {
 				names = append(names, value)
@@ -72,8 +85,11 @@ func (env *Env) argsScope(args []string) scope {
 	if files := env.namedFiles(names); len(files) > 0 {
 		return scope{files: files}
 	}
-	return scope{everything: true}
+	return everything
 }
+
+// framework are the names under which the framework is called.
+var framework = map[string]bool{"pre-commit": true, "pre_commit": true, "prek": true, "pre-commit-script.py": true, "__main__.py": true}
 
 // namedFiles returns the names of files that are there, relative to the working
 // directory, which is the top of the work tree. The user may have named them from
@@ -94,9 +110,8 @@ func (env *Env) namedFiles(names []string) []string {
 			if err != nil || !filepath.IsLocal(rel) {
 				continue
 			}
-			if _, err := os.Lstat(abs); err == nil {
-				out = append(out, rel)
-				break
+			if _, err := os.Lstat(abs); err == nil && !slices.Contains(out, rel) {
+				out = append(out, rel) // where both are, either may be meant
 			}
 		}
 	}

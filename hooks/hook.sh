@@ -20,8 +20,10 @@ fi
   [ "$call" = no ] && exit 0
   exec "$keyward" hook "$call" @ARGS@
 }
-KEYWARD_CHAINED=$kept
-export KEYWARD_CHAINED
+if [ "$call" != no ]; then
+  KEYWARD_CHAINED=$kept
+  export KEYWARD_CHAINED
+fi
 name=@NAME@
 case $name in
 pre-push | pre-receive | post-receive | post-rewrite | reference-transaction)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/keyward/keyward/scanner"
@@ -33,16 +34,16 @@ func (env *Env) commitMessage(ctx context.Context, name string) error {
 		})
 }
 
-// scissors is the line below which git puts a diff that is no part of the message.
+// cutLine is the line below which git puts a diff that is no part of the message.
 // https://git-scm.com/docs/git-commit#Documentation/git-commit.txt-scissors
-const scissors = "------------------------ >8 ------------------------"
+var cutLine = regexp.MustCompile(`(?m)^\S -{24} >8 -{24}\r?$`)
 
 // withoutComments cuts a message at the scissors. Lines that git would take for
 // comments stay: what the comment character is, only git knows.
 func withoutComments(data []byte) []byte {
 	text := string(data)
-	if i := strings.Index(text, scissors); i >= 0 {
-		text = text[:strings.LastIndexByte(text[:i], '\n')+1]
+	if m := cutLine.FindStringIndex(text); m != nil {
+		text = text[:m[0]]
 	}
 	return []byte(strings.TrimSpace(text))
 }

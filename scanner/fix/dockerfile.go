@@ -113,6 +113,11 @@ func (d *docker) mend(p Place) error {
 
 // shell mends a command in shell form.
 func (d *docker) shell(i *instruction, p Place) error {
+	for _, in := range d.list {
+		if in.word == "SHELL" && !posixShell.Match(d.f.data[in.args:in.end]) {
+			return errors.New("the Dockerfile sets another shell")
+		}
+	}
 	from := i.args
 	for bytes.HasPrefix(d.f.data[from:i.end], []byte("--")) {
 		n := bytes.IndexAny(d.f.data[from:i.end], " \t")
@@ -150,6 +155,10 @@ func (d *docker) shell(i *instruction, p Place) error {
 
 var assignment = regexp.MustCompile(`(?:^|[\s])([A-Za-z_][A-Za-z0-9_]*)=("(?:[^"\\]|\\.)*"|'[^']*'|(?:[^\s"'\\]|\\[^\r\n])*)`)
 
+var posixShell = regexp.MustCompile(`^\[\s*"(?:/usr)?(?:/bin/)?(?:ba|da|a)?sh"`)
+
+var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*`)
+
 // variable drops an ENV or ARG with a value in clear, and mounts the secret where
 // commands use the variable.
 func (d *docker) variable(n int, p Place) error {
@@ -162,10 +171,24 @@ func (d *docker) variable(n int, p Place) error {
 	case k >= 0:
 		name = string(text[all[k][2]:all[k][3]])
 	case i.word == "ENV" && len(all) == 0: // ENV name value
-		first, _, _ := bytes.Cut(text, []byte(" "))
+		first := variableName.Find(text)
+		if first == nil {
+			return errors.New("it is in no assignment of the instruction")
+		}
 		name = string(first)
 	default:
 		return errors.New("it is in no assignment of the instruction")
+	}
+	uses := regexp.MustCompile(`\$(?:` + regexp.QuoteMeta(name) + `\b|\{` + regexp.QuoteMeta(name) + `\b)`)
+	for m, in := range d.list {
+		switch {
+		case m == n && uses.Match(d.f.data[in.args:in.end]):
+			return errors.New("the instruction is made of itself: take it out by hand")
+		case in.word == "ENV" || in.word == "ARG" || in.word == "COPY" || in.word == "ADD" || in.word == "LABEL" || in.word == "FROM":
+			if m != n && uses.Match(d.f.data[in.args:in.end]) {
+				return fmt.Errorf("%s uses $%s, which a mounted secret cannot stand for", in.word, name)
+			}
+		}
 	}
 	if len(all) > 1 {
 		rest = text
@@ -182,9 +205,8 @@ func (d *docker) variable(n int, p Place) error {
 		d.f.edit(d.f.lineStart(i.start), min(i.end+1, len(d.f.data)), "")
 	}
 	d.f.moved(p, "RUN --mount=type=secret,id="+name)
-	uses := regexp.MustCompile(`\$(?:` + regexp.QuoteMeta(name) + `\b|\{` + regexp.QuoteMeta(name) + `\b)`)
 	used := false
-	for m := n + 1; m < len(d.list) && d.list[m].word != "FROM"; m++ {
+	for m := n + 1; m < len(d.list); m++ { // a later stage may be built on this one
 		in := d.list[m]
 		if (in.word == "RUN" || in.word == "RUN <<") && uses.Match(d.f.data[in.args:in.end]) {
 			d.mount(m, name)

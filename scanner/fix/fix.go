@@ -24,6 +24,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // A Place is a hardcoded value in a file.
@@ -70,6 +71,9 @@ func File(tree Tree, name string, data []byte, places []Place) (*Result, error) 
 	if len(data) > MaxFile {
 		return nil, fmt.Errorf("larger than %d bytes", MaxFile)
 	}
+	if !utf8.Valid(data) {
+		return nil, errors.New("it is not in UTF-8: take the value out by hand")
+	}
 	f := &file{tree: tree, path: name, data: data, result: &Result{Others: map[string][]byte{}}}
 	f.places = slices.Clone(places)
 	slices.SortFunc(f.places, func(a, b Place) int { return cmp.Compare(a.Start, b.Start) })
@@ -87,6 +91,11 @@ func File(tree Tree, name string, data []byte, places []Place) (*Result, error) 
 		return nil, err
 	}
 	f.result.Data = f.apply()
+	if len(f.edits) > 0 && len(f.places) > 0 {
+		if _, err := File(tree, name, f.result.Data, nil); err != nil {
+			return nil, fmt.Errorf("a reference would break it (%w): take the value out by hand", err)
+		}
+	}
 	slices.SortFunc(f.result.Moved, func(a, b Moved) int { return cmp.Compare(a.Start, b.Start) })
 	slices.SortFunc(f.result.Left, func(a, b Left) int { return cmp.Compare(a.Start, b.Start) })
 	return f.result, nil

@@ -57,6 +57,9 @@ func (y *yamlFile) secretKeyRef(s *scalar, p Place) error {
 	if s.flow || entry.Style&yaml.FlowStyle != 0 {
 		return errors.New("the entry is written in {}")
 	}
+	if s.node.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
+		return errors.New("the value is a block of lines: keep it in a Secret")
+	}
 	if whole := strings.Trim(strings.TrimSpace(string(f.data[start:end])), `"'`); whole != string(f.data[p.Start:p.End]) {
 		return errors.New("it is only a part of the value: keep the whole value in a Secret")
 	}
@@ -133,11 +136,11 @@ func (y *yamlFile) externalSecret(doc int, entries []keyed) {
 		first := true
 		for i := 0; i+1 < len(root.Content); i += 2 {
 			key := root.Content[i].Value
-			if key != "data" && key != "stringData" && key != "type" {
+			if key != "data" && key != "stringData" && key != "type" && key != "immutable" {
 				continue
 			}
 			text := ""
-			if key != "type" && first {
+			if (key == "data" || key == "stringData") && first {
 				text, first = b.String(), false
 			}
 			start, end := y.lines[root.Content[i].Line-1], y.mappingEnd(root, i)
@@ -191,10 +194,14 @@ func (y *yamlFile) dropEntries(root *yaml.Node, section string, entries []keyed)
 }
 
 func (y *yamlFile) setScalar(n *yaml.Node, text string) {
-	if n != nil && n.Value != text {
-		at := y.offset(n)
-		y.f.edit(at, at+len(n.Value), text)
+	if n == nil || n.Value == text {
+		return
 	}
+	at := y.offset(n)
+	if c := y.f.data[at]; c == '"' || c == '\'' { // its quotes stay
+		at++
+	}
+	y.f.edit(at, at+len(n.Value), text)
 }
 
 // mappingEnd is where the entry at place i of a mapping ends: where the next line

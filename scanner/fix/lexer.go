@@ -308,10 +308,37 @@ func (s *source) find(f *file, tokens []lexeme, p Place) (int, error) {
 			return 0, errors.New("it is in a here document, a regular expression or a string without end")
 		case p.Start < t.open || p.End > t.close:
 			return 0, errors.New("it goes beyond its string")
+		case s.inExpression(f.data, &tokens[n], p):
+			return 0, errors.New("it is in an expression within a string: take it out by hand")
 		}
 		return n, s.check(f, tokens, n)
 	}
 	return 0, errors.New("it is in no string")
+}
+
+// inExpression reports whether a value stands in what a string computes: ${…}, #{…},
+// or the {…} of Python.
+func (s *source) inExpression(data []byte, t *lexeme, p Place) bool {
+	begin := s.interpol[t.quote[0]]
+	if strings.ContainsAny(t.prefix, "fF") {
+		begin = "{"
+	}
+	if begin == "" {
+		return false
+	}
+	for j := t.open; j < p.Start; j++ {
+		switch {
+		case data[j] == '\\':
+			j++
+		case begin == "{" && bytes.HasPrefix(data[j:], []byte("{{")):
+			j++
+		case bytes.HasPrefix(data[j:], []byte(begin)):
+			if j = s.balanced(data, j+len(begin)); p.Start < j {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (s *source) replace(f *file, t lexeme, places []Place) error {

@@ -51,10 +51,11 @@ var envFile = kind{
 	},
 }
 
-var envLine = regexp.MustCompile(`^(\s*(?:export\s+)?[A-Za-z_][A-Za-z0-9_.\-]*\s*=)(.*)$`)
+var envLine = regexp.MustCompile(`^(\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]{0,63})\s*=)(.*)$`)
 
 // exampleOf is the file with empty values. Comments stay, unless a key is in them. What
-// the example has already stays as it is.
+// the example has already stays as it is. Whatever may be the rest of a value that
+// began on a line before is left out.
 func exampleOf(f *file, old []byte) []byte {
 	var out strings.Builder
 	out.Write(old)
@@ -64,23 +65,29 @@ func exampleOf(f *file, old []byte) []byte {
 	has := func(name string) bool {
 		return regexp.MustCompile(`(?m)^\s*(?:export\s+)?` + regexp.QuoteMeta(name) + `\s*=`).Match(old)
 	}
-	at, quote := 0, byte(0)
+	at, quote, pem := 0, byte(0), false
 	for line := range strings.Lines(string(f.data)) {
 		start := at
 		at += len(line)
 		text := strings.TrimRight(line, "\r\n")
-		if quote != 0 { // the rest of a value in quotes that spans lines
-			if strings.IndexByte(text, quote) >= 0 {
+		within := quote != 0 || pem || slices.ContainsFunc(f.places, func(p Place) bool { return p.Start < start && start < p.End })
+		if strings.Contains(text, "-----BEGIN ") {
+			pem = true
+		}
+		if strings.Contains(text, "-----END ") {
+			pem = false
+		}
+		if within {
+			if closes(text, quote) {
 				quote = 0
 			}
 			continue
 		}
 		if m := envLine.FindStringSubmatch(text); m != nil {
-			if v := strings.TrimSpace(m[2]); len(v) > 0 && (v[0] == '"' || v[0] == '\'') && strings.IndexByte(v[1:], v[0]) < 0 {
+			if v := strings.TrimSpace(m[3]); len(v) > 0 && strings.IndexByte("\"'`", v[0]) >= 0 && !closes(v[1:], v[0]) {
 				quote = v[0]
 			}
-			name := strings.TrimSpace(strings.TrimSuffix(m[1], "="))
-			if !has(strings.TrimSpace(strings.TrimPrefix(name, "export "))) {
+			if !has(m[2]) {
 				out.WriteString(m[1] + "\n")
 			}
 			continue
@@ -93,11 +100,29 @@ func exampleOf(f *file, old []byte) []byte {
 	return []byte(out.String())
 }
 
+// closes reports whether a quote ends in a text.
+func closes(text string, quote byte) bool {
+	for i := 0; i < len(text); i++ {
+		switch {
+		case text[i] == '\\' && quote == '"':
+			i++
+		case text[i] == quote:
+			return true
+		}
+	}
+	return quote == 0
+}
+
 // ignoring adds to a .gitignore what keeps an env file out: it and no other.
 func ignoring(old []byte, name string) []byte {
 	want := "/" + name
 	out := bytes.Clone(old)
-	if slices.ContainsFunc(strings.Split(string(old), "\n"), func(l string) bool { return strings.TrimSpace(l) == want }) {
+	there := false
+	for line := range strings.Lines(string(old)) { // the last line that speaks of it counts
+		line = strings.TrimSpace(line)
+		there = line == want || there && !strings.HasPrefix(line, "!")
+	}
+	if there {
 		return out
 	}
 	if len(out) > 0 && out[len(out)-1] != '\n' {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"path"
+	"slices"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -29,7 +31,14 @@ var shell = kind{
 
 func hasShellShebang(data []byte) bool {
 	line, _, _ := bytes.Cut(data[:min(len(data), 200)], []byte("\n"))
-	return bytes.HasPrefix(line, []byte("#!")) && (bytes.HasSuffix(bytes.TrimSpace(line), []byte("sh")) || bytes.Contains(line, []byte("sh ")))
+	words := strings.Fields(strings.TrimPrefix(string(line), "#!"))
+	if !bytes.HasPrefix(line, []byte("#!")) || len(words) == 0 {
+		return false
+	}
+	if path.Base(words[0]) == "env" && len(words) > 1 {
+		words = words[1:]
+	}
+	return slices.Contains([]string{"sh", "bash", "dash", "ash", "ksh"}, path.Base(words[0]))
 }
 
 // A script is a parsed shell script that stands somewhere in a file.

@@ -3,6 +3,7 @@ package fix
 import (
 	"errors"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -35,8 +36,8 @@ func mendTerraform(f *file) error {
 			f.variableDefault(block, attr, p)
 			continue
 		}
-		if block != nil && (block.Type == "backend" || block.Type == "terraform") {
-			f.left(p, "a backend takes no variables: give it with terraform init -backend-config")
+		if block != nil && slices.Contains([]string{"backend", "terraform", "cloud", "workspaces"}, block.Type) {
+			f.left(p, "the terraform block takes no variables: give it with terraform init -backend-config, or in the environment")
 			continue
 		}
 		if why := constant(block, attr); why != "" {
@@ -191,6 +192,10 @@ var tfvars = kind{
 			_, a := locate(parsed.Body.(*hclsyntax.Body), p)
 			if a == nil {
 				f.replace(p, p.Name, p.Name) // a comment
+				continue
+			}
+			if r := a.Expr.Range(); f.data[r.Start.Byte] != '"' || r.Start.Byte+1 != p.Start || p.End != r.End.Byte-1 {
+				f.left(p, "the entry is more than the value: take it out of it by hand")
 				continue
 			}
 			r := a.Range()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -30,6 +31,9 @@ type yamlFile struct {
 }
 
 func parseYAML(f *file) (*yamlFile, error) {
+	if oddLines.Match(f.data) {
+		return nil, errors.New("it has line ends that are neither LF nor CRLF, or a byte order mark")
+	}
 	y := &yamlFile{f: f, lines: []int{0}}
 	for i, c := range f.data {
 		if c == '\n' {
@@ -76,10 +80,16 @@ func (y *yamlFile) walk(n *yaml.Node, at scalar, depth int) {
 	}
 }
 
+// oddLines matches what YAML takes for a line end and most programs do not.
+var oddLines = regexp.MustCompile("\r[^\n]|\r$|\u0085|\u2028|\u2029|\ufeff")
+
 // offset is where a node begins in the file. Columns count characters.
 func (y *yamlFile) offset(n *yaml.Node) int {
 	at := y.lines[n.Line-1]
 	for range n.Column - 1 {
+		if at >= len(y.f.data) {
+			break
+		}
 		_, w := utf8.DecodeRune(y.f.data[at:])
 		at += w
 	}
@@ -107,6 +117,9 @@ func (y *yamlFile) span(s *scalar) (start, end int) {
 		return start, len(y.f.data)
 	}
 	end = y.f.lineEnd(start)
+	if start == len(y.f.data) {
+		return start, end
+	}
 	if q := y.f.data[start]; q == '"' || q == '\'' {
 		for i := start + 1; i < len(y.f.data); i++ {
 			switch {
@@ -164,6 +177,9 @@ func (y *yamlFile) at(p Place) (*scalar, error) {
 
 // commented reports whether p stands in a comment after a plain scalar.
 func (y *yamlFile) commented(start int, p Place) bool {
+	if start == len(y.f.data) {
+		return false
+	}
 	if c := y.f.data[start]; c == '"' || c == '\'' {
 		return false
 	}
@@ -245,8 +261,30 @@ var compose = kind{
 	},
 }
 
-// contexts are the keys below which a workflow may refer to secrets.
-var contexts = []string{"env", "with", "secrets", "credentials"}
+// contexts are the keys in a workflow at which it may refer to secrets; * stands for
+// any one key.
+var contexts = []string{"env.*", "jobs.*.env.*", "jobs.*.secrets.*", "jobs.*.steps.[].env.*", "jobs.*.steps.[].with.*",
+	"jobs.*.container.env.*", "jobs.*.container.credentials.*", "jobs.*.services.*.env.*", "jobs.*.services.*.credentials.*"}
+
+func mayReferToSecrets(keys []string) bool {
+	return slices.ContainsFunc(contexts, func(c string) bool {
+		want := strings.Split(c, ".")
+		if len(want) != len(keys) {
+			return false
+		}
+		for i, w := range want {
+			if w != "*" && w != keys[i] {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// inExpression reports whether an expression is open at the end of a text.
+func inExpression(text []byte) bool {
+	return bytes.LastIndex(text, []byte("${{")) > bytes.LastIndex(text, []byte("}}"))
+}
 
 var workflow = kind{
 	reference: func(v string) string { return "${{ secrets." + secretName(v) + " }}" },
@@ -257,6 +295,9 @@ var workflow = kind{
 		}
 		steps := map[*yaml.Node]map[string]bool{} // what is added to each step's env
 		y.mendEach(func(s *scalar, p Place) error {
+			if start, _ := y.span(s); inExpression(f.data[start:p.Start]) {
+				return errors.New("it is in an expression: ${{ … }}")
+			}
 			name := secretName(p.Name)
 			ref := "${{ secrets." + name + " }}"
 			switch {
@@ -264,7 +305,9 @@ var workflow = kind{
 				if err := y.run(s, p, steps); err != nil {
 					return err
 				}
-			case slices.ContainsFunc(s.keys, func(k string) bool { return slices.Contains(contexts, k) }):
+			case s.key(1) == "script" && s.key(2) == "with":
+				return errors.New("it is in a script that an action runs: hand it over in env")
+			case mayReferToSecrets(s.keys):
 				y.put(s, p, ref)
 			default:
 				return fmt.Errorf("a workflow cannot refer to a secret in %s: move it to an env of the job or step first", strings.ReplaceAll(strings.Join(s.keys, "."), ".[]", "[]"))
@@ -299,6 +342,15 @@ func (y *yamlFile) run(s *scalar, p Place, steps map[*yaml.Node]map[string]bool)
 	if s.node.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 {
 		return errors.New("the script is a quoted string: write it as a block, with |")
 	}
+	if s.node.Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0 {
+		if line := strings.TrimSpace(strings.SplitN(string(f.data[start:end]), " #", 2)[0]); line != s.node.Value {
+			return errors.New("the script goes on in the next line: write it as a block, with |")
+		}
+	}
+	env := get(step, "env")
+	if env != nil && (env.Kind != yaml.MappingNode || env.Style&yaml.FlowStyle != 0 || len(env.Content) == 0) {
+		return errors.New("the step's env is written in {}, or is an alias")
+	}
 	text := withoutExpressions(f.data[start:end])
 	sh, err := parseShell(text, start)
 	if err != nil {
@@ -308,7 +360,6 @@ func (y *yamlFile) run(s *scalar, p Place, steps map[*yaml.Node]map[string]bool)
 	if err := sh.mend(f, Place{p.Start, p.End, name}); err != nil {
 		return err
 	}
-	env := get(step, "env")
 	line := func(indent int) string {
 		return strings.Repeat(" ", indent) + name + ": ${{ secrets." + name + " }}" + f.newline()
 	}
@@ -321,8 +372,6 @@ func (y *yamlFile) run(s *scalar, p Place, steps map[*yaml.Node]map[string]bool)
 	first := len(steps[step]) == 0
 	steps[step][name] = true
 	switch {
-	case env != nil && (env.Kind != yaml.MappingNode || env.Style&yaml.FlowStyle != 0 || len(env.Content) == 0):
-		return errors.New("the step's env is written in {}")
 	case env != nil:
 		key := env.Content[0]
 		at := y.lines[key.Line-1]

@@ -237,7 +237,7 @@ func readBatch(br *bufio.Reader, wanted []Change, opt *files.Options, send func(
 			if !opt.Content(b, body, size, send) {
 				return errStopped
 			}
-		case "commit":
+		case "commit", "tag":
 			text, err := message(body)
 			if err != nil {
 				return fmt.Errorf("git cat-file ended early at %s: %w", c.ID, err)
@@ -260,7 +260,7 @@ func readBatch(br *bufio.Reader, wanted []Change, opt *files.Options, send func(
 // maxMessage is how much of a commit's object is read.
 const maxMessage = 4 << 20
 
-// message returns the message in a commit's object: what follows its headers.
+// message returns the message in the object of a commit or tag: what follows its headers.
 func message(r io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxMessage))
 	if err != nil {

@@ -35,6 +35,9 @@ func (r *Repo) Arrivals(ctx context.Context, updates []Update, known Refs) ([]Ch
 	g := Range{Renames: true}
 	var odd []Change
 	for _, u := range updates {
+		if o := kinds[u.New]; o.tag {
+			odd = append(odd, Change{Path: "tag message", ID: u.New})
+		}
 		if old := kinds[u.Old]; old.kind == "commit" {
 			g.Exclude = append(g.Exclude, old.id)
 		}
@@ -84,7 +87,10 @@ func (r *Repo) Arrivals(ctx context.Context, updates []Update, known Refs) ([]Ch
 func none(id string) bool { return strings.Trim(id, "0") == "" }
 
 // an object that a revision leads to, tags followed to their end.
-type target struct{ kind, id string }
+type target struct {
+	kind, id string
+	tag      bool // it is named by an annotated tag
+}
 
 // kinds looks the objects up that updates name. What is not here has no kind.
 func (r *Repo) kinds(ctx context.Context, updates []Update) (map[string]target, error) {
@@ -94,7 +100,7 @@ func (r *Repo) kinds(ctx context.Context, updates []Update) (map[string]target, 
 		for _, rev := range []string{u.Old, u.New} {
 			if !none(rev) && !strings.ContainsAny(rev, " \n") && !strings.HasPrefix(rev, "-") {
 				asked = append(asked, rev)
-				in.WriteString(rev + "^{}\n")
+				in.WriteString(rev + "\n" + rev + "^{}\n")
 			}
 		}
 	}
@@ -109,12 +115,13 @@ func (r *Repo) kinds(ctx context.Context, updates []Update) (map[string]target, 
 		return nil, gitError("cat-file", err, stderrOf(err))
 	}
 	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
-	if len(lines) != len(asked) {
-		return nil, fmt.Errorf("git cat-file answered %d of %d questions", len(lines), len(asked))
+	if len(lines) != 2*len(asked) {
+		return nil, fmt.Errorf("git cat-file answered %d of %d questions", len(lines), 2*len(asked))
 	}
-	for i, line := range lines {
-		if kind, id, ok := strings.Cut(line, " "); ok && id != "missing" && !strings.HasSuffix(line, " missing") {
-			out[asked[i]] = target{kind, id}
+	for i, rev := range asked {
+		kind, id, ok := strings.Cut(lines[2*i+1], " ")
+		if ok && !strings.HasSuffix(lines[2*i+1], " missing") {
+			out[rev] = target{kind, id, strings.HasPrefix(lines[2*i], "tag ")}
 		}
 	}
 	return out, nil

@@ -282,7 +282,7 @@ func (r *Repo) Untrack(ctx context.Context, path string) error {
 	if r.bin == "" {
 		return errors.New("a file can be untracked only with git installed")
 	}
-	_, err := r.output(ctx, "rm", "--cached", "--quiet", "--ignore-unmatch", "--", path)
+	_, err := r.output(ctx, "update-index", "--force-remove", "--", path)
 	return err
 }
 
