@@ -55,11 +55,12 @@ func (env *Env) fix(ctx context.Context, o *scanOptions, args []string, apply bo
 	var next, add []string
 	files, left := 0, 0
 	for _, arg := range args {
-		s, list, err := env.repairs(ctx, o, arg, &names)
+		s, list, err := env.repairs(ctx, o, arg)
 		if err != nil {
 			return err
 		}
 		for _, r := range list {
+			s.plan(r, workTree(s.root), &names) // after the file before it was changed: they may share others
 			files++
 			done := false
 			if env.show(ctx, s, r); s.settled(ctx, r) {
@@ -131,8 +132,8 @@ func (env *Env) wrap(first, text string) {
 	fmt.Fprintln(env.Stdout)
 }
 
-// repairs scans a path and works out how each file with keys is mended.
-func (env *Env) repairs(ctx context.Context, o *scanOptions, arg string, names *fix.Names) (*session, []*repair, error) {
+// repairs scans a path and returns the files with keys.
+func (env *Env) repairs(ctx context.Context, o *scanOptions, arg string) (*session, []*repair, error) {
 	one := *hookOptions(o)
 	one.allowIncomplete = true
 	var j *job
@@ -171,9 +172,6 @@ func (env *Env) repairs(ctx context.Context, o *scanOptions, arg string, names *
 		root = workTree(s.repo.Dir)
 	}
 	s.root = string(root)
-	for _, r := range list {
-		s.plan(r, root, names)
-	}
 	return s, list, nil
 }
 
@@ -196,11 +194,17 @@ func (s *session) plan(r *repair, root workTree, names *fix.Names) {
 			r.why = "it is not in an encoding that can be mended"
 			return
 		}
-		places = append(places, fix.Place{Start: int(f.Start), End: int(f.End), Name: names.Of(f, data)})
+		places = append(places, fix.Place{Start: int(f.Start), End: int(f.End), Name: names.Of(f, data, r.found)})
 	}
 	if r.result, err = fix.File(root, r.path, data, places); err != nil {
 		r.why = err.Error()
 		return
+	}
+	for name := range r.result.Others {
+		if _, err := os.Lstat(filepath.Join(string(root), filepath.FromSlash(name))); err == nil && root.File(name) == nil {
+			r.result, r.why = nil, name+" would be written and cannot be read: is it a link?"
+			return
+		}
 	}
 	if r.result.Untrack {
 		return
@@ -355,7 +359,7 @@ func (w workTree) File(name string) []byte {
 	if err != nil {
 		return nil
 	}
-	return data
+	return append([]byte{}, data...) // not nil: it is there
 }
 
 func (w workTree) List(dir string) []string {

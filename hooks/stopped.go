@@ -37,7 +37,8 @@ func (j *job) remedies(ctx context.Context, keys []*scanner.Key) map[string]repo
 			remedy.Staged = "git add " + quoteArg(j.shown(p.Path))
 		}
 		if data := j.content(ctx, &p); data != nil && p.End <= int64(len(data)) {
-			name := names.Of(&scanner.Finding{Rule: k.Rule, Path: p.Path, Start: p.Start, Fingerprint: k.Fingerprint}, data)
+			others, _ := j.scanner.Scan(nil, scanner.Blob{Path: p.Path, Data: data}) // a gap only hides others
+			name := names.Of(&scanner.Finding{Rule: k.Rule, Path: p.Path, Start: p.Start, Fingerprint: k.Fingerprint}, data, others)
 			r, err := fix.File(workTree(j.root), p.Path, data, []fix.Place{{Start: int(p.Start), End: int(p.End), Name: name}})
 			if err == nil && len(r.Moved) > 0 {
 				remedy.File, remedy.Reference, remedy.Untrack = quoteArg(j.shown(p.Path)), r.Moved[0].Reference, r.Untrack

@@ -3,11 +3,14 @@ package fix_test
 import (
 	"bytes"
 	"encoding/base64"
+	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,6 +21,8 @@ import (
 	"github.com/keyward/keyward/scanner/fix"
 	"github.com/keyward/keyward/scanner/rules"
 )
+
+var update = flag.Bool("update", false, "write what comes out into testdata; read the diff")
 
 // keys stand in testdata as @NAME@, so that no file there holds one.
 var keys = map[string]string{
@@ -79,7 +84,7 @@ func scan(t *testing.T, s *scanner.Scanner, name string, data []byte) []scanner.
 
 func placesOf(names *fix.Names, found []scanner.Finding, data []byte) (out []fix.Place) {
 	for i := range found {
-		out = append(out, fix.Place{Start: int(found[i].Start), End: int(found[i].End), Name: names.Of(&found[i], data)})
+		out = append(out, fix.Place{Start: int(found[i].Start), End: int(found[i].End), Name: names.Of(&found[i], data, found)})
 	}
 	return out
 }
@@ -114,6 +119,10 @@ func TestFile(t *testing.T) {
 				}
 			}
 			got, left, untracked := mendAll(t, s, in)
+			if *update {
+				writeArchive(t, file, ar, in, got, left, untracked)
+				return
+			}
 			for name, data := range got {
 				if !bytes.Equal(data, in[name]) && unplant(data) != want[name] {
 					t.Errorf("%s\n%s", name, diff.Diff("want", []byte(want[name]), "got", []byte(unplant(data))))
@@ -140,6 +149,26 @@ func TestFile(t *testing.T) {
 	}
 }
 
+// writeArchive writes what comes out into a file of testdata.
+func writeArchive(t *testing.T, file string, ar *txtar.Archive, in, got tree, left, untracked string) {
+	t.Helper()
+	ar.Files = slices.DeleteFunc(ar.Files, func(f txtar.File) bool { return !strings.HasPrefix(f.Name, "before/") })
+	for _, name := range slices.Sorted(maps.Keys(got)) {
+		if !bytes.Equal(got[name], in[name]) {
+			ar.Files = append(ar.Files, txtar.File{Name: "after/" + name, Data: []byte(unplant(got[name]))})
+		}
+	}
+	if left != "" {
+		ar.Files = append(ar.Files, txtar.File{Name: "left", Data: []byte(left)})
+	}
+	if untracked != "" {
+		ar.Files = append(ar.Files, txtar.File{Name: "untracked", Data: []byte(untracked + "\n")})
+	}
+	if err := os.WriteFile(file, txtar.Format(ar), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // mendAll mends every file of a tree.
 func mendAll(t *testing.T, s *scanner.Scanner, in tree) (out tree, left, untracked string) {
 	t.Helper()
@@ -148,14 +177,16 @@ func mendAll(t *testing.T, s *scanner.Scanner, in tree) (out tree, left, untrack
 	for name, data := range in {
 		out[name] = data
 	}
-	for name, data := range in {
+	for _, name := range slices.Sorted(maps.Keys(in)) {
+		data := in[name]
 		found := scan(t, s, name, data)
 		if len(found) == 0 {
 			continue
 		}
 		r, err := fix.File(in, name, data, placesOf(&names, found, data))
 		if err != nil {
-			t.Fatalf("%s: %v", name, err)
+			left += fmt.Sprintf("%s: %v\n", name, err)
+			continue
 		}
 		if r.Untrack {
 			untracked = name

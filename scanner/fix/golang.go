@@ -62,12 +62,18 @@ func (g *goFile) sort(p Place) error {
 		return errors.New("it is in no string")
 	}
 	lit := path[len(path)-1].(*ast.BasicLit) // pathTo ends with one
+	var constant *ast.GenDecl // that the string is the value of
 	for i := len(path) - 2; i >= 0; i-- {
 		switch n := path[i].(type) {
+		case *ast.FuncDecl, *ast.FuncLit:
+			if constant != nil {
+				return errors.New("it is a constant in a function: make it a variable first")
+			}
 		case *ast.ImportSpec, *ast.Field:
 			return errors.New("it is in an import or a field's tag")
 		case *ast.GenDecl:
 			if n.Tok == token.CONST {
+				constant = n
 				if err := g.variable(n); err != nil {
 					return err
 				}
@@ -76,6 +82,9 @@ func (g *goFile) sort(p Place) error {
 	}
 	if name := g.tree.Name; g.shadowsOS() {
 		return errors.New("the file of package " + name.Name + " uses the name os for something else")
+	}
+	if constant != nil {
+		g.consts[constant] = true
 	}
 	g.literals[lit] = append(g.literals[lit], p)
 	return nil
@@ -104,10 +113,14 @@ func (g *goFile) variable(d *ast.GenDecl) error {
 	if g.usedInConstant(d) {
 		return errors.New("another constant is made of it: make both variables first")
 	}
+	if v := d.Specs[0].(*ast.ValueSpec); v.Type != nil {
+		if id, ok := v.Type.(*ast.Ident); !ok || id.Name != "string" {
+			return errors.New("it is a constant of a type of its own: make it a variable first")
+		}
+	}
 	if len(d.Specs) > 1 {
 		return errors.New("it is a constant in a group: make it a variable first")
 	}
-	g.consts[d] = true
 	return nil
 }
 
@@ -211,7 +224,21 @@ func (g *goFile) importOS() {
 		}
 	}
 	f, nl := g.f, g.f.newline()
+	for _, s := range g.tree.Imports { // the comment before import "C" is C's
+		if s.Path.Value == `"C"` {
+			last := g.tree.Imports[len(g.tree.Imports)-1]
+			at := f.lineEnd(g.at(last.End()))
+			if block != nil {
+				at = f.lineEnd(g.at(block.End()))
+			}
+			f.edit(at, at, nl+`import "os"`)
+			return
+		}
+	}
 	switch {
+	case block != nil && g.fset.Position(block.Lparen).Line == g.fset.Position(block.Rparen).Line:
+		at := g.at(block.Lparen) + 1
+		f.edit(at, at, `"os"; `)
 	case block != nil && len(block.Specs) > 0:
 		at, prefix, suffix := 0, "", nl+"\t"
 		for i, s := range block.Specs {

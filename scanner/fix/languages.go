@@ -3,7 +3,6 @@ package fix
 import (
 	"bytes"
 	"errors"
-	"path"
 	"regexp"
 	"strings"
 )
@@ -29,27 +28,42 @@ var python = of(&source{
 		if otherOS.Match(f.data) {
 			return errors.New("the file uses the name os for something else")
 		}
-		if joined(f, tokens, n) || inBrackets(f.data, tokens, n) {
+		line := string(f.data[f.lineStart(t.start):t.start])
+		switch {
+		case beside(f.data, tokens, n, " \t\r\n\\"):
 			return errJoined
+		case bytes.HasPrefix(f.data, []byte("\ufeff")):
+			return errors.New("the file has a byte order mark")
+		case onlyConstants.MatchString(line):
+			return errors.New("only a constant may stand there")
 		}
-		if before, _ := around(f.data, t); len(t.quote) == 3 && firstOnLine(f.data, t.start) && strings.IndexByte("=([{,+%", before) < 0 {
-			tokens[n].comment = true // a docstring: nothing is computed in it
+		if len(t.quote) == 3 && firstOnLine(f.data, t.start) && isDocstring(f.data[:t.start]) {
+			tokens[n].comment = true // nothing is computed in it
 		}
 		return nil
 	},
 	header: importOS,
 }, pythonEnv)
 
-// inBrackets reports whether a Python string goes on in one on another line.
-func inBrackets(data []byte, tokens []lexeme, n int) bool {
-	bare := func(a, b lexeme) bool {
-		return !a.comment && !b.comment && len(bytes.TrimSpace(data[a.end:b.start])) == 0
+var onlyConstants = regexp.MustCompile(`\bLiteral\[[^\]]*$|^\s*case\s[^:]*$`)
+
+// isDocstring reports whether a string that begins a line after text is a statement of
+// its own.
+func isDocstring(text []byte) bool {
+	t := bytes.TrimRight(text, " \t\r\n")
+	if len(t) == 0 {
+		return true
 	}
-	open := func(i int) bool { // a bracket is open at i, seen from the line's end
-		return bytes.HasSuffix(bytes.TrimRight(data[:i], " \t\r\n"), []byte("(")) || bytes.HasPrefix(bytes.TrimLeft(data[tokens[n].end:], " \t\r\n"), []byte(")"))
+	switch t[len(t)-1] {
+	case '=', '(', '[', '{', ',', '+', '%', '\\':
+		return false
+	case ':':
+		return blockHead.Match(t[bytes.LastIndexByte(t, '\n')+1:])
 	}
-	return n > 0 && bare(tokens[n-1], tokens[n]) && open(tokens[n-1].start) || n+1 < len(tokens) && bare(tokens[n], tokens[n+1]) && open(tokens[n].start)
+	return true
 }
+
+var blockHead = regexp.MustCompile(`^\s*(?:async\s+def|def|class)\b|^\s*\).*:$|->`)
 
 func firstOnLine(data []byte, i int) bool {
 	return len(bytes.TrimSpace(data[bytes.LastIndexByte(data[:i], '\n')+1:i])) == 0
@@ -57,7 +71,7 @@ func firstOnLine(data []byte, i int) bool {
 
 var (
 	importsOS  = regexp.MustCompile(`(?m)^import[ \t]+(?:[\w., \t]*,[ \t]*)?os[ \t]*(?:,|#|\r?$)`)
-	otherOS    = regexp.MustCompile(`(?m)\bas[ \t]+os\b|^[ \t]*(?:os[ \t]*=[^=]|def[ \t]+os\b|for[ \t]+os\b)|^from[ \t]+\S+[ \t]+import[^\n]*\bos\b`)
+	otherOS    = regexp.MustCompile(`(?m)\bas[ \t]+os\b|^[ \t]*(?:os[ \t]*=[^=]|def[ \t]+os\b|for[ \t]+os\b)|^from[ \t]+\S+[ \t]+import[^\n]*\bos\b|\bdef[ \t]+\w+\([^)]*\bos\b`)
 	importLine = regexp.MustCompile(`(?m)^(?:import|from)[ \t]`)
 	futureLine = regexp.MustCompile(`(?m)^from[ \t]+__future__[ \t]+import[^\n(]*(?:\([^)]*\)[^\n]*)?\n`)
 )
@@ -144,10 +158,10 @@ func ecmaScript(expr func(*file, string) string, mark string) *source {
 				return errors.New("it is the name of a property")
 			case importFrom.MatchString(line):
 				return errors.New("it is in an import")
-			case strings.HasSuffix(path.Ext(f.path), "x") && jsxAttribute.MatchString(line):
+			case jsxAttribute.Match(f.data[max(0, t.start-1000):t.start]):
 				return errors.New("it is an attribute of an element: put it in braces first")
-			case mark != "" && typePlace.MatchString(line):
-				return errors.New("it is a type")
+			case mark != "" && (typePlace.MatchString(line) || before == '|' || after == '|' || asConst.Match(f.data[t.end:]) || interfacePlace.Match(f.data[max(0, t.start-4096):t.start])):
+				return errors.New("it is a type, or a constant that is to be one")
 			case mark != "" && enumPlace.Match(f.data[max(0, t.start-4096):t.start]):
 				return errors.New("it is a member of an enum, which takes constants only")
 			}
@@ -160,7 +174,10 @@ var (
 	importFrom   = regexp.MustCompile(`\b(?:from|import|require\()\s*$`)
 	jsxAttribute = regexp.MustCompile(`<[A-Za-z][^<>{}]*[A-Za-z]=$`)
 	typePlace    = regexp.MustCompile(`(?:^|\s)type\s+\w+[^=]*=\s*(?:[^;]*\|\s*)?$`)
-	enumPlace    = regexp.MustCompile(`\benum\s+\w+\s*\{[^{}]*$`)
+	asConst      = regexp.MustCompile(`^\s+as\s+const\b`)
+	// a member of an interface or an object type
+	interfacePlace = regexp.MustCompile(`\b(?:interface\s+\w+[^{}=]*|type\s+\w+[^{}=]*=\s*)\{[^{}]*$|\bmodule\s+$`)
+	enumPlace      = regexp.MustCompile(`\benum\s+\w+\s*\{[^{}]*$`)
 )
 
 var javaEnv = func(v string) string { return `System.getenv("` + v + `")` }
@@ -174,12 +191,20 @@ var java = of(&source{
 		switch {
 		case inAnnotation(f.data, tokens, n):
 			return errors.New("it is in an annotation, which takes constants only")
-		case regexp.MustCompile(`\bcase\s+$`).MatchString(line):
+		case caseOf.MatchString(line):
 			return errors.New("it is a case of a switch")
+		}
+		if m := constantName.FindStringSubmatch(line); m != nil && regexp.MustCompile(`@[\w.]+\([^)]*\b`+m[1]+`\b|\bcase\b[^:;]*\b`+m[1]+`\b`).Match(f.data) {
+			return errors.New("it is a constant that an annotation or a case is made of")
 		}
 		return nil
 	},
 }, javaEnv)
+
+var (
+	caseOf       = regexp.MustCompile(`\bcase\b[^:;{}>]*$`)
+	constantName = regexp.MustCompile(`\bfinal\b.*\b(\w+)\s*=\s*$`)
+)
 
 // inAnnotation reports whether a token stands within the parentheses of @Name(…).
 func inAnnotation(data []byte, tokens []lexeme, n int) bool {
@@ -210,6 +235,16 @@ func inAnnotation(data []byte, tokens []lexeme, n int) bool {
 
 var annotated = regexp.MustCompile(`@[A-Za-z_][\w.]*\s*$`)
 
+// percentLiteral matches what begins a literal of Ruby that is not told from code here.
+var percentLiteral = regexp.MustCompile(`(?m)(?:^|[\s(,=\[{])%[qQwWiIrsx]?[(\[{<|!/]`)
+
+// continued reports whether a backslash ends the line on either side of a string.
+func continued(data []byte, tokens []lexeme, n int) bool {
+	before := bytes.TrimRight(data[:tokens[n].start], " \t\r\n")
+	after := bytes.TrimLeft(data[tokens[n].end:], " \t")
+	return bytes.HasSuffix(before, []byte("\\")) || bytes.HasPrefix(after, []byte("\\"))
+}
+
 var rubyEnv = func(v string) string { return `ENV.fetch("` + v + `")` }
 
 var ruby = of(&source{
@@ -225,7 +260,9 @@ var ruby = of(&source{
 		t := tokens[n]
 		before, _ := around(f.data, t)
 		switch {
-		case joined(f, tokens, n):
+		case percentLiteral.Match(f.data):
+			return errors.New("the file has % literals, such as %q(…)")
+		case beside(f.data, tokens, n, " \t"), beside(f.data, tokens, n, " \t\r\n\\") && continued(f.data, tokens, n):
 			return errJoined
 		case before == ':' && f.data[t.start-1] == ':', t.end < len(f.data) && f.data[t.end] == ':' && !bytes.HasPrefix(f.data[t.end:], []byte("::")):
 			return errors.New("it is a symbol")

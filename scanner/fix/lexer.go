@@ -376,13 +376,13 @@ func around(data []byte, t lexeme) (before, after byte) {
 	return before, after
 }
 
-// joined reports whether two strings stand side by side, which some languages join.
-func joined(f *file, tokens []lexeme, n int) bool {
-	beside := func(a, b lexeme) bool {
-		return !a.comment && !b.comment && len(bytes.Trim(f.data[a.end:b.start], " \t\r\n\\")) == 0
+// beside reports whether only such characters stand between a string and the one
+// before or after it: some languages join the two.
+func beside(data []byte, tokens []lexeme, n int, between string) bool {
+	near := func(a, b lexeme) bool {
+		return !a.comment && !b.comment && len(bytes.Trim(data[a.end:b.start], between)) == 0
 	}
-	return n > 0 && beside(tokens[n-1], tokens[n]) && !bytes.Contains(f.data[tokens[n-1].end:tokens[n].start], []byte("\n")) ||
-		n+1 < len(tokens) && beside(tokens[n], tokens[n+1]) && !bytes.Contains(f.data[tokens[n].end:tokens[n+1].start], []byte("\n"))
+	return n > 0 && near(tokens[n-1], tokens[n]) || n+1 < len(tokens) && near(tokens[n], tokens[n+1])
 }
 
 var errJoined = errors.New("the text goes on in the string beside it: join the two first")

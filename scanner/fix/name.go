@@ -15,13 +15,20 @@ type Names struct {
 	taken   map[string]bool
 }
 
-// Of returns the name of the key of a finding in a file with this content.
-func (n *Names) Of(f *scanner.Finding, data []byte) string {
+// Of returns the name of the key of a finding in a file with this content, in which
+// all of found stand: no part of another key gets into a name.
+func (n *Names) Of(f *scanner.Finding, data []byte, found []scanner.Finding) string {
 	if name, ok := n.byPrint[f.Fingerprint]; ok {
 		return name
 	}
 	if n.byPrint == nil {
 		n.byPrint, n.taken = map[string]string{}, map[string]bool{}
+	}
+	data = bytes.Clone(data[:f.Start])
+	for _, other := range found {
+		for i := other.Start; i < min(other.End, f.Start); i++ {
+			data[i] = '*'
+		}
 	}
 	base := nameFor(f.Rule, f.Path, data, int(f.Start))
 	name := base
@@ -62,6 +69,9 @@ func nameFor(r *scanner.Rule, path string, data []byte, at int) string {
 		line, inURL = bytes.TrimRight(line[:i], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-"), true
 	}
 	m := identifier.FindSubmatch(line)
+	if m != nil && (len(m[1]) > 40 || digits(m[1]) > 3) { // it may be another key
+		return fallback
+	}
 	if m == nil || inURL && bytes.ContainsAny(m[0], "(,") {
 		return fallback
 	}
@@ -82,6 +92,14 @@ func nameFor(r *scanner.Rule, path string, data []byte, at int) string {
 		return fallback
 	}
 	return name
+}
+
+func digits(b []byte) int {
+	n := 0
+	for _, c := range b {
+		n += btoi('0' <= c && c <= '9')
+	}
+	return n
 }
 
 // upperSnake turns apiKey, api-key and api.key into API_KEY.
