@@ -261,6 +261,15 @@ func TestActionPullRequest(t *testing.T) {
 	w.git(w.dir, "checkout", "-q", head)
 	// Only below a directory.
 	w.run("pull_request", pulled(base, head), map[string]string{"path": "sub"}).expect(t, 0, "0", "2")
+	w.run("pull_request", pulled(base, head), map[string]string{"path": "sbu"}).expect(t, 2, "0", "*", `no "sbu" in the repository`)
+	// A head that the workflow names does not take the pull request's place.
+	w.run("pull_request", pulled(base, head), map[string]string{"head": base}).expect(t, 1, "1", "2", "b.env:1")
+	// An event that anybody may cause is judged by the default branch.
+	outside := object{"repository": object{"full_name": "acme/widgets", "default_branch": "main"}}
+	for _, event := range []string{"workflow_run", "issue_comment"} {
+		w.run(event, outside, nil).expect(t, 1, "1", "*", "b.env:1", "1 known")
+	}
+	w.run("issue_comment", object{}, nil).expect(t, 2, "0", "0", "whose policy holds")
 	// pull_request_target: the base checked out is safe, the head is not.
 	w.git(w.dir, "checkout", "-q", base)
 	w.run("pull_request_target", pulled(base, head), nil).expect(t, 1, "1", "2", "b.env:1")
