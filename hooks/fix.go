@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,6 +43,7 @@ type repair struct {
 	path   string // relative to the root
 	data   []byte
 	found  []scanner.Finding
+	all    []scanner.Finding // those that are known and stay, too
 	result *fix.Result
 	why    string // it cannot be mended as a whole
 }
@@ -153,18 +155,23 @@ func (env *Env) repairs(ctx context.Context, o *scanOptions, arg string) (*sessi
 		counted[k.Fingerprint] = true
 	}
 	byPath := map[string]*repair{}
+	all := map[string][]scanner.Finding{}
 	var list []*repair
 	prefix := j.prefix()
 	for _, f := range j.found {
+		f.Path = prefix + f.Path
+		all[f.Path] = append(all[f.Path], f)
 		if !counted[f.Fingerprint] {
 			continue
 		}
-		f.Path = prefix + f.Path
 		if byPath[f.Path] == nil {
 			byPath[f.Path] = &repair{path: f.Path}
 			list = append(list, byPath[f.Path])
 		}
 		byPath[f.Path].found = append(byPath[f.Path].found, f)
+	}
+	for _, r := range list {
+		r.all = all[r.path]
 	}
 	slices.SortFunc(list, func(a, b *repair) int { return strings.Compare(a.path, b.path) })
 	root := workTree(j.dir)
@@ -230,10 +237,10 @@ func (env *Env) show(ctx context.Context, s *session, r *repair) {
 		fmt.Fprintf(env.Stdout, "%s: git will not track it; it stays on disk\n", r.path)
 	}
 	if !bytes.Equal(r.data, r.result.Data) {
-		_, _ = env.Stdout.Write(diff.Diff("a/"+r.path, r.redacted(r.data), "b/"+r.path, r.redacted(r.result.Data))) // a report
+		env.changes(r.path, r.redacted(r.data), r.redacted(r.result.Data))
 	}
 	for _, name := range slices.Sorted(keysOf(r.result.Others)) {
-		_, _ = env.Stdout.Write(diff.Diff("a/"+name, workTree(s.root).File(name), "b/"+name, r.result.Others[name])) // a report
+		env.changes(name, workTree(s.root).File(name), r.result.Others[name])
 	}
 	var told []string
 	for _, l := range r.result.Left {
@@ -243,6 +250,19 @@ func (env *Env) show(ctx context.Context, s *session, r *repair) {
 		}
 	}
 	fmt.Fprintln(env.Stdout)
+}
+
+// changes prints the lines that change, without those around them: what nobody asked
+// about, a key that is allowed among it, is not shown.
+func (env *Env) changes(name string, before, after []byte) {
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s:\n", name)
+	for n, line := range strings.SplitAfter(string(diff.Diff("a", before, "b", after)), "\n") {
+		if n >= 3 && line != "" && (line[0] == '+' || line[0] == '-') {
+			out.WriteString("  " + line)
+		}
+	}
+	_, _ = io.WriteString(env.Stdout, out.String()) // a report
 }
 
 func keysOf(m map[string][]byte) func(func(string) bool) {
@@ -257,9 +277,12 @@ func keysOf(m map[string][]byte) func(func(string) bool) {
 
 // redacted is the text with every key replaced.
 func (r *repair) redacted(text []byte) []byte {
-	found := slices.Clone(r.found)
+	found := slices.Clone(r.all)
 	slices.SortFunc(found, func(a, b scanner.Finding) int { return cmp.Compare(len(b.Redacted), len(a.Redacted)) })
 	for _, f := range found {
+		if f.End > int64(len(r.data)) {
+			continue
+		}
 		text = bytes.ReplaceAll(text, r.data[f.Start:f.End], []byte(f.Redacted))
 	}
 	return text

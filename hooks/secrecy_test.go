@@ -320,6 +320,84 @@ func TestOtherCommandsAreSilent(t *testing.T) {
 	}
 }
 
+// TestHooksAndFixAreSilent: neither a stopped commit or push nor a fix writes a piece
+// of a key, and after a fix no key stands where it did not stand before.
+func TestHooksAndFixAreSilent(t *testing.T) {
+	t.Parallel()
+	dir, secrets := plant(t)
+	put(t, dir, ".env", "# was "+gitlab+"\nTOKEN="+swarmKey+"\nDB_PASSWORD=\""+password+"\"\n")
+	put(t, dir, "both.py", "A = \""+strings.ToUpper(password)+"\" # keyward:allow rule=generic-password rotated long ago\nPASSWORD = \""+strings.ToUpper(password)+"\" # keyward:allow rotated long ago\nT = \""+gitlab+" "+tailscale+"\"\n")
+	put(t, dir, "docker-compose.yml", "services:\n  a:\n    environment:\n      A: "+gitlab+" "+swarmKey+"\n      B: "+tailscale+"\n")
+	git(t, dir, "add", "-A")
+	message := filepath.Join(t.TempDir(), "message")
+	if err := os.WriteFile(message, []byte("use "+gitlab+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{"KEYWARD_PEPPER": orgPepper}
+	before := holders(t, dir, secrets)
+	head := revision(t, dir)
+	for _, run := range []struct {
+		stdin string
+		args  []string
+	}{
+		{"", []string{"hook", "pre-commit"}}, {"", []string{"hook", "commit-msg", message}},
+		{"refs/heads/x " + head + " refs/heads/x " + zeros + "\n", []string{"hook", "pre-push"}},
+		{zeros + " " + head + " refs/heads/new\n", []string{"hook", "pre-receive"}},
+		{"", []string{"fix"}}, {"", []string{"fix", "--apply"}}, {"", []string{"fix"}},
+	} {
+		stdout, stderr, _ := keyward(dir, run.stdin, env, run.args...)
+		if stdout+stderr == "" && run.args[1] != "pre-receive" { // all of it is in the repository already
+			t.Errorf("%v says nothing", run.args)
+		}
+		for _, l := range leaks(stdout+stderr, secrets) {
+			t.Errorf("%v: %s", run.args, l)
+		}
+	}
+	for at := range holders(t, dir, secrets) {
+		if !before[at] {
+			t.Errorf("after the fix there is %s", at)
+		}
+	}
+	if text := slurp(filepath.Join(dir, "docker-compose.yml")); strings.Contains(text, gitlab) || !strings.Contains(text, "${") {
+		t.Errorf("docker-compose.yml was not mended:\n%s", text)
+	}
+}
+
+// holders returns which secret stands in which file.
+func holders(t *testing.T, dir string, secrets []secret) map[string]bool {
+	t.Helper()
+	out := map[string]bool{}
+	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if d != nil && d.Name() == ".git" {
+			return fs.SkipDir
+		}
+		if err != nil || d.IsDir() {
+			return err
+		}
+		for _, s := range secrets {
+			if len(leaks(slurp(p), []secret{s})) > 0 {
+				out[s.name+" in "+d.Name()] = true
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func revision(t *testing.T, dir string) string {
+	t.Helper()
+	cmd := exec.Command("git", "rev-parse", "HEAD")
+	cmd.Dir = dir
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
 // TestMalformedFilesAreNotQuoted: an error about a file that holds a key says
 // where it is wrong, and not what stands there.
 func TestMalformedFilesAreNotQuoted(t *testing.T) {
