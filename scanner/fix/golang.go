@@ -62,7 +62,7 @@ func (g *goFile) sort(p Place) error {
 		return errors.New("it is in no string")
 	}
 	lit := path[len(path)-1].(*ast.BasicLit) // pathTo ends with one
-	var constant *ast.GenDecl // that the string is the value of
+	var constant *ast.GenDecl                // that the string is the value of
 	for i := len(path) - 2; i >= 0; i-- {
 		switch n := path[i].(type) {
 		case *ast.FuncDecl, *ast.FuncLit:
