@@ -1,0 +1,180 @@
+package hooks
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/keyward/keyward/scanner"
+	"github.com/keyward/keyward/scanner/files"
+	"github.com/keyward/keyward/scanner/git"
+)
+
+// staged scans the blobs of the index that HEAD has not.
+func (j *job) staged(ctx context.Context) error {
+	changes, err := j.repo.Staged(ctx)
+	if err != nil {
+		return err
+	}
+	if len(changes) == 0 && j.o.staged {
+		j.notes = append(j.notes, "nothing is staged: the index equals HEAD, or only removes files")
+	}
+	found, err := j.collect(ctx, j.repo.Blobs(ctx, changes, j.profile, j.fileOptions()), len(changes))
+	if err != nil {
+		return err
+	}
+	return j.addNew(ctx, changes, found)
+}
+
+// uncommitted scans what is staged, and the files that are changed or untracked.
+func (j *job) uncommitted(ctx context.Context) error {
+	if j.repo.Bare {
+		return hint(errors.New("--uncommitted: a bare repository has no work tree"), "nothing was scanned")
+	}
+	if err := j.staged(ctx); err != nil {
+		return err
+	}
+	dirty, err := j.repo.Dirty(ctx)
+	if err != nil {
+		return err
+	}
+	untracked, err := j.repo.Untracked(ctx)
+	if err != nil {
+		return err
+	}
+	src := func(yield func(scanner.Blob, error) bool) {
+		for _, p := range slices.Concat(dirty, untracked) {
+			opt := j.fileOptions()
+			opt.LFS = j.repo.OpenLFS
+			for b, err := range files.One(ctx, j.repo.Dir, strings.TrimSuffix(p, "/"), opt) {
+				if !yield(b, err) {
+					return
+				}
+			}
+		}
+	}
+	found, err := j.collect(ctx, src, 0)
+	if err != nil {
+		return err
+	}
+	old, err := j.atHead(ctx, found)
+	if err != nil {
+		return err
+	}
+	found = slices.DeleteFunc(found, func(f scanner.Finding) bool { return old[f.Path][f.Fingerprint] })
+	j.add(found, nil)
+	return nil
+}
+
+// atHead returns the fingerprints that HEAD has at the paths of the findings.
+func (j *job) atHead(ctx context.Context, found []scanner.Finding) (map[string]map[string]bool, error) {
+	out := map[string]map[string]bool{}
+	head, err := j.repo.Head(ctx)
+	if err != nil || head == "" || len(found) == 0 {
+		return out, err
+	}
+	tree, err := j.repo.Tree(ctx, head)
+	if err != nil {
+		return nil, err
+	}
+	at := map[string]string{}
+	for _, c := range tree {
+		at[c.Path] = c.ID
+	}
+	ids := map[string]string{}
+	for _, f := range found {
+		if id := at[f.Path]; id != "" {
+			ids[id] = f.Path
+		}
+	}
+	prints, err := j.prints(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range found {
+		out[f.Path] = prints[at[f.Path]]
+	}
+	return out, nil
+}
+
+// prints scans blobs, given with a path of each, for their fingerprints only. What
+// cannot be read has none.
+func (j *job) prints(ctx context.Context, ids map[string]string) (map[string]map[string]bool, error) {
+	var changes []git.Change
+	for _, id := range slices.Sorted(maps.Keys(ids)) {
+		changes = append(changes, git.Change{ID: id, Path: ids[id]})
+	}
+	out := map[string]map[string]bool{}
+	for f, err := range j.scanner.Run(ctx, j.repo.Blobs(ctx, changes, nil, files.Options{MaxSize: j.o.maxSize, Archives: j.o.archives})) {
+		var gap *scanner.Gap
+		if errors.As(err, &gap) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if out[f.Blob] == nil {
+			out[f.Blob] = map[string]bool{}
+		}
+		out[f.Blob][f.Fingerprint] = true
+	}
+	return out, nil
+}
+
+// addNew adds the findings that are new with the changes: a value that the
+// blob's predecessor has at the same path is not, wherever it stands in it.
+func (j *job) addNew(ctx context.Context, changes []git.Change, found []scanner.Finding) error {
+	if len(found) == 0 {
+		return nil
+	}
+	byBlob := map[string][]*scanner.Finding{}
+	for i := range found {
+		byBlob[found[i].Blob] = append(byBlob[found[i].Blob], &found[i])
+	}
+	old, commits := map[string]string{}, map[string]bool{}
+	for _, c := range changes {
+		if byBlob[c.ID] != nil {
+			for _, id := range c.Old {
+				old[id] = c.Path
+			}
+			if c.Commit != "" {
+				commits[c.Commit] = true
+			}
+		}
+	}
+	prints, err := j.prints(ctx, old)
+	if err != nil {
+		return err
+	}
+	about, err := j.repo.Commits(ctx, slices.Sorted(maps.Keys(commits)))
+	if err != nil {
+		return err
+	}
+	for _, c := range changes {
+		for _, f := range byBlob[c.ID] {
+			if !j.speaksOf(f, c.Path) || slices.ContainsFunc(c.Old, func(id string) bool { return prints[id][f.Fingerprint] }) {
+				continue
+			}
+			g := *f
+			g.Path, g.Commit = member(c.Path, f.Path), c.Commit
+			k := j.keys.Add(&g, about[c.Commit])
+			if k.First == nil {
+				k.First = about[c.Commit]
+			}
+		}
+	}
+	return nil
+}
+
+// member is the path of a finding in a blob that stands at several paths: if it
+// was found in a member of an archive, the member's name stays.
+func member(at, found string) string {
+	if i := strings.IndexByte(found, '!'); i >= 0 && !strings.HasPrefix(found, at) {
+		return at + found[i:]
+	} else if i >= 0 {
+		return found
+	}
+	return at
+}
