@@ -191,6 +191,9 @@ func (j *job) headPresence(ctx context.Context, changes []git.Change, found []sc
 		}
 	}
 	for _, k := range j.keys.Sorted() {
+		if k.Places[0].Path == git.Message {
+			continue // it is in the commit for good
+		}
 		yes := there[k.Fingerprint]
 		k.AtHead = &yes
 	}

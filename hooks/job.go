@@ -113,7 +113,9 @@ func (j *job) collect(ctx context.Context, src scanner.Source, total int) ([]sca
 				if b.Offset == 0 {
 					read++
 				}
-				j.cov.Bytes += int64(len(b.Data))
+				if !isMessage(&b) {
+					j.cov.Bytes += int64(len(b.Data))
+				}
 				if b.Offset == 0 && !isMessage(&b) {
 					j.cov.Blobs++
 					_ = bar.Add(1) // only a display

@@ -147,7 +147,7 @@ func messages(list []byte) []Change {
 
 // Changes returns what the commits of g brought, oldest first, and how many
 // commits there are. A merge brings what none of its parents has. With Renames
-// their messages are among it.
+// or All their messages are among it.
 func (r *Repo) Changes(ctx context.Context, g Range) (changes []Change, commits int, err error) {
 	if r.bin == "" {
 		return r.changesLibrary(ctx, g)
@@ -171,7 +171,7 @@ func (r *Repo) Changes(ctx context.Context, g Range) (changes []Change, commits 
 		return nil, 0, err
 	}
 	changes, err = r.diffTrees(ctx, list, &g)
-	if g.Renames {
+	if g.Renames || g.All {
 		changes = append(changes, messages(list)...)
 	}
 	return changes, bytes.Count(list, []byte("\n")), err

@@ -100,8 +100,8 @@ func TestBothWays(t *testing.T) {
 		}
 	}
 	blobs, size := history(t, a)
-	if blobs2, size2 := history(t, b); blobs != blobs2 || size != size2 || blobs != 300 {
-		t.Errorf("git: %d blobs, %d bytes; go-git: %d, %d; want 300 of both", blobs, size, blobs2, size2)
+	if blobs2, size2 := history(t, b); blobs != blobs2 || size != size2 || blobs != 360 {
+		t.Errorf("git: %d blobs, %d bytes; go-git: %d, %d; want 360 of both", blobs, size, blobs2, size2)
 	}
 }
 

@@ -242,7 +242,7 @@ func (r *Repo) changesLibrary(ctx context.Context, g Range) ([]Change, int, erro
 			return nil, 0, err
 		}
 	}
-	if g.Renames {
+	if g.Renames || g.All {
 		for _, c := range commits {
 			id := c.Hash.String()
 			out = append(out, Change{Path: Message, ID: id, Commit: id})
