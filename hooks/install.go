@@ -113,6 +113,9 @@ func (env *Env) install(ctx context.Context, o *installOptions) error {
 		}
 		fmt.Fprintln(env.Stdout, "core.hooksPath is set for this user; hooks of the repositories are still called.\nA repository that sets core.hooksPath itself is not covered.")
 	}
+	if _, err := exec.LookPath("keyward"); err != nil && ownProgram() == "" {
+		place.notes = append(place.notes, "keyward is not on your PATH: until it is, the hooks stop every commit (go install github.com/keyward/keyward@latest)")
+	}
 	for _, n := range place.notes {
 		fmt.Fprintf(env.Stdout, "note: %s\n", n)
 	}
@@ -177,12 +180,17 @@ func (env *Env) hooksPlace(ctx context.Context, verb string, global bool) (*hook
 	return p, nil
 }
 
+// ownProgram is the file of this program, "" if it will be gone when it ends.
+func ownProgram() string {
+	exe, err := os.Executable()
+	if err != nil || strings.Contains(exe, "go-build") { // go run
+		return ""
+	}
+	return exe
+}
+
 // script is the text of a hook.
 func (env *Env) script(name string, own, scan bool) string {
-	exe, err := os.Executable()
-	if err != nil || strings.Contains(exe, "go-build") { // go run: gone when it ends
-		exe = ""
-	}
 	call := "no"
 	switch {
 	case scan && name == "pre-merge-commit":
@@ -198,7 +206,7 @@ func (env *Env) script(name string, own, scan bool) string {
 	if name == "commit-msg" {
 		args = `"$1"` // pre-push is not given its URL: it may hold a password
 	}
-	r := strings.NewReplacer("@ARGS@", args, "@OURS@", ours, "@SUFFIX@", keptSuffix, "@NAME@", name, "@KEPT@", kept, "@CALL@", call, "@EXE@", quoteShell(filepath.ToSlash(exe)))
+	r := strings.NewReplacer("@ARGS@", args, "@OURS@", ours, "@SUFFIX@", keptSuffix, "@NAME@", name, "@KEPT@", kept, "@CALL@", call, "@EXE@", quoteShell(filepath.ToSlash(ownProgram())))
 	return r.Replace(hookScript)
 }
 
