@@ -179,15 +179,11 @@ func (j *job) event(ctx context.Context, p *plan, in *inputs) error {
 	if commits == 0 && len(p.objects) == 0 {
 		j.notes = append(j.notes, "the event brought no commits: there was nothing to scan")
 	}
-	found, err := j.collect(ctx, j.repo.Blobs(ctx, changes, j.profile, j.fileOptions()), len(changes))
-	if err != nil {
-		return err
+	found, err := j.scanNew(ctx, changes)
+	if err == nil {
+		j.noteUnless("keys at HEAD", j.headPresence(ctx, changes, found))
 	}
-	if err := j.addNew(ctx, changes, found); err != nil {
-		return err
-	}
-	j.noteUnless("keys at HEAD", j.headPresence(ctx, changes, found))
-	return nil
+	return err
 }
 
 // hasPath makes sure that a directory is there, before or after: a misspelt one would

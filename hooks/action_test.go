@@ -28,22 +28,12 @@ func newWorkflow(t *testing.T) *workflow {
 	top := t.TempDir()
 	w := &workflow{t: t, dir: filepath.Join(top, "work"), remote: filepath.Join(top, "remote.git")}
 	config := filepath.Join(top, "gitconfig")
-	write(t, config, "[user]\nname = Dana Dev\nemail = dana@example.com\n[init]\ndefaultBranch = main\n[commit]\ngpgSign = false\n")
+	put(t, "", config, "[user]\nname = Dana Dev\nemail = dana@example.com\n[init]\ndefaultBranch = main\n[commit]\ngpgSign = false\n")
 	w.env = map[string]string{"GIT_CONFIG_GLOBAL": config, "GIT_CONFIG_NOSYSTEM": "1"}
 	w.git("", "init", "-q", "--bare", w.remote)
 	w.git("", "-C", w.remote, "config", "uploadpack.allowAnySHA1InWant", "true")
 	w.git("", "clone", "-q", w.remote, w.dir)
 	return w
-}
-
-func write(t *testing.T, name, text string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func (w *workflow) git(dir string, args ...string) string {
@@ -69,7 +59,7 @@ func (w *workflow) commit(files ...string) string {
 			w.git(w.dir, "rm", "-q", files[i])
 			continue
 		}
-		write(w.t, filepath.Join(w.dir, files[i]), files[i+1])
+		put(w.t, w.dir, files[i], files[i+1])
 		w.git(w.dir, "add", files[i])
 	}
 	w.git(w.dir, "commit", "-q", "--allow-empty", "-m", "commit")
@@ -106,7 +96,7 @@ func (w *workflow) run(name string, payload any, inputs map[string]string) *run 
 		w.t.Fatal(err)
 	}
 	file := func(name string) string { return filepath.Join(temp, name) }
-	write(w.t, file("event.json"), string(text))
+	put(w.t, temp, "event.json", string(text))
 	env := map[string]string{
 		"GITHUB_EVENT_NAME": name, "GITHUB_EVENT_PATH": file("event.json"), "GITHUB_WORKSPACE": w.dir, "GITHUB_REPOSITORY": "acme/widgets",
 		"GITHUB_SERVER_URL": "https://github.com", "GITHUB_OUTPUT": file("output"), "GITHUB_STEP_SUMMARY": file("summary"), "RUNNER_TEMP": file("runner"),

@@ -21,12 +21,9 @@ type event struct {
 	After   string `json:"after"`
 	Ref     string `json:"ref"`
 	Deleted bool   `json:"deleted"`
-	Forced  bool   `json:"forced"`
 
 	Repository struct {
-		FullName      string `json:"full_name"`
 		DefaultBranch string `json:"default_branch"`
-		Private       bool   `json:"private"`
 	} `json:"repository"`
 	PullRequest *struct {
 		Number int    `json:"number"`
@@ -41,7 +38,6 @@ type event struct {
 
 type branch struct {
 	SHA string `json:"sha"`
-	Ref string `json:"ref"`
 }
 
 // maxEvent is the largest event that is read: GitHub's are at most 25 MB.
@@ -137,13 +133,13 @@ func shallow(err error) error {
 func (p *plan) ends(ctx context.Context, repo *git.Repo, in *inputs, ev *event) (base, head string, err error) {
 	p.mode = "range"
 	switch {
-	case ev.name == "push" && (ev.Deleted || zero(ev.After)):
+	case ev.name == "push" && (ev.Deleted || git.None(ev.After)):
 		p.mode = "nothing"
 		p.notes = append(p.notes, "a ref was deleted: that brings nothing to scan")
 		return "", "", nil
 	case ev.name == "push" && ev.After != "":
 		p.head = ev.After
-		if zero(ev.Before) {
+		if git.None(ev.Before) {
 			return "", ev.After, nil
 		}
 		return ev.Before, ev.After, nil
@@ -163,7 +159,7 @@ func (p *plan) ends(ctx context.Context, repo *git.Repo, in *inputs, ev *event) 
 	p.mode = "history"
 	if !ofTheRepository[ev.name] { // somebody from outside may have caused it, and what is checked out may be theirs
 		if p.trusted = p.defaultBranch(ctx, repo, in, ev, ""); p.trusted == "" {
-			return "", "", hint(fmt.Errorf("event %s: the default branch, whose policy holds, is not to be had", ev.name), "nothing was scanned: let the checkout fetch all of it: actions/checkout with fetch-depth: 0")
+			return "", "", shallow(fmt.Errorf("event %s: the default branch, whose policy holds, is not to be had", ev.name))
 		}
 	}
 	return "", p.head, nil
@@ -292,5 +288,3 @@ func (p *plan) defaultBranch(ctx context.Context, repo *git.Repo, in *inputs, ev
 	}
 	return id
 }
-
-func zero(id string) bool { return strings.Trim(id, "0") == "" }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/fix"
 	"github.com/keyward/keyward/scanner/policy"
+	"github.com/keyward/keyward/scanner/report"
 )
 
 func newFix(env *Env) *cobra.Command {
@@ -114,30 +116,12 @@ func (env *Env) nextSteps(next, add []string) {
 
 // wrap writes a text between words, so that it fits.
 func (env *Env) wrap(first, text string) {
-	width, at := env.width(env.rawOut), 0
-	for i, word := range strings.Fields(text) {
-		n := len([]rune(word))
-		switch {
-		case i == 0:
-			fmt.Fprint(env.Stdout, first)
-			at = len(first)
-		case at+1+n > width:
-			fmt.Fprint(env.Stdout, "\n"+strings.Repeat(" ", len(first)))
-			at = len(first)
-		default:
-			fmt.Fprint(env.Stdout, " ")
-			at++
-		}
-		fmt.Fprint(env.Stdout, word)
-		at += n
-	}
-	fmt.Fprintln(env.Stdout)
+	_ = report.Wrap(env.Stdout, env.width(env.rawOut), first, text) // there is nowhere left to say it
 }
 
 // repairs scans a path and returns the files with keys.
 func (env *Env) repairs(ctx context.Context, o *scanOptions, arg string) (*session, []*repair, error) {
 	one := *hookOptions(o)
-	one.allowIncomplete = true
 	var j *job
 	r, s, err := env.runJob(ctx, &one, []string{arg}, func(it *job, ctx context.Context) error {
 		j = it
@@ -239,7 +223,7 @@ func (env *Env) show(ctx context.Context, s *session, r *repair) {
 	if !bytes.Equal(r.data, r.result.Data) {
 		env.changes(r.path, r.redacted(r.data), r.redacted(r.result.Data))
 	}
-	for _, name := range slices.Sorted(keysOf(r.result.Others)) {
+	for _, name := range slices.Sorted(maps.Keys(r.result.Others)) {
 		env.changes(name, workTree(s.root).File(name), r.result.Others[name])
 	}
 	var told []string
@@ -263,16 +247,6 @@ func (env *Env) changes(name string, before, after []byte) {
 		}
 	}
 	_, _ = io.WriteString(env.Stdout, out.String()) // a report
-}
-
-func keysOf(m map[string][]byte) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
 }
 
 // redacted is the text with every key replaced.
@@ -321,7 +295,7 @@ func (s *session) mend(ctx context.Context, r *repair) error {
 	if !bytes.Equal(now, r.data) {
 		return fmt.Errorf("fix %s: the file has changed in the meantime: nothing was done to it", r.path)
 	}
-	for _, name := range slices.Sorted(keysOf(r.result.Others)) {
+	for _, name := range slices.Sorted(maps.Keys(r.result.Others)) {
 		if err := replaceFile(full(name), r.result.Others[name]); err != nil {
 			return fmt.Errorf("fix %s: write %s: %w", r.path, name, err)
 		}
@@ -361,7 +335,7 @@ func (s *session) settled(ctx context.Context, r *repair) bool {
 // changed are the files that a repair writes and git is to have, as the user names them.
 func (s *session) changed(r *repair) []string {
 	var out []string
-	names := slices.Collect(keysOf(r.result.Others))
+	names := slices.Collect(maps.Keys(r.result.Others))
 	if !r.result.Untrack {
 		names = append(names, r.path)
 	}

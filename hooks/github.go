@@ -202,7 +202,7 @@ func (t *tracker) issues(ctx context.Context, in *inputs, r *report.Report, link
 			t.env.warn(fmt.Sprintf("%d keys have no issue yet: a run opens %d at most", len(r.Keys)-n, maxIssues))
 			break
 		}
-		i := &report.Issue{Key: k, Repository: source, Link: link, Now: t.env.Now()}
+		i := &report.Issue{Key: k, Repository: source, Link: link}
 		if err := t.issue(ctx, owner, name, i, old[k.Fingerprint]); err != nil {
 			return err
 		}

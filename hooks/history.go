@@ -27,15 +27,11 @@ func (j *job) commitRange(ctx context.Context) error {
 		return hint(fmt.Errorf("--range %s: there are no commits in it", j.o.commits), "nothing was scanned, and that is not a pass: is the older commit on the left?")
 	}
 	j.cov.Commits = commits
-	found, err := j.collect(ctx, j.repo.Blobs(ctx, changes, j.profile, j.fileOptions()), len(changes))
-	if err != nil {
-		return err
+	found, err := j.scanNew(ctx, changes)
+	if err == nil {
+		j.noteUnless("keys at HEAD", j.headPresence(ctx, changes, found))
 	}
-	if err := j.addNew(ctx, changes, found); err != nil {
-		return err
-	}
-	j.noteUnless("keys at HEAD", j.headPresence(ctx, changes, found))
-	return nil
+	return err
 }
 
 func (j *job) parseRange(ctx context.Context) (git.Range, error) {
@@ -191,7 +187,7 @@ func (j *job) headPresence(ctx context.Context, changes []git.Change, found []sc
 		}
 	}
 	for _, k := range j.keys.Sorted() {
-		if k.Places[0].Path == git.Message {
+		if k.Places[0].Path == scanner.CommitMessage {
 			continue // it is in the commit for good
 		}
 		yes := there[k.Fingerprint]

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"io/fs"
-	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -77,10 +76,7 @@ func (env *Env) stagedIsClean(ctx context.Context) bool {
 // stagedAndFiles scans what is staged, and the named files as they are on disk. Of a
 // file that is staged only what is new counts.
 func (j *job) stagedAndFiles(ctx context.Context, names []string) error {
-	if err := j.staged(ctx); err != nil {
-		return err
-	}
-	changes, err := j.repo.Staged(ctx)
+	changes, err := j.scanStaged(ctx)
 	if err != nil {
 		return err
 	}
@@ -88,27 +84,7 @@ func (j *job) stagedAndFiles(ctx context.Context, names []string) error {
 	for _, c := range changes {
 		isStaged[c.Path] = true
 	}
-	src := func(yield func(scanner.Blob, error) bool) {
-		for _, name := range names {
-			opt := j.fileOptions()
-			opt.LFS = j.repo.OpenLFS
-			for b, err := range files.One(ctx, j.repo.Dir, name, opt) {
-				if !yield(b, err) {
-					return
-				}
-			}
-		}
-	}
-	found, err := j.collect(ctx, src, len(names))
-	if err != nil {
-		return err
-	}
-	old, err := j.atHead(ctx, found)
-	if err != nil {
-		return err
-	}
-	j.add(slices.DeleteFunc(found, func(f scanner.Finding) bool { return isStaged[f.Path] && old[f.Path][f.Fingerprint] }), nil)
-	return nil
+	return j.scanOnDisk(ctx, names, func(path string) bool { return isStaged[path] })
 }
 
 // stagedAndTree scans what is staged, and every file on disk that git does not ignore.

@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ func (env *Env) commitMessage(ctx context.Context, name string) error {
 			if len(data) == 0 {
 				return nil // git refuses an empty message itself
 			}
-			found, err := j.collect(ctx, files.Reader("commit message", strings.NewReader(string(data)), j.fileOptions()), 0)
+			found, err := j.collect(ctx, files.Reader(scanner.CommitMessage, strings.NewReader(string(data)), j.fileOptions()), 0)
 			j.add(found, nil)
 			return err
 		})
@@ -50,28 +51,28 @@ func withoutComments(data []byte) []byte {
 
 // prePush is the hook before a push: it scans the commits that leave.
 func (env *Env) prePush(ctx context.Context) error {
-	what := report.Stopped{What: "push", Committed: true, Bypass: "git push --no-verify"}
-	if ref, from, to := env.Getenv("PRE_COMMIT_LOCAL_BRANCH"), env.Getenv("PRE_COMMIT_FROM_REF"), env.Getenv("PRE_COMMIT_TO_REF"); ref != "" || to != "" {
-		// the pre-commit framework has read standard input, and says what it found there
-		if to == "" {
-			to = ref
-		}
-		return env.stopOn(ctx, &scanOptions{}, what, func(j *job, ctx context.Context) error {
-			return j.arrivals(ctx, []git.Update{{Ref: ref, Old: from, New: to}}, git.NotRemotes)
-		})
-	}
-	if env.Getenv("PRE_COMMIT") != "" { // pre-commit run --hook-stage push: what has not left yet
-		return env.stopOn(ctx, &scanOptions{}, what, func(j *job, ctx context.Context) error {
-			return j.arrivals(ctx, []git.Update{{Ref: "HEAD", New: "HEAD"}}, git.NotRemotes)
-		})
-	}
-	updates, err := readUpdates(env.input(), false)
+	updates, err := env.leaving()
 	if err != nil || len(updates) == 0 {
 		return err
 	}
+	what := report.Stopped{What: "push", Committed: true, Bypass: "git push --no-verify"}
 	return env.stopOn(ctx, &scanOptions{}, what, func(j *job, ctx context.Context) error {
 		return j.arrivals(ctx, updates, git.NotRemotes)
 	})
+}
+
+// leaving returns what is pushed: git says it on standard input. The pre-commit
+// framework has read that, and says what it found there in the environment; run by
+// hand it says nothing, and all that has not left yet is meant.
+func (env *Env) leaving() ([]git.Update, error) {
+	ref, from, to := env.Getenv("PRE_COMMIT_LOCAL_BRANCH"), env.Getenv("PRE_COMMIT_FROM_REF"), env.Getenv("PRE_COMMIT_TO_REF")
+	switch {
+	case ref != "" || to != "":
+		return []git.Update{{Ref: ref, Old: from, New: cmp.Or(to, ref)}}, nil
+	case env.Getenv("PRE_COMMIT") != "":
+		return []git.Update{{Ref: "HEAD", New: "HEAD"}}, nil
+	}
+	return readUpdates(env.input(), false)
 }
 
 // maxUpdates bounds what is read from standard input: a push of a million refs.
@@ -126,9 +127,6 @@ func (j *job) arrivals(ctx context.Context, updates []git.Update, notIn git.Refs
 		return err
 	}
 	j.cov.Commits = commits
-	found, err := j.collect(ctx, j.repo.Blobs(ctx, changes, j.profile, j.fileOptions()), len(changes))
-	if err != nil {
-		return err
-	}
-	return j.addNew(ctx, changes, found)
+	_, err = j.scanNew(ctx, changes)
+	return err
 }

@@ -12,20 +12,33 @@ import (
 	"github.com/keyward/keyward/scanner/git"
 )
 
+// scanNew scans the blobs of changes, adds what is new with them, and returns all
+// that was found.
+func (j *job) scanNew(ctx context.Context, changes []git.Change) ([]scanner.Finding, error) {
+	found, err := j.collect(ctx, j.repo.Blobs(ctx, changes, j.profile, j.fileOptions()), len(changes))
+	if err != nil {
+		return nil, err
+	}
+	return found, j.addNew(ctx, changes, found)
+}
+
 // staged scans the blobs of the index that HEAD has not.
 func (j *job) staged(ctx context.Context) error {
+	_, err := j.scanStaged(ctx)
+	return err
+}
+
+// scanStaged is staged, and returns what the index changes.
+func (j *job) scanStaged(ctx context.Context) ([]git.Change, error) {
 	changes, err := j.repo.Staged(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(changes) == 0 && j.o.staged {
 		j.notes = append(j.notes, "nothing is staged: the index equals HEAD, or only removes files")
 	}
-	found, err := j.collect(ctx, j.repo.Blobs(ctx, changes, j.profile, j.fileOptions()), len(changes))
-	if err != nil {
-		return err
-	}
-	return j.addNew(ctx, changes, found)
+	_, err = j.scanNew(ctx, changes)
+	return changes, err
 }
 
 // uncommitted scans what is staged, and the files that are changed or untracked.
@@ -44,11 +57,17 @@ func (j *job) uncommitted(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return j.scanOnDisk(ctx, slices.Concat(dirty, untracked), func(string) bool { return true })
+}
+
+// scanOnDisk scans files and directories of the work tree, and adds what was found: at
+// the paths where onlyNew, what HEAD has not.
+func (j *job) scanOnDisk(ctx context.Context, names []string, onlyNew func(path string) bool) error {
 	src := func(yield func(scanner.Blob, error) bool) {
-		for _, p := range slices.Concat(dirty, untracked) {
+		for _, name := range names {
 			opt := j.fileOptions()
 			opt.LFS = j.repo.OpenLFS
-			for b, err := range files.One(ctx, j.repo.Dir, strings.TrimSuffix(p, "/"), opt) {
+			for b, err := range files.One(ctx, j.repo.Dir, strings.TrimSuffix(name, "/"), opt) {
 				if !yield(b, err) {
 					return
 				}
@@ -63,8 +82,7 @@ func (j *job) uncommitted(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	found = slices.DeleteFunc(found, func(f scanner.Finding) bool { return old[f.Path][f.Fingerprint] })
-	j.add(found, nil)
+	j.add(slices.DeleteFunc(found, func(f scanner.Finding) bool { return onlyNew(f.Path) && old[f.Path][f.Fingerprint] }), nil)
 	return nil
 }
 

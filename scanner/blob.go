@@ -13,6 +13,9 @@ type Blob struct {
 	Data   []byte // owned by the consumer once yielded
 }
 
+// CommitMessage is the path under which the message of a commit is scanned.
+const CommitMessage = "commit message"
+
 // A Source yields the blobs of a directory, an index, a range of commits. An
 // error beside a zero Blob means something could not be read; the source may
 // go on after it. A [*Gap] error is counted, any other ends the scan.

@@ -166,7 +166,7 @@ func (d *docker) variable(n int, p Place) error {
 	text := d.f.data[i.args:i.end]
 	all := assignment.FindAllSubmatchIndex(text, -1)
 	k := slices.IndexFunc(all, func(m []int) bool { return i.args+m[4] <= p.Start && p.End <= i.args+m[5] })
-	name, rest := "", []byte(nil)
+	name := ""
 	switch {
 	case k >= 0:
 		name = string(text[all[k][2]:all[k][3]])
@@ -190,10 +190,7 @@ func (d *docker) variable(n int, p Place) error {
 			}
 		}
 	}
-	if len(all) > 1 {
-		rest = text
-	}
-	if rest != nil { // other variables stay
+	if len(all) > 1 { // other variables stay
 		from, to := i.args+all[k][2], i.args+all[k][1]
 		if k > 0 {
 			from = i.args + all[k-1][1]

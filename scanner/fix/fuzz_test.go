@@ -2,7 +2,7 @@ package fix_test
 
 import (
 	"bytes"
-	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -13,22 +13,27 @@ import (
 	"github.com/keyward/keyward/scanner/fix"
 )
 
+// archives are the files of testdata, by name.
+func archives(tb testing.TB) map[string]*txtar.Archive {
+	tb.Helper()
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		tb.Fatal(files, err)
+	}
+	out := map[string]*txtar.Archive{}
+	for _, name := range files {
+		if out[name], err = txtar.ParseFile(name); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return out
+}
+
 // FuzzFile: whatever a repository holds, fixing it neither panics nor loses what it
 // was not asked to take out of a file that it leaves.
 func FuzzFile(f *testing.F) {
 	names := []string{".github/workflows/a.yml", "compose.yml", "k8s/a.yaml", "Dockerfile", "a.tf", "a.tfvars", ".npmrc", ".env", "a.go", "a.py", "a.js", "a.tsx", "A.java", "a.rb", "a.sh"}
-	entries, err := os.ReadDir("testdata")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, e := range entries {
-		if e.IsDir() {
-			continue
-		}
-		ar, err := txtar.ParseFile("testdata/" + e.Name())
-		if err != nil {
-			f.Fatal(err)
-		}
+	for _, ar := range archives(f) {
 		for _, file := range ar.Files {
 			data := plant(string(file.Data))
 			for _, key := range keys {
@@ -64,19 +69,8 @@ func FuzzFile(f *testing.F) {
 // TestEverywhere takes every word of every file of testdata for a key: what comes out
 // parses, wherever the word stands.
 func TestEverywhere(t *testing.T) {
-	entries, err := os.ReadDir("testdata")
-	if err != nil {
-		t.Fatal(err)
-	}
 	n := 0
-	for _, e := range entries {
-		if e.IsDir() {
-			continue
-		}
-		ar, err := txtar.ParseFile("testdata/" + e.Name())
-		if err != nil {
-			t.Fatal(err)
-		}
+	for archive, ar := range archives(t) {
 		for _, file := range ar.Files {
 			name, ok := strings.CutPrefix(file.Name, "before/")
 			data := plant(string(file.Data))
@@ -90,7 +84,7 @@ func TestEverywhere(t *testing.T) {
 				}
 				n++
 				if _, err := fix.File(tree{}, name, r.Data, nil); err != nil {
-					t.Errorf("%s: %q as the key: %v\n%s", e.Name(), data[m[0]:m[1]], err, diff.Diff("before", data, "after", r.Data))
+					t.Errorf("%s: %q as the key: %v\n%s", archive, data[m[0]:m[1]], err, diff.Diff("before", data, "after", r.Data))
 				}
 			}
 		}

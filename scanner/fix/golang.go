@@ -23,16 +23,15 @@ var golang = kind{
 				f.left(p, err.Error())
 			}
 		}
-		calls := false
 		for lit, places := range g.literals {
-			calls = g.replace(lit, places) || calls
+			g.replace(lit, places)
 		}
 		for d := range g.consts {
 			f.next("%s is a variable now: build the program", d.Specs[0].(*ast.ValueSpec).Names[0].Name)
 			at := g.at(d.Pos())
 			f.edit(at, at+len("const"), "var")
 		}
-		if calls {
+		if len(g.literals) > 0 {
 			g.importOS()
 		}
 		return nil
@@ -80,8 +79,8 @@ func (g *goFile) sort(p Place) error {
 			}
 		}
 	}
-	if name := g.tree.Name; g.shadowsOS() {
-		return errors.New("the file of package " + name.Name + " uses the name os for something else")
+	if g.shadowsOS() {
+		return errors.New("the file of package " + g.tree.Name.Name + " uses the name os for something else")
 	}
 	if constant != nil {
 		g.consts[constant] = true
@@ -195,15 +194,14 @@ func (g *goFile) shadowsOS() bool {
 }
 
 // replace puts calls in place of values in one literal; the rest of it is joined to them.
-func (g *goFile) replace(lit *ast.BasicLit, places []Place) bool {
+func (g *goFile) replace(lit *ast.BasicLit, places []Place) {
 	start, end := g.at(lit.Pos()), g.at(lit.End())
 	quote := string(g.f.data[start])
 	concat(g.f, piece{start: start, end: end, open: start + 1, close: end - 1, before: quote, after: quote}, places,
-		func(p Place) string { return `os.Getenv("` + p.Name + `")` }, " + ")
+		func(p Place) string { return `os.Getenv("` + p.Name + `")` })
 	for _, p := range places {
 		g.f.next("set %s in the environment of the program", p.Name)
 	}
-	return true
 }
 
 // importOS adds the import, in its place among the others.

@@ -8,15 +8,13 @@ import (
 )
 
 // of makes a kind of file of a source language.
-func of(s *source, example func(v string) string) kind {
-	return kind{reference: example, mend: s.mend}
+func of(s *source) kind {
+	return kind{reference: s.expr, mend: s.mend}
 }
-
-var pythonEnv = func(v string) string { return `os.environ["` + v + `"]` }
 
 var python = of(&source{
 	lexer: lexer{line: []string{"#"}, quotes: `"'`, triple: `"'`, prefixes: "rRbBuUfF"},
-	expr:  func(_ *file, name string) string { return pythonEnv(name) },
+	expr:  func(v string) string { return `os.environ["` + v + `"]` },
 	within: func(name, quote string) string {
 		if strings.HasPrefix(quote, `"`) {
 			return "{os.environ['" + name + "']}"
@@ -43,7 +41,7 @@ var python = of(&source{
 		return nil
 	},
 	header: importOS,
-}, pythonEnv)
+})
 
 var onlyConstants = regexp.MustCompile(`\bLiteral\[[^\]]*$|^\s*case\s[^:]*$`)
 
@@ -135,19 +133,18 @@ func afterHead(f *file, tokens []lexeme) int {
 	return at
 }
 
-var jsEnv = func(v string) string { return "process.env." + v }
-
-var javascript = of(ecmaScript(func(_ *file, v string) string { return jsEnv(v) }, ""), jsEnv)
+var javascript = of(ecmaScript(""))
 
 // In TypeScript a variable of the environment may be undefined: the ! says that it is not.
-var typescript = of(ecmaScript(func(_ *file, v string) string { return jsEnv(v) + "!" }, "!"), func(v string) string { return jsEnv(v) + "!" })
+var typescript = of(ecmaScript("!"))
 
-func ecmaScript(expr func(*file, string) string, mark string) *source {
+func ecmaScript(mark string) *source {
+	env := func(v string) string { return "process.env." + v + mark }
 	return &source{
 		lexer: lexer{line: []string{"//"}, block: []string{"/*", "*/"}, quotes: "\"'`", multiline: "`", interpol: map[byte]string{'`': "${"}, regex: true},
-		expr:  expr,
+		expr:  env,
 		within: func(name, _ string) string {
-			return "${" + jsEnv(name) + mark + "}"
+			return "${" + env(name) + "}"
 		},
 		check: func(f *file, tokens []lexeme, n int) error {
 			t := tokens[n]
@@ -180,11 +177,9 @@ var (
 	enumPlace      = regexp.MustCompile(`\benum\s+\w+\s*\{[^{}]*$`)
 )
 
-var javaEnv = func(v string) string { return `System.getenv("` + v + `")` }
-
 var java = of(&source{
 	lexer: lexer{line: []string{"//"}, block: []string{"/*", "*/"}, quotes: `"'`, triple: `"`},
-	expr:  func(_ *file, v string) string { return javaEnv(v) },
+	expr:  func(v string) string { return `System.getenv("` + v + `")` },
 	check: func(f *file, tokens []lexeme, n int) error {
 		t := tokens[n]
 		line := string(f.data[f.lineStart(t.start):t.start])
@@ -199,7 +194,7 @@ var java = of(&source{
 		}
 		return nil
 	},
-}, javaEnv)
+})
 
 var (
 	caseOf       = regexp.MustCompile(`\bcase\b[^:;{}>]*$`)
@@ -245,11 +240,9 @@ func continued(data []byte, tokens []lexeme, n int) bool {
 	return bytes.HasSuffix(before, []byte("\\")) || bytes.HasPrefix(after, []byte("\\"))
 }
 
-var rubyEnv = func(v string) string { return `ENV.fetch("` + v + `")` }
-
 var ruby = of(&source{
 	lexer: lexer{line: []string{"#"}, block: []string{"=begin", "\n=end"}, quotes: "\"'`", multiline: "\"'`", interpol: map[byte]string{'"': "#{", '`': "#{"}, regex: true, ruby: true},
-	expr:  func(_ *file, v string) string { return rubyEnv(v) },
+	expr:  func(v string) string { return `ENV.fetch("` + v + `")` },
 	within: func(name, quote string) string {
 		if quote == `"` {
 			return `#{ENV.fetch("` + name + `")}`
@@ -269,4 +262,4 @@ var ruby = of(&source{
 		}
 		return nil
 	},
-}, rubyEnv)
+})

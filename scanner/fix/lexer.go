@@ -226,7 +226,7 @@ type piece struct {
 
 // concat replaces values in a literal by expressions and joins them to what is left
 // of it. A literal that is all value becomes the expression alone.
-func concat(f *file, lit piece, places []Place, expr func(Place) string, plus string) {
+func concat(f *file, lit piece, places []Place, expr func(Place) string) {
 	if len(places) == 1 && places[0].Start == lit.open && places[0].End == lit.close {
 		f.edit(lit.start, lit.end, expr(places[0]))
 		f.moved(places[0], expr(places[0]))
@@ -246,13 +246,13 @@ func concat(f *file, lit piece, places []Place, expr func(Place) string, plus st
 		at = p.End
 	}
 	add(lit.close)
-	f.edit(lit.start, lit.end, "("+strings.Join(parts, plus)+")")
+	f.edit(lit.start, lit.end, "("+strings.Join(parts, " + ")+")")
 }
 
 // A source language: how its text is split and what takes a value's place.
 type source struct {
 	lexer
-	expr   func(f *file, name string) string
+	expr   func(name string) string
 	within func(name, quote string) string // in a string that interpolates, or nil
 	check  func(f *file, tokens []lexeme, n int) error
 	header func(f *file, tokens []lexeme) // adds an import, or nil
@@ -346,7 +346,7 @@ func (s *source) replace(f *file, t lexeme, places []Place) error {
 	whole := len(places) == 1 && places[0].Start == t.open && places[0].End == t.close
 	if interpolates && !whole {
 		for _, p := range places {
-			f.replace(p, s.within(p.Name, t.quote), s.expr(f, p.Name))
+			f.replace(p, s.within(p.Name, t.quote), s.expr(p.Name))
 		}
 		return nil
 	}
@@ -355,13 +355,13 @@ func (s *source) replace(f *file, t lexeme, places []Place) error {
 	}
 	encoded := strings.ContainsAny(t.prefix, "bB")
 	expr := func(p Place) string {
-		e := s.expr(f, p.Name)
+		e := s.expr(p.Name)
 		if encoded {
 			e += ".encode()"
 		}
 		return e
 	}
-	concat(f, piece{t.start, t.end, t.open, t.close, t.prefix + t.quote, t.quote}, places, expr, " + ")
+	concat(f, piece{t.start, t.end, t.open, t.close, t.prefix + t.quote, t.quote}, places, expr)
 	return nil
 }
 

@@ -132,15 +132,12 @@ func (g *Range) args() []string {
 	return append(args, g.Paths...)
 }
 
-// Message is the path under which the message of a commit is scanned.
-const Message = "commit message"
-
 // messages returns the messages of the commits of a list as changes: each commit
 // stands for its own.
 func messages(list []byte) []Change {
 	var out []Change
 	for _, id := range strings.Fields(string(list)) {
-		out = append(out, Change{Path: Message, ID: id, Commit: id})
+		out = append(out, Change{Path: scanner.CommitMessage, ID: id, Commit: id})
 	}
 	return out
 }

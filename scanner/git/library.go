@@ -245,7 +245,7 @@ func (r *Repo) changesLibrary(ctx context.Context, g Range) ([]Change, int, erro
 	if g.Renames || g.All {
 		for _, c := range commits {
 			id := c.Hash.String()
-			out = append(out, Change{Path: Message, ID: id, Commit: id})
+			out = append(out, Change{Path: scanner.CommitMessage, ID: id, Commit: id})
 		}
 	}
 	return out, len(commits), nil
@@ -312,7 +312,7 @@ func (r *Repo) blobsLibrary(ctx context.Context, wanted []Change, opt files.Opti
 				yield(scanner.Blob{}, ctx.Err())
 				return
 			}
-			if c.Path == Message && c.ID == c.Commit {
+			if c.Path == scanner.CommitMessage && c.ID == c.Commit {
 				commit, err := r.lib.CommitObject(plumbing.NewHash(c.ID))
 				if err != nil {
 					err = &scanner.Gap{Path: c.Path, Commit: c.Commit, Reason: err.Error()}

@@ -41,7 +41,7 @@ func (r *Repo) Arrivals(ctx context.Context, updates []Update, known Refs) ([]Ch
 		if old := kinds[u.Old]; old.kind == "commit" {
 			g.Exclude = append(g.Exclude, old.id)
 		}
-		if none(u.New) {
+		if None(u.New) {
 			continue
 		}
 		switch o := kinds[u.New]; o.kind {
@@ -83,8 +83,8 @@ func (r *Repo) Arrivals(ctx context.Context, updates []Update, known Refs) ([]Ch
 	return append(changes, odd...), bytes.Count(list, []byte("\n")), err
 }
 
-// none reports whether an object id stands for no object.
-func none(id string) bool { return strings.Trim(id, "0") == "" }
+// None reports whether an object id stands for no object: "", or all zeros.
+func None(id string) bool { return strings.Trim(id, "0") == "" }
 
 // an object that a revision leads to, tags followed to their end.
 type target struct {
@@ -98,7 +98,7 @@ func (r *Repo) kinds(ctx context.Context, updates []Update) (map[string]target, 
 	var in bytes.Buffer
 	for _, u := range updates {
 		for _, rev := range []string{u.Old, u.New} {
-			if !none(rev) && !strings.ContainsAny(rev, " \n") && !strings.HasPrefix(rev, "-") {
+			if !None(rev) && !strings.ContainsAny(rev, " \n") && !strings.HasPrefix(rev, "-") {
 				asked = append(asked, rev)
 				in.WriteString(rev + "\n" + rev + "^{}\n")
 			}

@@ -311,11 +311,7 @@ func (r *Repo) FirstCommit(ctx context.Context) string {
 func (r *Repo) Origin(ctx context.Context) string {
 	url := ""
 	if r.bin != "" {
-		out, err := r.output(ctx, "config", "--get", "remote.origin.url")
-		if err != nil {
-			return ""
-		}
-		url = strings.TrimSpace(string(out))
+		url = r.originURL(ctx)
 	} else if remote, err := r.lib.Remote("origin"); err == nil && len(remote.Config().URLs) > 0 {
 		url = remote.Config().URLs[0]
 	}

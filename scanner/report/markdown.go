@@ -26,7 +26,7 @@ func GitHubLink(repository, head string) Link {
 		if commit == "" || strings.Contains(path, "!") {
 			return ""
 		}
-		if path == "commit message" {
+		if path == scanner.CommitMessage {
 			return repository + "/commit/" + commit
 		}
 		to := strings.NewReplacer("(", "%28", ")", "%29").Replace((&url.URL{Path: path}).EscapedPath())
@@ -156,7 +156,6 @@ type Issue struct {
 	Key        *scanner.Key
 	Repository string // such as acme/widgets
 	Link       Link
-	Now        time.Time
 }
 
 // Alias is a short name for a key that can be said aloud: KW- and six characters.

@@ -162,7 +162,7 @@ func (t *textWriter) committed(k *scanner.Key, rebase string) {
 	switch {
 	case c == nil:
 		t.field("Do now", "take it out of what is pushed")
-	case k.Places[0].Path == "commit message":
+	case k.Places[0].Path == scanner.CommitMessage:
 		t.field("Do now", rebase+" and reword "+short(c.ID))
 	default:
 		t.field("Do now", rebase+" and mark "+short(c.ID)+" for edit; take the key out (keyward fix), git commit -a --amend, git rebase --continue")

@@ -169,6 +169,14 @@ func (t *textWriter) wrap(first, indent, text string) {
 	t.WriteString("\n")
 }
 
+// Wrap writes text between words so that it fits so many columns, after first and
+// indented as it is.
+func Wrap(w io.Writer, width int, first, text string) error {
+	t := &textWriter{Writer: bufio.NewWriter(w), width: width}
+	t.wrap(first, strings.Repeat(" ", visible(first)), text)
+	return t.Flush()
+}
+
 // visible is how many columns s takes, colours aside.
 func visible(s string) int {
 	n, escape := 0, false
