@@ -206,45 +206,10 @@ func (j *job) hasPath(ctx context.Context, p *plan, sub string, changes []git.Ch
 }
 
 // trustComments notes the keys that an allow comment in a trusted revision speaks
-// for: those a contributor brings do not count, those that are there do.
-func (j *job) trustComments(ctx context.Context, rev string) error {
-	ids := map[string]string{}
-	paths := map[string]bool{}
-	for _, k := range j.keys.Sorted() {
-		for _, p := range k.Places {
-			if p.AllowComment != nil && p.AllowComment.Void == "" {
-				paths[p.Path] = true
-			}
-		}
-	}
-	if len(paths) == 0 {
-		return nil
-	}
-	tree, err := j.repo.Tree(ctx, rev)
-	if err != nil {
-		return err
-	}
-	var changes []git.Change
-	for _, c := range tree {
-		if paths[c.Path] && ids[c.ID] == "" {
-			ids[c.ID] = c.Path
-			changes = append(changes, c)
-		}
-	}
-	j.trusted = map[string]bool{}
-	for f, err := range j.scanner.Run(ctx, j.repo.Blobs(ctx, changes, j.profile, j.fileOptions())) {
-		var gap *scanner.Gap
-		if errors.As(err, &gap) {
-			continue // then its comments do not count
-		}
-		if err != nil {
-			return err
-		}
-		if f.Allow != nil && f.Allow.Void == "" {
-			j.trusted[f.Fingerprint] = true
-		}
-	}
-	return nil
+// for.
+func (j *job) trustComments(ctx context.Context, rev string) (err error) {
+	j.trusted, err = j.reader().Trusted(ctx, &j.keys, rev)
+	return err
 }
 
 // publish writes the report wherever the workflow wants it.
@@ -295,7 +260,7 @@ func (env *Env) writeReport(r *report.Report, format, file string) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
-	if err := replaceFile(file, env.guard.clean(buf.Bytes())); err != nil {
+	if err := replaceFile(file, env.guard.Clean(buf.Bytes())); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
 	return nil
@@ -324,7 +289,7 @@ func (env *Env) appendFile(name string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(env.guard.clean(data))
+	_, err = f.Write(env.guard.Clean(data))
 	return errors.Join(err, f.Close())
 }
 

@@ -35,7 +35,7 @@ once, and for others once it is committed.`,
 
 // allow appends an exception to the policy file.
 func (env *Env) allow(ctx context.Context, prints []string, reason, until string) error {
-	reason = strings.TrimSpace(string(env.guard.clean([]byte(reason))))
+	reason = strings.TrimSpace(env.guard.String(reason))
 	e := exception{Fingerprints: prints, Reason: reason}
 	if err := e.check(until, env.Now()); err != nil {
 		return hint(err, "nothing was changed")

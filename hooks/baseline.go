@@ -74,7 +74,7 @@ func (env *Env) makeBaseline(ctx context.Context, o *baselineOptions, args []str
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(env.path(o.file), env.guard.clean(data)); err != nil {
+	if err := replaceFile(env.path(o.file), env.guard.Clean(data)); err != nil {
 		return fmt.Errorf("write baseline %s: %w", o.file, err)
 	}
 	_, err = fmt.Fprintf(env.Stdout, "%s: %d keys added, %d in all; they still need to be rotated\n", o.file, added, len(b.Keys))

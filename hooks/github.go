@@ -139,7 +139,7 @@ func (t *tracker) comment(ctx context.Context, repository string, pull int, r *r
 	if err := report.WriteSummary(&md, r, link); err != nil {
 		return err
 	}
-	body := string(t.env.guard.clean([]byte(commentMarker + "\n" + md.String())))
+	body := t.env.guard.String(commentMarker + "\n" + md.String())
 	var old *github.IssueComment
 	opt := &github.IssueListCommentsOptions{ListOptions: github.ListOptions{PerPage: 100}}
 	for old == nil {
@@ -235,7 +235,7 @@ func (t *tracker) known(ctx context.Context, owner, name string) (map[string]*gi
 // issue opens the issue of a key, or brings it up to date. One that was closed as not
 // planned stays closed: somebody decided so.
 func (t *tracker) issue(ctx context.Context, owner, name string, i *report.Issue, old *github.Issue) error {
-	clean := func(s string) *string { s = string(t.env.guard.clean([]byte(s))); return &s }
+	clean := func(s string) *string { s = t.env.guard.String(s); return &s }
 	if old == nil {
 		labels := i.Labels()
 		return t.write(ctx, func() error {

@@ -90,60 +90,17 @@ func (j *job) history(ctx context.Context) error {
 	if j.repo.Shallow {
 		j.cov.Gaps = append(j.cov.Gaps, scanner.Gap{Reason: "a shallow clone: the commits before its boundary are not here (git fetch --unshallow; in a workflow fetch-depth: 0)"})
 	}
-	found, err := j.collect(ctx, j.repo.Blobs(ctx, changes, j.profile, j.fileOptions()), 0)
+	found, err := j.collect(ctx, j.reader().Blobs(ctx, changes), 0)
 	if err != nil {
 		return err
 	}
 	if subs := j.repo.Submodules(ctx, "HEAD"); len(subs) > 0 {
 		j.notes = append(j.notes, fmt.Sprintf("submodules have histories of their own: scan them with keyward scan --history %s", strings.Join(subs[:min(3, len(subs))], " ")))
 	}
-	if err := j.addHistory(ctx, changes, found); err != nil {
+	if err := j.reader().AddHistory(ctx, &j.keys, changes, found); err != nil {
 		return err
 	}
 	j.noteUnless("keys at HEAD", j.headPresence(ctx, changes, found))
-	return nil
-}
-
-// addHistory adds the findings with the commit that first brought each. A file
-// that kept a key through many versions is one place: that of the first.
-func (j *job) addHistory(ctx context.Context, changes []git.Change, found []scanner.Finding) error {
-	slices.SortFunc(found, byPlace)
-	byBlob := map[string][]*scanner.Finding{}
-	for i := range found {
-		byBlob[found[i].Blob] = append(byBlob[found[i].Blob], &found[i])
-	}
-	type where struct{ print, path string }
-	chosen := map[where]string{} // the blob that stands for a key at a path
-	commits := map[string]bool{}
-	var picked []scanner.Finding
-	for _, c := range changes {
-		for _, f := range byBlob[c.ID] {
-			if !j.speaksOf(f, c.Path) {
-				continue
-			}
-			g := *f
-			g.Path, g.Commit = member(c.Path, f.Path), c.Commit
-			w := where{g.Fingerprint, g.Path}
-			if _, ok := chosen[w]; !ok {
-				chosen[w] = g.Blob + g.Commit
-			}
-			if chosen[w] == g.Blob+g.Commit {
-				picked = append(picked, g)
-				commits[g.Commit] = true
-			}
-		}
-	}
-	delete(commits, "")
-	about, err := j.repo.Commits(ctx, slices.Sorted(maps.Keys(commits)))
-	if err != nil {
-		return err
-	}
-	for i := range picked { // oldest first
-		k := j.keys.Add(&picked[i], about[picked[i].Commit])
-		if k.First == nil {
-			k.First = about[picked[i].Commit]
-		}
-	}
 	return nil
 }
 
@@ -178,7 +135,7 @@ func (j *job) headPresence(ctx context.Context, changes []git.Change, found []sc
 				rest[c.ID] = c.Path
 			}
 		}
-		prints, err := j.prints(ctx, rest)
+		prints, err := j.reader().Prints(ctx, rest)
 		if err != nil {
 			return err
 		}
@@ -232,7 +189,7 @@ func (j *job) lookup(ctx context.Context) error {
 		}
 	}
 	first := map[string]int{}
-	for f, err := range j.scanner.Run(ctx, j.repo.Blobs(ctx, changes, j.profile, files.Options{MaxSize: j.o.maxSize, Archives: j.o.archives})) {
+	for f, err := range j.scanner.Run(ctx, j.repo.Blobs(ctx, changes, j.reader().Profile, files.Options{MaxSize: j.o.maxSize, Archives: j.o.archives})) {
 		var gap *scanner.Gap
 		if errors.As(err, &gap) {
 			continue // an old version is missing: the first commit may be later than it was
@@ -270,7 +227,7 @@ func (j *job) noteFirst(ctx context.Context, keys map[string]*scanner.Key, chang
 			at[c.ID] = c.Path
 		}
 	}
-	prints, err := j.prints(ctx, at)
+	prints, err := j.reader().Prints(ctx, at)
 	if err != nil {
 		return err
 	}

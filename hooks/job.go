@@ -12,6 +12,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 
 	"github.com/keyward/keyward/scanner"
+	"github.com/keyward/keyward/scanner/changes"
 	"github.com/keyward/keyward/scanner/files"
 	"github.com/keyward/keyward/scanner/report"
 )
@@ -26,11 +27,11 @@ type job struct {
 	cov     report.Coverage
 	keys    scanner.Keys
 
-	found    []scanner.Finding // of a tree
-	trusted  map[string]bool   // keys whose allow comments hold though they come from people who may not allow
-	profiles map[string]string
-	stopAt   time.Time // when reading has to end; zero means never
-	late     bool      // it ended before all was read
+	found   []scanner.Finding // of a tree
+	trusted map[string]bool   // keys whose allow comments hold though they come from people who may not allow
+	changes *changes.Reader
+	stopAt  time.Time // when reading has to end; zero means never
+	late    bool      // it ended before all was read
 }
 
 // run does the work of a job and adds what git warned of.
@@ -67,28 +68,12 @@ func (j *job) do(ctx context.Context) error {
 	return j.tree(ctx)
 }
 
-// profile is the scanner's, remembered for each path.
-func (j *job) profile(path string) string {
-	if j.profiles == nil {
-		j.profiles = map[string]string{}
+// reader compares what changes brought with what was there.
+func (j *job) reader() *changes.Reader {
+	if j.changes == nil {
+		j.changes = &changes.Reader{Repo: j.repo, Scanner: j.scanner, Files: j.fileOptions()}
 	}
-	p, ok := j.profiles[path]
-	if !ok {
-		p = j.scanner.Profile(path)
-		j.profiles[path] = p
-	}
-	return p
-}
-
-// speaksOf reports whether a finding in a blob holds where the blob stands at
-// path: it was made under a path of the same profile.
-func (j *job) speaksOf(f *scanner.Finding, path string) bool {
-	if f.Path == path {
-		return true
-	}
-	container, _, _ := strings.Cut(f.Path, "!")
-	p := j.profile(path)
-	return j.profile(f.Path) == p || j.profile(container) == p
+	return j.changes
 }
 
 // fileOptions says how files and blobs are read.

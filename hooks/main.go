@@ -15,6 +15,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/keyward/keyward/scanner/guard"
 )
 
 // Env is what the command is run with.
@@ -27,7 +29,7 @@ type Env struct {
 	Now            func() time.Time // nil means the clock
 
 	rawOut, rawErr io.Writer // as they were given, to ask whether they are terminals
-	guard          *guard
+	guard          *guard.Guard
 }
 
 // The exit codes.
@@ -63,9 +65,9 @@ func Main(ctx context.Context, env Env) int {
 	if env.Now == nil {
 		env.Now = time.Now
 	}
-	env.guard = &guard{}
+	env.guard = &guard.Guard{}
 	env.rawOut, env.rawErr = env.Stdout, env.Stderr
-	env.Stdout, env.Stderr = guardedWriter{env.Stdout, env.guard}, guardedWriter{env.Stderr, env.guard}
+	env.Stdout, env.Stderr = env.guard.Writer(env.Stdout), env.guard.Writer(env.Stderr)
 	root := newRoot(&env)
 	root.SetArgs(env.Args)
 	root.SetIn(env.Stdin)

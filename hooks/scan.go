@@ -247,7 +247,7 @@ func (env *Env) write(r *report.Report, o *scanOptions) error {
 	if err := report.Write(&buf, o.format, r, report.Options{}); err != nil {
 		return err
 	}
-	if err := replaceFile(env.path(o.output), env.guard.clean(buf.Bytes())); err != nil {
+	if err := replaceFile(env.path(o.output), env.guard.Clean(buf.Bytes())); err != nil {
 		return hint(fmt.Errorf("write report %s: %w", o.output, err), "the scan itself was done: give another --output")
 	}
 	return nil

@@ -3,7 +3,6 @@ package hooks
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 
@@ -15,11 +14,11 @@ import (
 // scanNew scans the blobs of changes, adds what is new with them, and returns all
 // that was found.
 func (j *job) scanNew(ctx context.Context, changes []git.Change) ([]scanner.Finding, error) {
-	found, err := j.collect(ctx, j.repo.Blobs(ctx, changes, j.profile, j.fileOptions()), len(changes))
+	found, err := j.collect(ctx, j.reader().Blobs(ctx, changes), len(changes))
 	if err != nil {
 		return nil, err
 	}
-	return found, j.addNew(ctx, changes, found)
+	return found, j.reader().AddNew(ctx, &j.keys, changes, found)
 }
 
 // staged scans the blobs of the index that HEAD has not.
@@ -107,7 +106,7 @@ func (j *job) atHead(ctx context.Context, found []scanner.Finding) (map[string]m
 			ids[id] = f.Path
 		}
 	}
-	prints, err := j.prints(ctx, ids)
+	prints, err := j.reader().Prints(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -115,84 +114,4 @@ func (j *job) atHead(ctx context.Context, found []scanner.Finding) (map[string]m
 		out[f.Path] = prints[at[f.Path]]
 	}
 	return out, nil
-}
-
-// prints scans blobs, given with a path of each, for their fingerprints only. What
-// cannot be read has none.
-func (j *job) prints(ctx context.Context, ids map[string]string) (map[string]map[string]bool, error) {
-	var changes []git.Change
-	for _, id := range slices.Sorted(maps.Keys(ids)) {
-		changes = append(changes, git.Change{ID: id, Path: ids[id]})
-	}
-	out := map[string]map[string]bool{}
-	for f, err := range j.scanner.Run(ctx, j.repo.Blobs(ctx, changes, nil, files.Options{MaxSize: j.o.maxSize, Archives: j.o.archives})) {
-		var gap *scanner.Gap
-		if errors.As(err, &gap) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		if out[f.Blob] == nil {
-			out[f.Blob] = map[string]bool{}
-		}
-		out[f.Blob][f.Fingerprint] = true
-	}
-	return out, nil
-}
-
-// addNew adds the findings that are new with the changes: a value that the
-// blob's predecessor has at the same path is not, wherever it stands in it.
-func (j *job) addNew(ctx context.Context, changes []git.Change, found []scanner.Finding) error {
-	if len(found) == 0 {
-		return nil
-	}
-	byBlob := map[string][]*scanner.Finding{}
-	for i := range found {
-		byBlob[found[i].Blob] = append(byBlob[found[i].Blob], &found[i])
-	}
-	old, commits := map[string]string{}, map[string]bool{}
-	for _, c := range changes {
-		if byBlob[c.ID] != nil {
-			for _, id := range c.Old {
-				old[id] = c.Path
-			}
-			if c.Commit != "" {
-				commits[c.Commit] = true
-			}
-		}
-	}
-	prints, err := j.prints(ctx, old)
-	if err != nil {
-		return err
-	}
-	about, err := j.repo.Commits(ctx, slices.Sorted(maps.Keys(commits)))
-	if err != nil {
-		return err
-	}
-	for _, c := range changes {
-		for _, f := range byBlob[c.ID] {
-			if !j.speaksOf(f, c.Path) || slices.ContainsFunc(c.Old, func(id string) bool { return prints[id][f.Fingerprint] }) {
-				continue
-			}
-			g := *f
-			g.Path, g.Commit = member(c.Path, f.Path), c.Commit
-			k := j.keys.Add(&g, about[c.Commit])
-			if k.First == nil {
-				k.First = about[c.Commit]
-			}
-		}
-	}
-	return nil
-}
-
-// member is the path of a finding in a blob that stands at several paths: if it
-// was found in a member of an archive, the member's name stays.
-func member(at, found string) string {
-	if i := strings.IndexByte(found, '!'); i >= 0 && !strings.HasPrefix(found, at) {
-		return at + found[i:]
-	} else if i >= 0 {
-		return found
-	}
-	return at
 }

@@ -136,7 +136,7 @@ func (j *job) bareTree(ctx context.Context) error {
 		return err
 	}
 	j.notes = append(j.notes, "a bare repository: the tree at HEAD was scanned; --history scans all commits")
-	found, err := j.collect(ctx, j.repo.Blobs(ctx, changes, j.profile, j.fileOptions()), len(changes))
+	found, err := j.collect(ctx, j.reader().Blobs(ctx, changes), len(changes))
 	if err != nil {
 		return err
 	}

@@ -46,6 +46,7 @@ type Policy struct {
 	Rules      []string // more rules files, relative to the root
 	Allow      []Exception
 	Disable    []Disabled
+	App        App
 }
 
 // An Exception says that certain keys are known and not to be reported.
@@ -68,6 +69,7 @@ type policyFile struct {
 	Rules      []string      `toml:"rules"`
 	Allow      []tomlAllow   `toml:"allow"`
 	Disable    []tomlDisable `toml:"disable"`
+	App        tomlApp       `toml:"app"`
 }
 
 type tomlAllow struct {
@@ -136,6 +138,10 @@ func Parse(name string, data []byte) (*Policy, error) {
 		return nil, fmt.Errorf("policy %s: %w", name, tomlError(err))
 	}
 	p := &Policy{Path: name, Repository: f.Repository, Rules: f.Rules}
+	var err error
+	if p.App, err = f.App.app(); err != nil {
+		return nil, fmt.Errorf("policy %s: %w", name, err)
+	}
 	lines := tableLines(data, "[[allow]]")
 	for i, a := range f.Allow {
 		e := Exception{Rules: a.Rules, Paths: a.Paths, Fingerprints: a.Fingerprints, Reason: strings.TrimSpace(a.Reason)}

@@ -1,4 +1,7 @@
-package hooks
+// Package guard is the last thing that what Keyward writes goes through: a key that
+// stands in a path, an author's name, a broken file or a misused flag is cut down to
+// its redacted form.
+package guard
 
 import (
 	"bytes"
@@ -9,20 +12,18 @@ import (
 	"github.com/keyward/keyward/scanner/rules"
 )
 
-// A guard is the last thing that everything the command writes goes through: a
-// key that stands in a path, an author's name, a broken file or a misused flag
-// is cut down to its redacted form. Only rules whose format alone tells a key
-// take part, so that nothing else changes.
-type guard struct {
+// A Guard redacts keys in text. Only rules whose format alone tells a key take part,
+// so that nothing else changes. The zero value is ready; it is safe for concurrent use.
+type Guard struct {
 	once    sync.Once
 	scanner *scanner.Scanner
 }
 
 // load makes the scanner of the guard, once, when there is something to write.
-func (g *guard) load() {
+func (g *Guard) load() {
 	all, err := rules.Builtin()
 	if err != nil {
-		return // the command ends with this very error
+		return // the program ends with this very error
 	}
 	var own []scanner.Rule
 	for _, r := range all {
@@ -38,8 +39,8 @@ func (g *guard) load() {
 // keyIDs are rules for identifiers that reports show on purpose.
 var keyIDs = map[string]bool{"aws-access-key-id": true}
 
-// clean returns text with the keys in it redacted.
-func (g *guard) clean(text []byte) []byte {
+// Clean returns text with the keys in it redacted.
+func (g *Guard) Clean(text []byte) []byte {
 	g.once.Do(g.load)
 	if g.scanner == nil {
 		return text
@@ -62,15 +63,20 @@ func (g *guard) clean(text []byte) []byte {
 	return out.Bytes()
 }
 
-// A guarded writer cleans what is written in one call as a whole: reports are
-// written at once.
-type guardedWriter struct {
+// String is Clean for a string.
+func (g *Guard) String(text string) string { return string(g.Clean([]byte(text))) }
+
+// Writer returns a writer that cleans what is written in one call as a whole: reports
+// are written at once.
+func (g *Guard) Writer(w io.Writer) io.Writer { return writer{w, g} }
+
+type writer struct {
 	w io.Writer
-	g *guard
+	g *Guard
 }
 
-func (w guardedWriter) Write(p []byte) (int, error) {
-	if _, err := w.w.Write(w.g.clean(p)); err != nil {
+func (w writer) Write(p []byte) (int, error) {
+	if _, err := w.w.Write(w.g.Clean(p)); err != nil {
 		return 0, err
 	}
 	return len(p), nil

@@ -1,0 +1,232 @@
+// Package changes says which of the findings in the blobs of changes are keys that
+// the changes brought: a value that the predecessor of a blob has is not new,
+// wherever it stands in it. The command and the App judge by it alike.
+package changes
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/keyward/keyward/scanner"
+	"github.com/keyward/keyward/scanner/files"
+	"github.com/keyward/keyward/scanner/git"
+)
+
+// A Reader looks into one repository with one scanner. It is not safe for
+// concurrent use.
+type Reader struct {
+	Repo    *git.Repo
+	Scanner *scanner.Scanner
+	Files   files.Options // how blobs are read; Skipped is not told of those that are read to compare
+
+	profiles map[string]string
+}
+
+// Profile is the scanner's, remembered for each path.
+func (r *Reader) Profile(path string) string {
+	if r.profiles == nil {
+		r.profiles = map[string]string{}
+	}
+	p, ok := r.profiles[path]
+	if !ok {
+		p = r.Scanner.Profile(path)
+		r.profiles[path] = p
+	}
+	return p
+}
+
+// Blobs yields the blobs of the changes.
+func (r *Reader) Blobs(ctx context.Context, changes []git.Change) scanner.Source {
+	return r.Repo.Blobs(ctx, changes, r.Profile, r.Files)
+}
+
+// speaksOf reports whether a finding in a blob holds where the blob stands at
+// path: it was made under a path of the same profile.
+func (r *Reader) speaksOf(f *scanner.Finding, path string) bool {
+	if f.Path == path {
+		return true
+	}
+	container, _, _ := strings.Cut(f.Path, "!")
+	p := r.Profile(path)
+	return r.Profile(f.Path) == p || r.Profile(container) == p
+}
+
+// look scans blobs a second time, for what is in them. What cannot be read has nothing.
+func (r *Reader) look(ctx context.Context, changes []git.Change, profile func(string) string, each func(*scanner.Finding)) error {
+	opt := r.Files
+	opt.Skipped = nil
+	for f, err := range r.Scanner.Run(ctx, r.Repo.Blobs(ctx, changes, profile, opt)) {
+		var gap *scanner.Gap
+		if errors.As(err, &gap) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		each(&f)
+	}
+	return nil
+}
+
+// Prints returns the fingerprints of the keys in blobs, which are given with a path of
+// each. What cannot be read has none.
+func (r *Reader) Prints(ctx context.Context, ids map[string]string) (map[string]map[string]bool, error) {
+	var changes []git.Change
+	for _, id := range slices.Sorted(maps.Keys(ids)) {
+		changes = append(changes, git.Change{ID: id, Path: ids[id]})
+	}
+	out := map[string]map[string]bool{}
+	err := r.look(ctx, changes, nil, func(f *scanner.Finding) {
+		if out[f.Blob] == nil {
+			out[f.Blob] = map[string]bool{}
+		}
+		out[f.Blob][f.Fingerprint] = true
+	})
+	return out, err
+}
+
+// AddNew adds to keys the findings that are new with the changes.
+func (r *Reader) AddNew(ctx context.Context, keys *scanner.Keys, changes []git.Change, found []scanner.Finding) error {
+	if len(found) == 0 {
+		return nil
+	}
+	byBlob := ordered(found)
+	old, commits := map[string]string{}, map[string]bool{}
+	for _, c := range changes {
+		if byBlob[c.ID] != nil {
+			for _, id := range c.Old {
+				old[id] = c.Path
+			}
+			if c.Commit != "" {
+				commits[c.Commit] = true
+			}
+		}
+	}
+	prints, err := r.Prints(ctx, old)
+	if err != nil {
+		return err
+	}
+	about, err := r.Repo.Commits(ctx, slices.Sorted(maps.Keys(commits)))
+	if err != nil {
+		return err
+	}
+	for _, c := range changes {
+		for _, f := range byBlob[c.ID] {
+			if !r.speaksOf(f, c.Path) || slices.ContainsFunc(c.Old, func(id string) bool { return prints[id][f.Fingerprint] }) {
+				continue
+			}
+			add(keys, f, c, about[c.Commit])
+		}
+	}
+	return nil
+}
+
+// AddHistory adds to keys the findings with the commit that first brought each. A file
+// that kept a key through many versions is one place: that of the first.
+func (r *Reader) AddHistory(ctx context.Context, keys *scanner.Keys, changes []git.Change, found []scanner.Finding) error {
+	byBlob := ordered(found)
+	type where struct{ print, path string }
+	chosen := map[where]string{} // the blob that stands for a key at a path
+	commits := map[string]bool{}
+	type pick struct {
+		f *scanner.Finding
+		c git.Change
+	}
+	var picked []pick
+	for _, c := range changes {
+		for _, f := range byBlob[c.ID] {
+			if !r.speaksOf(f, c.Path) {
+				continue
+			}
+			w := where{f.Fingerprint, member(c.Path, f.Path)}
+			if _, ok := chosen[w]; !ok {
+				chosen[w] = f.Blob + c.Commit
+			}
+			if chosen[w] == f.Blob+c.Commit {
+				picked = append(picked, pick{f, c})
+				commits[c.Commit] = true
+			}
+		}
+	}
+	delete(commits, "")
+	about, err := r.Repo.Commits(ctx, slices.Sorted(maps.Keys(commits)))
+	if err != nil {
+		return err
+	}
+	for _, p := range picked { // oldest first
+		add(keys, p.f, p.c, about[p.c.Commit])
+	}
+	return nil
+}
+
+// ordered sorts findings by place, and returns them by blob.
+func ordered(found []scanner.Finding) map[string][]*scanner.Finding {
+	slices.SortFunc(found, func(a, b scanner.Finding) int {
+		return cmp.Or(strings.Compare(a.Path, b.Path), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col), strings.Compare(a.Rule.ID, b.Rule.ID))
+	})
+	byBlob := map[string][]*scanner.Finding{}
+	for i := range found {
+		byBlob[found[i].Blob] = append(byBlob[found[i].Blob], &found[i])
+	}
+	return byBlob
+}
+
+// add adds a finding in the blob of a change.
+func add(keys *scanner.Keys, f *scanner.Finding, c git.Change, commit *scanner.Commit) {
+	g := *f
+	g.Path, g.Commit = member(c.Path, f.Path), c.Commit
+	k := keys.Add(&g, commit)
+	if k.First == nil {
+		k.First = commit
+	}
+}
+
+// member is the path of a finding in a blob that stands at several paths: if it
+// was found in a member of an archive, the member's name stays.
+func member(at, found string) string {
+	if i := strings.IndexByte(found, '!'); i >= 0 && !strings.HasPrefix(found, at) {
+		return at + found[i:]
+	} else if i >= 0 {
+		return found
+	}
+	return at
+}
+
+// Trusted returns the keys that an allow comment in a revision speaks for. Of a
+// contribution from outside the comments do not count, those that are there do.
+func (r *Reader) Trusted(ctx context.Context, keys *scanner.Keys, rev string) (map[string]bool, error) {
+	out := map[string]bool{}
+	paths := map[string]bool{}
+	for _, k := range keys.Sorted() {
+		for _, p := range k.Places {
+			if p.AllowComment != nil && p.AllowComment.Void == "" {
+				paths[p.Path] = true
+			}
+		}
+	}
+	if len(paths) == 0 {
+		return out, nil
+	}
+	tree, err := r.Repo.Tree(ctx, rev)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{}
+	var changes []git.Change
+	for _, c := range tree {
+		if paths[c.Path] && !seen[c.ID] {
+			seen[c.ID] = true
+			changes = append(changes, c)
+		}
+	}
+	err = r.look(ctx, changes, r.Profile, func(f *scanner.Finding) {
+		if f.Allow != nil && f.Allow.Void == "" {
+			out[f.Fingerprint] = true
+		}
+	})
+	return out, err
+}

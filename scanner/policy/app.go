@@ -1,0 +1,72 @@
+package policy
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// App is the policy file's table [app]: what the App does with the keys that it
+// finds in the repository. The command reads it for its mistakes only. The zero
+// value is the default.
+type App struct {
+	FailOn  string // the least severity that fails a check: critical, high, medium, low or none; "" means low
+	Issues  string // the least severity that gets a rotation issue, or none; "" means low
+	Tracker string // owner/name of the private repository in which issues are opened, "" for the repository itself
+	Public  bool   // issues may be opened in a public repository
+	Default string // login of who owns a key that nobody else owns
+	// Due is how long after a key was found it has to be revoked, by severity.
+	Due map[string]time.Duration
+}
+
+type tomlApp struct {
+	FailOn          string            `toml:"fail-on"`
+	Issues          string            `toml:"issues"`
+	Tracker         string            `toml:"tracker"`
+	PublicIssues    bool              `toml:"public-issues"`
+	DefaultAssignee string            `toml:"default-assignee"`
+	Due             map[string]string `toml:"due"`
+}
+
+// severities are the words for how bad a key is, the worst first.
+var severities = []string{"critical", "high", "medium", "low"}
+
+var (
+	fullName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}$`)
+	login    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
+)
+
+// app checks the table and returns all that is wrong with it at once.
+func (t *tomlApp) app() (App, error) {
+	a := App{FailOn: t.FailOn, Issues: t.Issues, Tracker: t.Tracker, Public: t.PublicIssues, Default: strings.TrimPrefix(t.DefaultAssignee, "@"), Due: map[string]time.Duration{}}
+	var bad []string
+	for name, v := range map[string]string{"fail-on": a.FailOn, "issues": a.Issues} {
+		if v != "" && v != "none" && !slices.Contains(severities, v) {
+			bad = append(bad, fmt.Sprintf("%s = %q is not one of %s, none", name, v, strings.Join(severities, ", ")))
+		}
+	}
+	if a.Tracker != "" && !fullName.MatchString(a.Tracker) {
+		bad = append(bad, fmt.Sprintf("tracker = %q is not of the form owner/name", a.Tracker))
+	}
+	if a.Default != "" && !login.MatchString(a.Default) {
+		bad = append(bad, fmt.Sprintf("default-assignee = %q is no login", a.Default))
+	}
+	for severity, text := range t.Due {
+		d, err := time.ParseDuration(text)
+		switch {
+		case !slices.Contains(severities, severity):
+			bad = append(bad, fmt.Sprintf("due.%s: want one of %s", severity, strings.Join(severities, ", ")))
+		case err != nil || d < time.Hour:
+			bad = append(bad, fmt.Sprintf("due.%s = %q: want a time of an hour or more, such as 72h", severity, text))
+		default:
+			a.Due[severity] = d
+		}
+	}
+	slices.Sort(bad)
+	if len(bad) > 0 {
+		return App{}, fmt.Errorf("[app]: %s", strings.Join(bad, "; "))
+	}
+	return a, nil
+}
