@@ -84,7 +84,7 @@ func (r *Repo) Deepen(ctx context.Context, token, base, head string) error {
 		}
 	}
 	for _, step := range []string{"--deepen=200", "--deepen=2000", "--unshallow"} {
-		whole, err := r.whole(ctx, base, head)
+		whole, err := r.Whole(ctx, base, head)
 		if err != nil || whole {
 			return err
 		}
@@ -96,15 +96,15 @@ func (r *Repo) Deepen(ctx context.Context, token, base, head string) error {
 			return fmt.Errorf("the checkout is shallow: %w", err)
 		}
 	}
-	whole, err := r.whole(ctx, base, head)
+	whole, err := r.Whole(ctx, base, head)
 	if err == nil && !whole {
 		err = errors.New("the checkout is shallow, and fetching did not help")
 	}
 	return err
 }
 
-// whole reports whether no commit between base and head has lost its parents.
-func (r *Repo) whole(ctx context.Context, base, head string) (bool, error) {
+// Whole reports whether no commit between base and head has lost its parents.
+func (r *Repo) Whole(ctx context.Context, base, head string) (bool, error) {
 	if !r.Shallow {
 		return true, nil
 	}

@@ -151,11 +151,24 @@ var markdownEscapes = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_",
 	"|", `\|`, "#", `\#`, "@", "@\u200b", "!", `\!`, "~", `\~`, "://", ":/\u200b/")
 
 // An Issue is what a rotation issue says of a key. It is the same text whether the
-// Action opens it or the App.
+// Action opens it or the App, which knows more.
 type Issue struct {
 	Key        *scanner.Key
 	Repository string // such as acme/widgets
 	Link       Link
+
+	Spots    []Spot    // where the key stands, if that is in several repositories or not in files
+	Mac      string    // shows that the marker is ours, or ""
+	Owner    string    // a mention of who has to rotate it, such as @acme/platform, or ""
+	Due      time.Time // until when it has to be revoked, or zero
+	Exposure string    // who could read it, and since when
+}
+
+// A Spot is one repository that a key stands in.
+type Spot struct {
+	Repository string
+	Link       Link
+	Places     []scanner.Place
 }
 
 // Alias is a short name for a key that can be said aloud: KW- and six characters.
@@ -173,7 +186,60 @@ func Marker(fingerprint string) string { return "<!-- keyward v1 key=" + fingerp
 
 // Title is the title of the issue.
 func (i *Issue) Title() string {
-	return fmt.Sprintf("[rotate] %s %s in %s", plain(i.Key.Rule.Title), Alias(i.Key.Fingerprint), i.Repository)
+	in := i.Repository
+	if len(i.Spots) > 1 {
+		in = count(len(i.Spots), "repository")
+	}
+	return fmt.Sprintf("[rotate] %s %s in %s", plain(i.Key.Rule.Title), Alias(i.Key.Fingerprint), in)
+}
+
+// marker is the hidden first line of the body.
+func (i *Issue) marker() string {
+	if i.Mac == "" {
+		return Marker(i.Key.Fingerprint)
+	}
+	return "<!-- keyward v1 key=" + i.Key.Fingerprint + " mac=" + i.Mac + " -->"
+}
+
+// stands says in how many places the key stands, and of what.
+func (i *Issue) stands() string {
+	n, of := len(i.Key.Places), Code(i.Repository)
+	if len(i.Spots) > 0 {
+		n = 0
+		for _, s := range i.Spots {
+			n += len(s.Places)
+		}
+	}
+	if len(i.Spots) > 1 {
+		of = count(len(i.Spots), "repository")
+	}
+	return count(n, "place") + " of " + of
+}
+
+// where writes the list of places.
+func (i *Issue) where(b *strings.Builder, k *scanner.Key) {
+	spots := i.Spots
+	if len(spots) == 0 {
+		spots = []Spot{{i.Repository, i.Link, k.Places}}
+	}
+	written, all := 0, 0
+	for _, s := range spots {
+		all += len(s.Places)
+	}
+	for _, s := range spots {
+		if len(spots) > 1 && written < 100 {
+			fmt.Fprintf(b, "\nIn %s:\n\n", Code(s.Repository))
+		}
+		for _, p := range s.Places {
+			if written == 100 || b.Len() > maxBody-8000 {
+				fmt.Fprintf(b, "- and %d more places\n", all-written)
+				return
+			}
+			p.Path = plain(p.Path)
+			fmt.Fprintf(b, "- %s\n", placeMarkdown(&p, s.Link))
+			written++
+		}
+	}
 }
 
 // Labels are the labels of the issue.
@@ -187,9 +253,9 @@ func (i *Issue) Body() string {
 	k := tidyKeys([]*scanner.Key{i.Key})[0]
 	about := &k.Rule.About
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n", Marker(k.Fingerprint))
-	fmt.Fprintf(&b, "A **%s** stands in %s of %s. Who can read the repository can use it until it is revoked; taking it out of the files does not end it.\n\n",
-		text(k.Rule.Title), count(len(k.Places), "place"), Code(i.Repository))
+	fmt.Fprintf(&b, "%s\n", i.marker())
+	fmt.Fprintf(&b, "A **%s** stands in %s. Who can read it there can use it until it is revoked; taking it out does not end it.\n\n",
+		text(k.Rule.Title), i.stands())
 	b.WriteString("| | |\n|---|---|\n")
 	row := func(name, value string) {
 		if value != "" {
@@ -198,6 +264,11 @@ func (i *Issue) Body() string {
 	}
 	row("Key", Code(k.Redacted)+" "+Alias(k.Fingerprint))
 	row("Severity", k.Severity)
+	if !i.Due.IsZero() {
+		row("Revoke by", i.Due.UTC().Format("2006-01-02 15:04")+" UTC")
+	}
+	row("Owner", i.Owner)
+	row("Exposure", text(i.Exposure))
 	row("Issued by", text(k.Rule.Issuer))
 	row("Power", text(string(k.Rule.Tier)+": "+cmp.Or(about.Holder, k.Rule.Tier.Power())))
 	row("Since", text(since(k)))
@@ -210,13 +281,7 @@ func (i *Issue) Body() string {
 	}
 	row("Its use is recorded in", text(about.Log))
 	b.WriteString("\n## Where it stands\n\n")
-	for n, p := range k.Places {
-		if n == 100 || b.Len() > maxBody-8000 {
-			fmt.Fprintf(&b, "- and %d more places\n", len(k.Places)-n)
-			break
-		}
-		fmt.Fprintf(&b, "- %s\n", placeMarkdown(&p, i.Link))
-	}
+	i.where(&b, k)
 	b.WriteString("\n## What to do\n\n")
 	for _, s := range i.checklist(k) {
 		fmt.Fprintf(&b, "- [ ] %s\n", s)
@@ -267,7 +332,8 @@ func links(docs []string) []string {
 // there is none.
 func MarkedKey(body string) string {
 	_, rest, ok := strings.Cut(body, "<!-- keyward v1 key=")
-	fp, _, end := strings.Cut(rest, " -->")
+	rest, _, end := strings.Cut(rest, " -->")
+	fp, _, _ := strings.Cut(rest, " mac=")
 	if !ok || !end || strings.Trim(fp, "0123456789abcdef") != "" {
 		return ""
 	}

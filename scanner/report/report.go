@@ -134,6 +134,8 @@ func count(n int, what string) string {
 	switch {
 	case strings.HasSuffix(what, "ed"):
 		return thousands(n) + " " + what
+	case strings.HasSuffix(what, "ry"):
+		return thousands(n) + " " + strings.TrimSuffix(what, "y") + "ies"
 	}
 	return thousands(n) + " " + what + "s"
 }

@@ -1,0 +1,164 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"github.com/keyward/keyward/app/github"
+	"github.com/keyward/keyward/app/store"
+	"github.com/keyward/keyward/app/webhook"
+	"github.com/keyward/keyward/scanner"
+)
+
+// The buttons of a check run.
+const (
+	buttonNotKey = "not-a-key"
+	buttonRotate = "open-rotation"
+)
+
+// again scans a commit again whose check somebody asked for again.
+func (r *Runner) again(ctx context.Context, job *river.Job[AgainArgs], log *slog.Logger) error {
+	e := &job.Args.Event
+	repo, err := r.see(ctx, e)
+	if err != nil {
+		return err
+	}
+	scans, err := r.Store.ScansOf(ctx, repo.ID, e.Head, e.CheckRun)
+	if err != nil {
+		return err
+	}
+	for _, s := range scans {
+		if s.State == store.ScanPublished {
+			if err := r.Store.AgainScan(ctx, s.ID); err != nil {
+				return err
+			}
+			if s, err = r.Store.Scan(ctx, s.ID); err != nil {
+				return err
+			}
+		}
+		if s.State != store.ScanBegun {
+			continue
+		}
+		of := *e
+		of.Tag, of.Default = false, false
+		if err := r.rescan(ctx, s, repo, &of, job.Attempt, log); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// button does what a button of a check says, if who pressed it may write to the
+// repository. What counts is what they may do now, not what the event says.
+func (r *Runner) button(ctx context.Context, job *river.Job[ButtonArgs], log *slog.Logger) error {
+	e := &job.Args.Event
+	repo, err := r.see(ctx, e)
+	if err != nil {
+		return err
+	}
+	scans, err := r.Store.ScansOf(ctx, repo.ID, e.Head, e.CheckRun)
+	if err != nil || len(scans) == 0 {
+		return err
+	}
+	s := scans[0]
+	if s.State != store.ScanPublished {
+		return river.JobSnooze(scanSoon) // it is being told: the button was pressed on an older one
+	}
+	role, err := r.role(ctx, repo, e.SenderLogin)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains([]string{"admin", "maintain", "write"}, role) {
+		log.Info("button not honoured", "button", e.Button, "why", "who pressed it may not write to the repository")
+		return nil
+	}
+	switch e.Button {
+	case buttonRotate:
+		for _, fp := range s.Result.Keys {
+			if err := r.openKey(ctx, s.Installation, fp); err != nil {
+				return err
+			}
+		}
+		return r.tellSoon(ctx, s.Installation)
+	case buttonNotKey:
+		return r.notKey(ctx, s, e)
+	}
+	return nil
+}
+
+const scanSoon = 2 * time.Second
+
+// role is what somebody may do in a repository.
+// https://docs.github.com/rest/collaborators/collaborators#get-repository-permissions-for-a-user
+func (r *Runner) role(ctx context.Context, repo *store.Repository, login string) (string, error) {
+	if login == "" {
+		return "none", nil
+	}
+	level, _, err := r.GitHub.Installation(repo.Installation).Repositories.GetPermissionLevel(ctx, repo.Owner, repo.Name, login)
+	if s := github.Status(err); s == http.StatusNotFound || s == http.StatusForbidden {
+		return "none", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("ask what %s may do: %w", login, err)
+	}
+	return level.GetPermission(), nil
+}
+
+// openKey makes a key get its issue, if it has none.
+func (r *Runner) openKey(ctx context.Context, installation int64, fp string) error {
+	c, err := r.Store.Credential(ctx, installation, fp)
+	if errors.Is(err, store.ErrGone) || err == nil && c.State == store.StateDismissed {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return r.Store.SetState(ctx, installation, fp, store.StateOpen, "")
+}
+
+// notKey notes that what a check found is no key. For grave ones it takes another
+// person than the one who pushed.
+func (r *Runner) notKey(ctx context.Context, s *store.Scan, e *webhook.Event) error {
+	result := *s.Result
+	var left []string
+	grave := false
+	for _, fp := range s.Result.Keys {
+		c, err := r.Store.Credential(ctx, s.Installation, fp)
+		if errors.Is(err, store.ErrGone) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if scanner.AtLeast(c.Severity, "high") && e.Sender == s.Sender {
+			grave = true
+			left = append(left, fp)
+			continue
+		}
+		if err := r.Store.SetState(ctx, s.Installation, fp, store.StateDismissed, "not a key, says "+e.SenderLogin); err != nil {
+			return err
+		}
+	}
+	who := "`" + e.SenderLogin + "`"
+	switch {
+	case grave:
+		result.Summary = "> " + who + " says that this is no key. For critical and high ones somebody else than who pushed them has to say so.\n\n" + s.Result.Summary
+	case result.Title == "Not everything could be scanned" || result.Title == "Not scanned":
+		return nil
+	default:
+		result.Conclusion, result.Title = "neutral", "No key, says "+e.SenderLogin
+		result.Summary = "> " + who + " says that this is no key: it is not counted any more.\n\n" + s.Result.Summary
+	}
+	result.Keys = left
+	if err := r.Store.FinishScan(ctx, s, &result); err != nil {
+		return err
+	}
+	return r.tellSoon(ctx, s.Installation)
+}

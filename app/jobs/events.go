@@ -1,0 +1,105 @@
+package jobs
+
+import (
+	"slices"
+
+	"github.com/riverqueue/river"
+
+	"github.com/keyward/keyward/app/webhook"
+	"github.com/keyward/keyward/scanner/git"
+)
+
+// The jobs that an event makes carry the event. They are unique by its delivery.
+type (
+	// ScanArgs scans what a push, a pull request or a merge group brought.
+	ScanArgs struct{ webhook.Event }
+	// TextArgs scans what somebody wrote in an issue, a pull request or a comment.
+	TextArgs struct{ webhook.Event }
+	// AgainArgs scans a commit again whose check somebody asked for again.
+	AgainArgs struct{ webhook.Event }
+	// ButtonArgs does what a button of a check says.
+	ButtonArgs struct{ webhook.Event }
+	// InstallationArgs takes note of where the App is installed.
+	InstallationArgs struct{ webhook.Event }
+	// RepositoryArgs takes note of what became of a repository.
+	RepositoryArgs struct{ webhook.Event }
+	// MemberArgs takes note of who left.
+	MemberArgs struct{ webhook.Event }
+)
+
+func (ScanArgs) Kind() string         { return "scan" }
+func (TextArgs) Kind() string         { return "text" }
+func (AgainArgs) Kind() string        { return "again" }
+func (ButtonArgs) Kind() string       { return "button" }
+func (InstallationArgs) Kind() string { return "installation" }
+func (RepositoryArgs) Kind() string   { return "repository" }
+func (MemberArgs) Kind() string       { return "member" }
+
+func (a ScanArgs) delivery() string         { return a.Delivery }
+func (a TextArgs) delivery() string         { return a.Delivery }
+func (a AgainArgs) delivery() string        { return a.Delivery }
+func (a ButtonArgs) delivery() string       { return a.Delivery }
+func (a InstallationArgs) delivery() string { return a.Delivery }
+func (a RepositoryArgs) delivery() string   { return a.Delivery }
+func (a MemberArgs) delivery() string       { return a.Delivery }
+
+// jobsOf returns the jobs that an event asks for.
+func jobsOf(e *webhook.Event) (out []river.InsertManyParams) {
+	add := func(args river.JobArgs, queue string, priority int) {
+		out = append(out, river.InsertManyParams{Args: args, InsertOpts: &river.InsertOpts{Queue: queue, Priority: priority, UniqueOpts: river.UniqueOpts{ByArgs: true}}})
+	}
+	action := func(names ...string) bool { return slices.Contains(names, e.Action) }
+	switch e.Name {
+	case "installation":
+		if action("created", "deleted", "suspend", "unsuspend", "new_permissions_accepted") {
+			add(InstallationArgs{*e}, queueAdmin, 1)
+		}
+		return out
+	case "installation_repositories":
+		add(InstallationArgs{*e}, queueAdmin, 1)
+		return out
+	case "member", "organization":
+		if action("removed", "member_removed") && e.Member != "" && e.Installation != 0 {
+			add(MemberArgs{*e}, queueAdmin, 3)
+		}
+		return out
+	}
+	if e.Repo == nil || e.Installation == 0 {
+		return nil
+	}
+	switch e.Name {
+	case "push":
+		if !e.Deleted && !git.None(e.Head) {
+			add(ScanArgs{*e}, lane(e.Installation), 1)
+		}
+	case "pull_request":
+		if action("opened", "reopened", "synchronize", "ready_for_review") || action("edited") && e.Rebased {
+			add(ScanArgs{*e}, lane(e.Installation), 1)
+		}
+		if action("opened", "edited") && !e.Bot {
+			add(TextArgs{*e}, lane(e.Installation), 2)
+		}
+	case "merge_group":
+		if action("checks_requested") {
+			add(ScanArgs{*e}, lane(e.Installation), 1)
+		}
+	case "check_run", "check_suite":
+		switch {
+		case action("rerequested"):
+			add(AgainArgs{*e}, lane(e.Installation), 1)
+		case action("requested_action") && e.Button != "":
+			add(ButtonArgs{*e}, lane(e.Installation), 1)
+		}
+	case "issues":
+		if action("opened", "edited") && !e.Bot {
+			add(TextArgs{*e}, lane(e.Installation), 2)
+		}
+	case "issue_comment":
+		if action("created", "edited") && !e.Bot {
+			add(TextArgs{*e}, lane(e.Installation), 2)
+		}
+	case "repository":
+		add(RepositoryArgs{*e}, queueAdmin, 2)
+	}
+	return out
+}

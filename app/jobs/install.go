@@ -1,0 +1,236 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	gh "github.com/google/go-github/v62/github"
+	"github.com/riverqueue/river"
+
+	"github.com/keyward/keyward/app/github"
+	"github.com/keyward/keyward/app/scan"
+	"github.com/keyward/keyward/app/store"
+	"github.com/keyward/keyward/app/webhook"
+)
+
+// BackfillArgs scans the history of a repository.
+type BackfillArgs struct {
+	Repository int64 `json:"repository" river:"unique"`
+	Round      int64 `json:"round" river:"unique"` // tells one reason to do so from another
+}
+
+// Kind names the job.
+func (BackfillArgs) Kind() string { return "backfill" }
+
+// TriageArgs sorts what the histories of an installation held.
+type TriageArgs struct {
+	Installation int64 `json:"installation"`
+}
+
+// Kind names the job.
+func (TriageArgs) Kind() string { return "triage" }
+
+// installation takes note of where the App is installed.
+func (r *Runner) installation(ctx context.Context, job *river.Job[InstallationArgs], log *slog.Logger) error {
+	e := &job.Args.Event
+	log.Info("installation", "installation", e.Installation, "event", e.Name, "action", e.Action, "added", len(e.Added), "removed", len(e.Gone))
+	switch {
+	case e.Name == "installation_repositories":
+		for _, gone := range e.Gone {
+			if err := r.forgetRepository(ctx, gone.ID); err != nil {
+				return err
+			}
+		}
+		if e.Action != "added" {
+			return nil
+		}
+		if err := r.Store.SeeInstallation(ctx, &store.Installation{ID: e.Installation, Account: e.Account, AccountID: e.AccountID}); err != nil {
+			return err
+		}
+		for i := range e.Added {
+			if err := r.addRepository(ctx, repositoryOf(&e.Added[i], e.Installation), job.ID, true); err != nil {
+				return err
+			}
+		}
+		return nil
+	case e.Action == "deleted":
+		return r.uninstalled(ctx, e.Installation)
+	case e.Action == "suspend":
+		return r.Store.Suspend(ctx, e.Installation, true)
+	}
+	if err := r.Store.PutInstallation(ctx, &store.Installation{ID: e.Installation, Account: e.Account, AccountID: e.AccountID}); err != nil {
+		return err
+	}
+	if err := r.Store.Suspend(ctx, e.Installation, false); err != nil {
+		return err
+	}
+	if e.Action == "new_permissions_accepted" {
+		return nil
+	}
+	return r.enrol(ctx, e.Installation, job.ID) // after a suspension too: its events were never sent
+}
+
+// uninstalled deletes all that is known of an installation.
+func (r *Runner) uninstalled(ctx context.Context, id int64) error {
+	repos, err := r.Store.Repositories(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := r.Store.Forget(ctx, id); err != nil {
+		return err
+	}
+	r.GitHub.Forget(id)
+	for _, repo := range repos {
+		if err := r.Engine.Remove(ctx, repo.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enrol lists the repositories of an installation, and has the history of each scanned.
+func (r *Runner) enrol(ctx context.Context, id, round int64) error {
+	c := r.GitHub.Installation(id)
+	opt := &gh.ListOptions{PerPage: 100}
+	for {
+		list, res, err := c.Apps.ListRepos(ctx, opt)
+		if err != nil {
+			return fmt.Errorf("list the repositories of installation %d: %w", id, err)
+		}
+		for _, repo := range list.Repositories {
+			owner, name, ok := strings.Cut(repo.GetFullName(), "/")
+			if !ok {
+				continue
+			}
+			if err := r.addRepository(ctx, &store.Repository{ID: repo.GetID(), Installation: id, Owner: owner, Name: name, Public: repo.GetVisibility() == "public" || repo.GetVisibility() == "" && !repo.GetPrivate(),
+				Archived: repo.GetArchived(), DefaultBranch: repo.GetDefaultBranch()}, round, false); err != nil {
+				return err
+			}
+		}
+		if res.NextPage == 0 {
+			return nil
+		}
+		opt.Page = res.NextPage
+	}
+}
+
+// addRepository notes a repository, and has its history scanned.
+func (r *Runner) addRepository(ctx context.Context, repo *store.Repository, round int64, ask bool) error {
+	if ask { // the event does not name the default branch
+		if now, _, err := r.GitHub.Installation(repo.Installation).Repositories.GetByID(ctx, repo.ID); err == nil {
+			repo.DefaultBranch, repo.Archived, repo.Public = now.GetDefaultBranch(), now.GetArchived(), !now.GetPrivate()
+		} else if _, wait := github.Wait(err); wait {
+			return err
+		}
+	}
+	if err := r.Store.PutRepository(ctx, repo); err != nil {
+		return err
+	}
+	if err := r.Store.SetBackfill(ctx, repo.ID, "queued", ""); err != nil {
+		return err
+	}
+	return r.insert(ctx, BackfillArgs{repo.ID, round}, &river.InsertOpts{Queue: queueBackfill, Priority: 4, UniqueOpts: river.UniqueOpts{ByArgs: true}})
+}
+
+// backfill scans the history of a repository. Its keys wait until all histories of the
+// installation have been seen.
+func (r *Runner) backfill(ctx context.Context, job *river.Job[BackfillArgs], log *slog.Logger) error {
+	repo, err := r.Store.Repository(ctx, job.Args.Repository)
+	if err != nil {
+		return err
+	}
+	c := r.GitHub.Installation(repo.Installation)
+	res, err := r.Engine.History(ctx, r.scanJob(c, &store.Scan{Source: "push"}, repo, &webhook.Event{}))
+	state, note := "done", ""
+	switch {
+	case err == nil:
+		list := r.credentials(res.Keys, res.Policy.App, store.StateHeld)
+		if _, err := r.Store.Record(ctx, repo.ID, list); err != nil {
+			return err
+		}
+		if n := len(res.Coverage.Gaps); n > 0 {
+			note = fmt.Sprintf("not scanned: %d, such as %s", n, r.Guard.String(res.Coverage.Gaps[0].Error()))
+		}
+		log.Info("history scanned", "repository", repo.ID, "commits", res.Coverage.Commits, "blobs", res.Coverage.Blobs, "bytes", res.Coverage.Bytes, "keys", len(res.Keys),
+			"not_scanned", len(res.Coverage.Gaps), "took", res.Coverage.Took.String())
+	case errors.Is(err, scan.ErrTooLarge) || job.Attempt >= job.MaxAttempts:
+		state, note = "failed", r.Guard.String(err.Error())
+		log.Error("history not scanned", "repository", repo.ID, "why", note)
+	default:
+		return err
+	}
+	if err := r.Store.SetBackfill(ctx, repo.ID, state, note); err != nil {
+		return err
+	}
+	left, err := r.Store.Backfilling(ctx, repo.Installation)
+	if err != nil || left > 0 {
+		return err
+	}
+	return r.insert(ctx, TriageArgs{repo.Installation}, &river.InsertOpts{Queue: queueTell, Priority: 3})
+}
+
+// triage sorts the keys that histories held.
+func (r *Runner) triage(ctx context.Context, job *river.Job[TriageArgs], log *slog.Logger) error {
+	inst, err := r.Store.Installation(ctx, job.Args.Installation)
+	if err != nil {
+		return err
+	}
+	holder := fmt.Sprintf("%s/%d", r.Process, job.ID)
+	n, err := r.Keeper.Triage(ctx, r.GitHub.Installation(inst.ID), inst, r.First, holder)
+	if n > 0 {
+		log.Info("histories sorted", "installation", inst.ID, "opened", n)
+		if err := r.tellSoon(ctx, inst.ID); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// repository takes note of what became of a repository.
+func (r *Runner) repository(ctx context.Context, job *river.Job[RepositoryArgs], log *slog.Logger) error {
+	e := &job.Args.Event
+	log.Info("repository", "repository", e.Repo.ID, "action", e.Action)
+	if e.Action == "deleted" {
+		return r.forgetRepository(ctx, e.Repo.ID)
+	}
+	if _, err := r.Store.Repository(ctx, e.Repo.ID); errors.Is(err, store.ErrGone) && e.Action != "created" {
+		return nil // transferred away, or never ours: other events say so
+	} else if err != nil && !errors.Is(err, store.ErrGone) {
+		return err
+	}
+	// Events may come out of order: GitHub is asked how it is now.
+	now, res, err := r.GitHub.Installation(e.Installation).Repositories.GetByID(ctx, e.Repo.ID)
+	if err != nil {
+		if res != nil && res.StatusCode == 404 {
+			return r.forgetRepository(ctx, e.Repo.ID)
+		}
+		return fmt.Errorf("look up repository %d: %w", e.Repo.ID, err)
+	}
+	owner, name, _ := strings.Cut(now.GetFullName(), "/")
+	if err := r.Store.SeeInstallation(ctx, &store.Installation{ID: e.Installation, Account: e.Account, AccountID: e.AccountID}); err != nil {
+		return err
+	}
+	if err := r.Store.PutRepository(ctx, &store.Repository{ID: e.Repo.ID, Installation: e.Installation, Owner: owner, Name: name, Public: !now.GetPrivate() && now.GetVisibility() != "internal",
+		Archived: now.GetArchived(), DefaultBranch: now.GetDefaultBranch()}); err != nil {
+		return err
+	}
+	if err := r.Store.Freshen(ctx, e.Repo.ID); err != nil {
+		return err
+	}
+	return r.tellSoon(ctx, e.Installation)
+}
+
+// member takes note of who left: their issues need another owner.
+func (r *Runner) member(ctx context.Context, job *river.Job[MemberArgs], log *slog.Logger) error {
+	e := &job.Args.Event
+	n, err := r.Store.FreshenOwner(ctx, e.Installation, e.Member)
+	if err != nil || n == 0 {
+		return err
+	}
+	log.Info("owner of keys has left", "installation", e.Installation, "issues", n, "at", time.Now().UTC().Format(time.RFC3339))
+	return r.tellSoon(ctx, e.Installation)
+}

@@ -1,0 +1,276 @@
+// Package jobs is what the App does, one kind of job in a file: scan what an event
+// brought, tell GitHub of it, scan a history, look at a comment, take note of an
+// installation. River is the queue; jobs carry identities and hashes, never contents.
+//
+// # Repeating
+//
+// A process may be killed at any point, and an answer of GitHub be lost. Each job can
+// therefore be run again from its start: what it did is in the store under a name
+// that follows from the event, and what it asked GitHub for is looked up before it is
+// asked for again. Nothing that people see is done twice.
+//
+// # Writing
+//
+// Scans do not write to GitHub, but for the check run in progress if that can be
+// made at once. What is to be told stands in the store, and one job at a time tells
+// it for each installation, at the pace that GitHub asks for. So no worker waits
+// behind another's writes, and an installation with much to tell holds no other up.
+package jobs
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivermigrate"
+	"github.com/riverqueue/river/rivertype"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/keyward/keyward/app/github"
+	"github.com/keyward/keyward/app/rotation"
+	"github.com/keyward/keyward/app/scan"
+	"github.com/keyward/keyward/app/store"
+	"github.com/keyward/keyward/app/webhook"
+	"github.com/keyward/keyward/scanner/guard"
+)
+
+// Config is what the jobs work with.
+type Config struct {
+	Store   *store.Store
+	GitHub  *github.App
+	Engine  *scan.Engine
+	Keeper  *rotation.Keeper
+	Guard   *guard.Guard
+	Log     *slog.Logger
+	Process string // unique name of this process
+	Workers int    // how many scans run at once; 0 means 4
+	First   int    // how many keys of a first history get their issues at once
+	// Alone says that no other process uses the database: what was under way when this
+	// one starts was left by one that is gone.
+	Alone bool
+	// Beat is how often a process says that it is alive; 0 means 3 seconds. One that
+	// is silent for five beats counts as gone.
+	Beat time.Duration
+	// Observe is told of every job that ends; may be nil.
+	Observe func(kind, outcome string, took time.Duration)
+}
+
+// queue is what is used of River, whatever the database.
+type queue interface {
+	Insert(context.Context, river.JobArgs, *river.InsertOpts) (*rivertype.JobInsertResult, error)
+	InsertMany(context.Context, []river.InsertManyParams) ([]*rivertype.JobInsertResult, error)
+	Start(context.Context) error
+	Stop(context.Context) error
+	StopAndCancel(context.Context) error
+}
+
+// A Runner takes events in and works on them. It is safe for concurrent use.
+type Runner struct {
+	Config
+	queue queue
+	heavy *semaphore.Weighted // scans at once, whichever queue they come from
+	stop  context.CancelFunc
+	beats chan struct{} // closed when the heart has stopped
+}
+
+// The queues, by urgency. Scans of events have several, so that no installation can
+// fill all workers: an installation is always in the same one.
+const (
+	lanes         = 4
+	queueTell     = "tell"
+	queueAdmin    = "admin"
+	queueBackfill = "backfill"
+)
+
+func lane(installation int64) string {
+	return fmt.Sprintf("scan_%d", uint64(installation)%lanes)
+}
+
+// The times after which jobs are stopped. Those that a process left that is gone are
+// taken up within seconds; rescueAfter is for those that hang.
+const (
+	scanTimeout     = 15 * time.Minute
+	backfillTimeout = 2 * time.Hour
+	rescueAfter     = 3 * time.Hour
+	// keepCompleted is how long a job's delivery is remembered: GitHub redelivers what is
+	// up to three days old.
+	keepCompleted = 4 * 24 * time.Hour
+)
+
+// Migrate brings the queue's tables up to date.
+func Migrate(ctx context.Context, s *store.Store) error {
+	var err error
+	if s.Pool != nil {
+		err = migrate(ctx, riverpgxv5.New(s.Pool))
+	} else {
+		err = migrate(ctx, riversqlite.New(s.DB))
+	}
+	if err != nil {
+		return fmt.Errorf("migrate the queue: %w", err)
+	}
+	return nil
+}
+
+// New returns a runner that is not started. A runner that is never started takes events
+// all the same.
+func New(cfg Config) (*Runner, error) {
+	if cfg.Workers <= 0 {
+		cfg.Workers = max(4, runtime.GOMAXPROCS(0))
+	}
+	if cfg.Beat <= 0 {
+		cfg.Beat = 3 * time.Second
+	}
+	r := &Runner{Config: cfg, heavy: semaphore.NewWeighted(int64(cfg.Workers))}
+	workers := river.NewWorkers()
+	for _, err := range []error{
+		add(r, workers, scanTimeout, r.scan), add(r, workers, scanTimeout, r.text), add(r, workers, time.Minute, r.again), add(r, workers, time.Minute, r.button),
+		add(r, workers, 5*time.Minute, r.tell), add(r, workers, 10*time.Minute, r.installation), add(r, workers, time.Minute, r.repository), add(r, workers, time.Minute, r.member),
+		add(r, workers, backfillTimeout, r.backfill), add(r, workers, 10*time.Minute, r.triage), add(r, workers, 10*time.Minute, r.sweep),
+	} {
+		if err != nil {
+			return nil, err
+		}
+	}
+	half := max(1, cfg.Workers/2)
+	queues := map[string]river.QueueConfig{queueTell: {MaxWorkers: 4 * cfg.Workers}, queueAdmin: {MaxWorkers: 2}, queueBackfill: {MaxWorkers: max(1, cfg.Workers/4)}}
+	for i := range lanes {
+		queues[fmt.Sprintf("scan_%d", i)] = river.QueueConfig{MaxWorkers: half}
+	}
+	rc := &river.Config{
+		ID: cfg.Process, Queues: queues, Workers: workers, Logger: slog.New(quiet{cfg.Log.Handler()}), ErrorHandler: r, MaxAttempts: 12,
+		FetchCooldown: 20 * time.Millisecond, FetchPollInterval: 500 * time.Millisecond, RescueStuckJobsAfter: rescueAfter, JobTimeout: scanTimeout,
+		CompletedJobRetentionPeriod: keepCompleted, CancelledJobRetentionPeriod: 30 * 24 * time.Hour, DiscardedJobRetentionPeriod: 30 * 24 * time.Hour,
+		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(time.Hour), func() (river.JobArgs, *river.InsertOpts) {
+			return SweepArgs{}, nil
+		}, &river.PeriodicJobOpts{ID: "sweep", RunOnStart: true})},
+	}
+	var err error
+	if cfg.Store.Pool != nil {
+		r.queue, err = river.NewClient[pgx.Tx](riverpgxv5.New(cfg.Store.Pool), rc)
+	} else {
+		r.queue, err = river.NewClient[*sql.Tx](riversqlite.New(cfg.Store.DB), rc)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("make the queue: %w", err)
+	}
+	return r, nil
+}
+
+// migrator is what is used of River's migrations.
+type migrator interface {
+	Migrate(context.Context, rivermigrate.Direction, *rivermigrate.MigrateOpts) (*rivermigrate.MigrateResult, error)
+}
+
+func migrate(ctx context.Context, driver any) error {
+	var m migrator
+	var err error
+	switch d := driver.(type) {
+	case *riverpgxv5.Driver:
+		m, err = rivermigrate.New[pgx.Tx](d, &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
+	case *riversqlite.Driver:
+		m, err = rivermigrate.New[*sql.Tx](d, &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
+	}
+	if err != nil {
+		return err
+	}
+	_, err = m.Migrate(ctx, rivermigrate.DirectionUp, nil)
+	return err
+}
+
+// Start begins to work. Jobs that were under way in processes that are gone are taken
+// up again.
+func (r *Runner) Start(ctx context.Context) error {
+	if err := r.beat(ctx, r.Alone); err != nil {
+		return fmt.Errorf("start the queue: %w", err)
+	}
+	if err := r.queue.Start(ctx); err != nil {
+		return fmt.Errorf("start the queue: %w", err)
+	}
+	ctx, r.stop = context.WithCancel(ctx)
+	r.beats = make(chan struct{})
+	go r.live(ctx)
+	return nil
+}
+
+// Stop takes no more jobs, and waits for those under way until ctx ends. Then they are
+// cut off: they are run again by whoever comes next.
+func (r *Runner) Stop(ctx context.Context) error {
+	err := r.queue.Stop(ctx)
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		cut, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		err = r.queue.StopAndCancel(cut)
+	}
+	if r.stop != nil {
+		r.stop()
+		<-r.beats
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return errors.Join(err, r.Store.Leave(end, r.Process))
+}
+
+// live says that this process is alive, and takes up the jobs of those that are not.
+func (r *Runner) live(ctx context.Context) {
+	defer close(r.beats)
+	tick := time.NewTicker(r.Beat)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := r.beat(ctx, false); err != nil && ctx.Err() == nil {
+				r.Log.Error("cannot say that this process is alive", "why", err.Error())
+			}
+		}
+	}
+}
+
+func (r *Runner) beat(ctx context.Context, alone bool) error {
+	now := time.Now()
+	since := now.Add(-5 * r.Beat)
+	if alone {
+		since = now // whoever was there before is gone
+	}
+	alive, err := r.Store.Alive(ctx, r.Process, now, since)
+	if err != nil {
+		return err
+	}
+	n, err := r.Store.Rescue(ctx, alive)
+	if n > 0 {
+		r.Log.Warn("jobs taken up that another process left", "jobs", n)
+	}
+	return err
+}
+
+// Enqueue keeps what an event asks for. An event that was kept before, under the same
+// delivery, is dropped unless its jobs ended without being done.
+func (r *Runner) Enqueue(ctx context.Context, e *webhook.Event) error {
+	jobs := jobsOf(e)
+	switch len(jobs) {
+	case 0:
+		return nil
+	case 1:
+		_, err := r.queue.Insert(ctx, jobs[0].Args, jobs[0].InsertOpts)
+		return err
+	}
+	_, err := r.queue.InsertMany(ctx, jobs)
+	return err
+}
+
+// insert adds a job that another one asks for.
+func (r *Runner) insert(ctx context.Context, args river.JobArgs, opts *river.InsertOpts) error {
+	if _, err := r.queue.Insert(ctx, args, opts); err != nil {
+		return fmt.Errorf("queue %s: %w", args.Kind(), err)
+	}
+	return nil
+}

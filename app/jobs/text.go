@@ -1,0 +1,168 @@
+package jobs
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	gh "github.com/google/go-github/v62/github"
+	"github.com/riverqueue/river"
+
+	"github.com/keyward/keyward/app/github"
+	"github.com/keyward/keyward/app/store"
+	"github.com/keyward/keyward/app/webhook"
+	"github.com/keyward/keyward/scanner"
+	"github.com/keyward/keyward/scanner/policy"
+	"github.com/keyward/keyward/scanner/report"
+)
+
+// text scans what somebody wrote in an issue, a pull request or a comment. A key pasted
+// there has leaked too. The text is read from GitHub, and kept nowhere.
+func (r *Runner) text(ctx context.Context, job *river.Job[TextArgs], log *slog.Logger) error {
+	e := &job.Args.Event
+	repo, err := r.see(ctx, e)
+	if err != nil {
+		return err
+	}
+	c := r.GitHub.Installation(e.Installation)
+	name, url, text, err := read(ctx, c, repo, e)
+	if s := github.Status(err); s == http.StatusNotFound || s == http.StatusGone {
+		return nil // deleted in the meantime
+	}
+	if err != nil {
+		return err
+	}
+	keys, err := r.Engine.Text(name, []byte(text))
+	if err != nil || len(keys) == 0 {
+		return err
+	}
+	settings, err := r.settings(ctx, c, repo)
+	if err != nil {
+		return err
+	}
+	list := r.credentials(keys, settings, store.StateOpen)
+	for i := range list {
+		for j := range list[i].Places {
+			list[i].Places[j].URL = url
+		}
+	}
+	changes, err := r.Store.Record(ctx, repo.ID, list)
+	if err != nil {
+		return err
+	}
+	log.Info("keys in a text", "repository", repo.ID, "number", e.Number, "keys", len(changes))
+	if err := r.tellSoon(ctx, e.Installation); err != nil {
+		return err
+	}
+	return r.reply(ctx, c, repo, e, name, keys, changes)
+}
+
+// read returns the text that an event speaks of, what to call it and its address.
+func read(ctx context.Context, c *github.Client, repo *store.Repository, e *webhook.Event) (name, url, text string, err error) {
+	switch {
+	case e.Comment != 0:
+		comment, _, err := c.Issues.GetComment(ctx, repo.Owner, repo.Name, e.Comment)
+		if err != nil {
+			return "", "", "", fmt.Errorf("read comment %d: %w", e.Comment, err)
+		}
+		return fmt.Sprintf("comment %d on #%d", e.Comment, e.Number), comment.GetHTMLURL(), comment.GetBody(), nil
+	case e.Name == "pull_request":
+		pull, _, err := c.PullRequests.Get(ctx, repo.Owner, repo.Name, e.Number)
+		if err != nil {
+			return "", "", "", fmt.Errorf("read pull request %d: %w", e.Number, err)
+		}
+		return fmt.Sprintf("text of #%d", e.Number), pull.GetHTMLURL(), pull.GetTitle() + "\n\n" + pull.GetBody(), nil
+	}
+	issue, _, err := c.Issues.Get(ctx, repo.Owner, repo.Name, e.Number)
+	if err != nil {
+		return "", "", "", fmt.Errorf("read issue %d: %w", e.Number, err)
+	}
+	return fmt.Sprintf("text of #%d", e.Number), issue.GetHTMLURL(), issue.GetTitle() + "\n\n" + issue.GetBody(), nil
+}
+
+// settings returns the App's table of the policy on the default branch, of the
+// organisation's where there is none. A broken one counts as none.
+func (r *Runner) settings(ctx context.Context, c *github.Client, repo *store.Repository) (policy.App, error) {
+	for _, name := range policy.Names() {
+		content, _, _, err := c.Repositories.GetContents(ctx, repo.Owner, repo.Name, name, nil)
+		if s := github.Status(err); s == http.StatusNotFound || s == http.StatusForbidden {
+			continue
+		}
+		if err != nil {
+			return policy.App{}, fmt.Errorf("read the policy: %w", err)
+		}
+		text, err := content.GetContent()
+		if err != nil {
+			continue
+		}
+		if p, err := policy.Parse(name, []byte(text)); err == nil {
+			return p.App, nil
+		}
+		return policy.App{}, nil
+	}
+	name, text, err := r.organisationPolicy(ctx, c, repo)
+	if err != nil || text == nil {
+		return policy.App{}, err
+	}
+	if p, err := policy.Parse(name, text); err == nil {
+		return p.App, nil
+	}
+	return policy.App{}, nil
+}
+
+// reply tells who wrote the text, once. It names the kind of the key and never quotes
+// it. In a public repository it says nothing: it would point everybody at the key.
+func (r *Runner) reply(ctx context.Context, c *github.Client, repo *store.Repository, e *webhook.Event, name string, keys []*scanner.Key, changes []store.Change) error {
+	if repo.Public {
+		return nil
+	}
+	dismissed := map[string]bool{}
+	for _, change := range changes {
+		dismissed[change.Fingerprint] = change.State == store.StateDismissed || change.State == store.StateQuiet
+	}
+	var kinds, prints []string
+	for _, k := range keys {
+		if !dismissed[k.Fingerprint] {
+			kinds = append(kinds, fmt.Sprintf("- %s, %s", report.Code(k.Rule.Title), report.Alias(k.Fingerprint)))
+			prints = append(prints, k.Fingerprint)
+		}
+	}
+	if len(kinds) == 0 {
+		return nil
+	}
+	h := hmac.New(sha256.New, r.Keeper.Pepper)
+	fmt.Fprintf(h, "keyward text %d %s %s", repo.ID, name, strings.Join(prints, " "))
+	mark := "<!-- keyward v1 text mac=" + hex.EncodeToString(h.Sum(nil)[:12]) + " -->"
+	opt := &gh.IssueListCommentsOptions{ListOptions: gh.ListOptions{PerPage: 100}}
+	for {
+		list, res, err := c.Issues.ListComments(ctx, repo.Owner, repo.Name, e.Number, opt)
+		if err != nil {
+			return fmt.Errorf("read the comments of #%d: %w", e.Number, err)
+		}
+		for _, comment := range list {
+			if comment.GetUser().GetType() == "Bot" && strings.HasPrefix(comment.GetBody(), mark) {
+				return nil
+			}
+		}
+		if res.NextPage == 0 {
+			break
+		}
+		opt.Page = res.NextPage
+	}
+	body := r.Guard.String(fmt.Sprintf("%s\nThe %s has what looks like a key in it:\n\n%s\n\nIt has leaked: who can read this, and its mails, can use it. "+
+		"Rotate it, and take it out of the text; its old version stays in the edit history until it is deleted there.\n", mark, strings.SplitN(name, " ", 2)[0], strings.Join(kinds, "\n")))
+	_, _, err := c.Issues.CreateComment(ctx, repo.Owner, repo.Name, e.Number, &gh.IssueComment{Body: &body})
+	if s := github.Status(err); s == http.StatusForbidden || s == http.StatusGone || s == http.StatusNotFound {
+		r.Log.Warn("no reply to a key in a text", "repository", repo.ID, "number", e.Number, "status", s)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reply on #%d: %w", e.Number, err)
+	}
+	return nil
+}

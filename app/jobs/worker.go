@@ -1,0 +1,115 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/keyward/keyward/app/github"
+	"github.com/keyward/keyward/app/store"
+)
+
+// worker runs one kind of job, and turns what went wrong into what River should do:
+// wait, give up, or try again.
+type worker[T river.JobArgs] struct {
+	river.WorkerDefaults[T]
+	r       *Runner
+	timeout time.Duration
+	work    func(context.Context, *river.Job[T], *slog.Logger) error
+}
+
+func add[T river.JobArgs](r *Runner, w *river.Workers, timeout time.Duration, work func(context.Context, *river.Job[T], *slog.Logger) error) error {
+	return river.AddWorkerSafely(w, &worker[T]{r: r, timeout: timeout, work: work})
+}
+
+func (w *worker[T]) Timeout(*river.Job[T]) time.Duration { return w.timeout }
+
+func (w *worker[T]) Work(ctx context.Context, job *river.Job[T]) error {
+	log := w.r.Log.With("job", job.ID, "kind", job.Kind, "attempt", job.Attempt)
+	if d, ok := any(job.Args).(interface{ delivery() string }); ok {
+		log = log.With("delivery", d.delivery())
+	}
+	start := time.Now()
+	err := w.r.verdict(ctx, w.work(ctx, job, log), log)
+	if w.r.Observe != nil {
+		w.r.Observe(job.Kind, outcome(err), time.Since(start))
+	}
+	return err
+}
+
+func outcome(err error) string {
+	var snooze *river.JobSnoozeError
+	var cancel *river.JobCancelError
+	switch {
+	case err == nil:
+		return "done"
+	case errors.As(err, &snooze):
+		return "snoozed"
+	case errors.As(err, &cancel):
+		return "cancelled"
+	}
+	return "failed"
+}
+
+// verdict decides what becomes of a job by its error.
+func (r *Runner) verdict(ctx context.Context, err error, log *slog.Logger) error {
+	var snooze *river.JobSnoozeError
+	var cancel *river.JobCancelError
+	switch {
+	case err == nil, errors.As(err, &snooze):
+		return err
+	case errors.As(err, &cancel):
+		return river.JobCancel(errors.New(r.Guard.String(cancel.Error())))
+	case errors.Is(err, store.ErrGone), errors.Is(err, github.ErrUninstalled):
+		log.Info("nothing to do any more", "why", r.Guard.String(err.Error()))
+		return nil
+	case errors.Is(err, github.ErrSuspended):
+		log.Info("the installation is suspended: its history is scanned when it is not any more")
+		return nil
+	}
+	if until, ok := github.Wait(err); ok {
+		// Spread, so that all that waited does not come at once.
+		wait := max(time.Second, time.Until(until)) + time.Duration(rand.Int64N(int64(2*time.Second)))
+		log.Info("waiting for GitHub", "why", err.Error(), "for", wait.Round(time.Second).String())
+		return river.JobSnooze(wait)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return errors.New(r.Guard.String(err.Error()))
+}
+
+// HandleError logs what a job ended with. The job is tried again, or dead.
+func (r *Runner) HandleError(_ context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
+	r.logEnd(job, "why", err.Error())
+	return nil
+}
+
+// HandlePanic logs a panic. Its value may quote what was being read, and is not logged.
+func (r *Runner) HandlePanic(_ context.Context, job *rivertype.JobRow, _ any, trace string) *river.ErrorHandlerResult {
+	r.logEnd(job, "why", "panic", "trace", r.Guard.String(trace))
+	return nil
+}
+
+func (r *Runner) logEnd(job *rivertype.JobRow, args ...any) {
+	log := r.Log.With("job", job.ID, "kind", job.Kind, "attempt", job.Attempt)
+	if job.Attempt >= job.MaxAttempts {
+		log.Error("job is dead: it was tried as often as allowed (keyward-app redeliver --dead tries again)", args...)
+		return
+	}
+	log.Warn("job failed, it is tried again", args...)
+}
+
+// quiet passes on what River warns of, and says where it comes from.
+type quiet struct{ slog.Handler }
+
+func (q quiet) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelError && q.Handler.Enabled(ctx, l)
+}
+func (q quiet) WithAttrs(a []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(a)} }
+func (q quiet) WithGroup(name string) slog.Handler   { return quiet{q.Handler.WithGroup(name)} }

@@ -1,0 +1,376 @@
+package scan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/keyward/keyward/scanner/git"
+)
+
+// A Cache keeps bare copies of repositories on disk, so that a push is fetched and not
+// cloned. It is bounded: the copies that were used longest ago are removed. Several
+// processes may share one. It is safe for concurrent use.
+//
+// A copy is by the repository's id, not by its name, which may change. It is fetched
+// into with a token that stands in no file and no argument.
+type Cache struct {
+	Dir     string
+	MaxRepo int64 // bytes of one copy: what is larger is not scanned, and said so
+	MaxAll  int64 // bytes of all copies
+
+	mu      sync.Mutex
+	locks   map[int64]*sync.Mutex
+	evicted time.Time
+}
+
+// ErrTooLarge says that a repository is larger than the cache takes.
+var ErrTooLarge = errors.New("the repository is larger than MAX_REPOSITORY_MB allows")
+
+// A mirror is one copy, held by one job until it is released.
+type mirror struct {
+	*git.Repo
+	cache  *Cache
+	dir    string
+	token  func(context.Context) (string, error)
+	cached string
+	unlock func()
+}
+
+// settings of every copy. Redirects are not followed: the token would go with them.
+// Hooks, helpers and housekeeping do not run.
+var settings = [][2]string{
+	{"http.followRedirects", "false"}, {"http.lowSpeedLimit", "1000"}, {"http.lowSpeedTime", "60"}, {"gc.auto", "0"}, {"maintenance.auto", "false"},
+	{"fetch.unpackLimit", "1"}, {"transfer.unpackLimit", "1"}, {"fetch.recurseSubmodules", "false"}, {"core.hooksPath", os.DevNull},
+	{"pack.threads", "1"}, {"core.packedGitWindowSize", "8m"}, {"core.packedGitLimit", "64m"}, {"core.bigFileThreshold", "8m"}, {"credential.helper", ""},
+}
+
+// open returns the copy of a repository, made if there is none, locked until it is
+// released.
+func (c *Cache) open(ctx context.Context, id int64, url string, token func(context.Context) (string, error)) (*mirror, error) {
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the cache of repositories: %w", err)
+	}
+	m := &mirror{cache: c, dir: filepath.Join(c.Dir, strconv.FormatInt(id, 10)+".git"), token: token}
+	var err error
+	if m.unlock, err = c.lock(ctx, id); err != nil {
+		return nil, err
+	}
+	if err := m.prepare(ctx, url); err != nil {
+		m.unlock()
+		return nil, fmt.Errorf("the copy of repository %d: %w", id, err)
+	}
+	return m, nil
+}
+
+// lock waits for the copy of a repository: for this process's jobs, then for other
+// processes'.
+func (c *Cache) lock(ctx context.Context, id int64) (func(), error) {
+	c.mu.Lock()
+	if c.locks == nil {
+		c.locks = map[int64]*sync.Mutex{}
+	}
+	if c.locks[id] == nil {
+		c.locks[id] = &sync.Mutex{}
+	}
+	l := c.locks[id]
+	c.mu.Unlock()
+	l.Lock()
+	f, err := os.OpenFile(filepath.Join(c.Dir, strconv.FormatInt(id, 10)+".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		l.Unlock()
+		return nil, fmt.Errorf("lock the copy of repository %d: %w", id, err)
+	}
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { _ = f.Close(); l.Unlock() }, nil // closing it unlocks it
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			_ = f.Close() // the error is that of the context
+			l.Unlock()
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// prepare makes the copy if it is not there. A killed process may have left half of
+// one: what has no mark at its end is made anew.
+func (m *mirror) prepare(ctx context.Context, url string) error {
+	mark := filepath.Join(m.dir, "keyward-url")
+	have, err := os.ReadFile(mark)
+	if err != nil || string(have) != url {
+		if err != nil {
+			if err := os.RemoveAll(m.dir); err != nil {
+				return err
+			}
+			if out, err := exec.CommandContext(ctx, "git", "init", "--quiet", "--bare", "--template=", m.dir).CombinedOutput(); err != nil {
+				return fmt.Errorf("git init: %w: %s", err, strings.TrimSpace(string(out)))
+			}
+		}
+		var text strings.Builder
+		text.WriteString("[core]\n\trepositoryformatversion = 0\n\tbare = true\n")
+		for _, kv := range append([][2]string{{"remote.origin.url", url}}, settings...) {
+			i := strings.LastIndexByte(kv[0], '.')
+			section := kv[0][:i]
+			if a, b, ok := strings.Cut(section, "."); ok {
+				section = a + ` "` + b + `"`
+			}
+			fmt.Fprintf(&text, "[%s]\n\t%s = %q\n", section, kv[0][i+1:], kv[1])
+		}
+		if err := os.WriteFile(filepath.Join(m.dir, "config"), []byte(text.String()), 0o600); err != nil {
+			return err
+		}
+		if err := os.WriteFile(mark, []byte(url), 0o600); err != nil {
+			return err
+		}
+	}
+	for _, left := range []string{"shallow.lock", "packed-refs.lock", "config.lock", "FETCH_HEAD.lock"} { // of a process that was killed
+		_ = os.Remove(filepath.Join(m.dir, left)) // mostly there is none
+	}
+	now := time.Now()
+	if err := os.Chtimes(m.dir, now, now); err != nil {
+		return err
+	}
+	m.Repo, err = git.Open(ctx, m.dir, git.Options{Named: true})
+	return err
+}
+
+// maxPacks is how many packs a copy has before they are made one: each fetch brings
+// one more, and git looks into all.
+const maxPacks = 64
+
+// release gives the copy back, and makes room if there is need.
+func (m *mirror) release(ctx context.Context) {
+	if packs, err := filepath.Glob(filepath.Join(m.dir, "objects", "pack", "*.pack")); err == nil && len(packs) > maxPacks {
+		cmd := exec.CommandContext(ctx, "git", "-c", "pack.windowMemory=32m", "-c", "pack.deltaCacheSize=32m", "repack", "-a", "-d", "-q")
+		cmd.Dir = m.dir
+		_ = cmd.Run() // a copy that stays as it is does as well
+	}
+	m.unlock()
+	m.cache.evict(time.Now())
+}
+
+// fetch fetches into the copy, and stops when it grows too large.
+func (m *mirror) fetch(ctx context.Context, args ...string) error {
+	if m.cached == "" {
+		token, err := m.token(ctx)
+		if err != nil {
+			return err
+		}
+		m.cached = token
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	done := make(chan struct{})
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		tick := time.NewTicker(200 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				if m.cache.MaxRepo > 0 && diskUse(m.dir) > m.cache.MaxRepo {
+					stop(ErrTooLarge)
+					return
+				}
+			}
+		}
+	}()
+	err := m.Fetch(ctx, m.cached, args...)
+	close(done)
+	<-watched
+	if err == nil && m.cache.MaxRepo > 0 && diskUse(m.dir) > m.cache.MaxRepo {
+		stop(ErrTooLarge)
+	}
+	if errors.Is(context.Cause(ctx), ErrTooLarge) {
+		_ = os.RemoveAll(m.dir) // what is left is removed with the next copy
+		return ErrTooLarge
+	}
+	return err
+}
+
+// empty reports whether nothing was ever fetched.
+func (m *mirror) empty() bool {
+	packs, err := filepath.Glob(filepath.Join(m.dir, "objects", "pack", "*.pack"))
+	return err == nil && len(packs) == 0
+}
+
+// tip is the ref under which a commit is kept, so that the next fetch can say what is
+// there. There are few: a new one takes the place of an old one.
+func tip(id string) string { return "refs/keyward/tips/" + id[:2] }
+
+// bring makes sure that the commits are here which head reaches and base does not.
+func (m *mirror) bring(ctx context.Context, base, head string) error {
+	whole := !m.Shallow && !m.empty()
+	for _, id := range []string{base, head} {
+		if id == "" || m.has(ctx, id) {
+			continue
+		}
+		args := []string{"+" + id + ":" + tip(id)}
+		if !whole {
+			args = append([]string{"--depth=50"}, args...)
+		}
+		if err := m.fetch(ctx, args...); err != nil {
+			return fmt.Errorf("fetch %.12s: %w", id, err)
+		}
+	}
+	for _, step := range []string{"--deepen=200", "--deepen=5000", "--unshallow", ""} {
+		there, err := m.Whole(ctx, base, head)
+		if err != nil || there {
+			return err
+		}
+		if step == "" {
+			break
+		}
+		args := []string{step, "+" + head + ":" + tip(head)}
+		if base != "" {
+			args = append(args, "+"+base+":"+tip(base))
+		}
+		if err := m.fetch(ctx, args...); err != nil {
+			return fmt.Errorf("fetch the history of %.12s: %w", head, err)
+		}
+	}
+	return fmt.Errorf("the history of %.12s is not whole, and fetching did not help", head)
+}
+
+// has reports whether an object is here, of whatever kind.
+func (m *mirror) has(ctx context.Context, id string) bool {
+	return m.Has(ctx, id)
+}
+
+// kind returns what an object is, "" if it is not here.
+func (m *mirror) kind(ctx context.Context, id string) string {
+	cmd := exec.CommandContext(ctx, "git", "cat-file", "-t", id)
+	cmd.Dir = m.dir
+	out, err := cmd.Output()
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// refused reports whether the other side answered that it has no such object or ref,
+// which asking again does not change.
+func refused(err error) bool {
+	return strings.Contains(err.Error(), "not our ref") || strings.Contains(err.Error(), "couldn't find remote ref") || strings.Contains(err.Error(), "unadvertised object") ||
+		strings.Contains(err.Error(), "did not send all necessary objects")
+}
+
+// all makes sure that the whole repository is here.
+func (m *mirror) all(ctx context.Context) error {
+	args := []string{"--prune", "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"}
+	if m.Shallow {
+		args = append([]string{"--unshallow"}, args...)
+	}
+	return m.fetch(ctx, args...)
+}
+
+// diskUse is how many bytes the files below a directory have.
+func diskUse(dir string) (n int64) {
+	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error { // what goes away meanwhile has no size
+		if err == nil && d.Type().IsRegular() {
+			if info, err := d.Info(); err == nil {
+				n += info.Size()
+			}
+		}
+		return nil
+	})
+	return n
+}
+
+// evict removes copies, those first that were used longest ago, until the rest fits.
+// A copy that is in use is left alone.
+func (c *Cache) evict(now time.Time) {
+	c.mu.Lock()
+	soon := now.Sub(c.evicted) < 10*time.Second
+	if !soon {
+		c.evicted = now
+	}
+	c.mu.Unlock()
+	if c.MaxAll <= 0 || soon {
+		return
+	}
+	type copied struct {
+		id   int64
+		used time.Time
+		size int64
+	}
+	var all []copied
+	var sum int64
+	dirs, err := filepath.Glob(filepath.Join(c.Dir, "*.git"))
+	if err != nil {
+		return
+	}
+	for _, dir := range dirs {
+		id, err := strconv.ParseInt(strings.TrimSuffix(filepath.Base(dir), ".git"), 10, 64)
+		info, statErr := os.Stat(dir)
+		if err != nil || statErr != nil {
+			continue
+		}
+		size := diskUse(dir)
+		all = append(all, copied{id, info.ModTime(), size})
+		sum += size
+	}
+	slices.SortFunc(all, func(a, b copied) int { return a.used.Compare(b.used) })
+	for _, old := range all {
+		if sum <= c.MaxAll {
+			return
+		}
+		if c.remove(old.id) {
+			sum -= old.size
+		}
+	}
+}
+
+// remove removes the copy of a repository unless it is in use.
+func (c *Cache) remove(id int64) bool {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // do not wait
+	c.mu.Lock()
+	l := c.locks[id]
+	c.mu.Unlock()
+	if l != nil && !l.TryLock() {
+		return false
+	}
+	if l != nil {
+		l.Unlock()
+	}
+	unlock, err := c.lock(ctx, id)
+	if err != nil {
+		return false
+	}
+	defer unlock()
+	return os.RemoveAll(filepath.Join(c.Dir, strconv.FormatInt(id, 10)+".git")) == nil
+}
+
+// Remove removes the copy of a repository that is not ours to read any more.
+func (c *Cache) Remove(ctx context.Context, id int64) error {
+	if _, err := os.Stat(c.Dir); err != nil {
+		return nil // there never was one
+	}
+	unlock, err := c.lock(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := os.RemoveAll(filepath.Join(c.Dir, strconv.FormatInt(id, 10)+".git")); err != nil {
+		return fmt.Errorf("remove the copy of repository %d: %w", id, err)
+	}
+	return nil
+}

@@ -1,0 +1,478 @@
+// Package scan scans what an event brought: it fetches the commits into a bounded
+// cache of bare repositories, and looks into every one of them with the library's
+// scanner, so that a key that came and went again is found and has the same
+// fingerprint as everywhere.
+//
+// # git, not REST
+//
+// One way serves every size. Over REST a push costs a request for each commit and
+// each file that is cut off, all counted against the installation's limit; lists end
+// at 300 files, 250 commits or 100,000 tree entries, and patches are left out when
+// large. A fetch is two requests, is not counted, and knows none of these caps.
+// Measured with BenchmarkFetch: see there.
+package scan
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/keyward/keyward/scanner"
+	"github.com/keyward/keyward/scanner/changes"
+	"github.com/keyward/keyward/scanner/files"
+	"github.com/keyward/keyward/scanner/git"
+	"github.com/keyward/keyward/scanner/policy"
+	"github.com/keyward/keyward/scanner/report"
+	"github.com/keyward/keyward/scanner/rules"
+)
+
+// An Engine scans. It is safe for concurrent use.
+type Engine struct {
+	cache    *Cache
+	pepper   []byte
+	maxFile  int64
+	builtin  *scanner.Scanner
+	scanners *lru.Cache[[32]byte, *scanner.Scanner] // those of policies that change the rules
+}
+
+// New returns an engine that keeps its repositories in cache and makes fingerprints
+// with pepper. Files larger than maxFile are not read, and said so; 0 means
+// files.DefaultMaxSize.
+func New(cache *Cache, pepper []byte, maxFile int64) (*Engine, error) {
+	list, err := rules.Lazy()
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{cache: cache, pepper: pepper, maxFile: maxFile}
+	if e.builtin, err = scanner.New(list, scanner.Options{Pepper: pepper}); err != nil {
+		return nil, err
+	}
+	e.scanners, err = lru.New[[32]byte, *scanner.Scanner](16)
+	return e, err
+}
+
+// A Job is what is to be scanned.
+type Job struct {
+	Repository int64
+	URL        string // where git fetches it
+	Token      func(context.Context) (string, error)
+	Base, Head string // commits; an empty Base is worked out
+	Default    string // name of the default branch
+	IsDefault  bool   // Head was pushed to it
+	Pull       int    // number of a pull request, or 0
+	// FromBase says that the policy and allow comments count as Base has them: nobody
+	// allows their own key. Else they count as Head has them.
+	FromBase bool
+	// Fallback returns the text of the organisation's policy and what to call it, "" if
+	// there is none.
+	Fallback func(context.Context) (name string, text []byte, err error)
+}
+
+// A Result is what a scan found.
+type Result struct {
+	Keys, Known []*scanner.Key
+	Coverage    report.Coverage
+	Notes       []string
+	Policy      *policy.Policy
+	Broken      string            // what is wrong with the policy; then the defaults hold
+	Head        string            // the commit that was scanned, tags followed
+	AtHead      map[string]string // blobs by path at Head, of the paths at which keys stand
+}
+
+// maxGaps bounds what is kept of what was not scanned.
+const maxGaps = 200
+
+// Remove removes what is kept of a repository.
+func (e *Engine) Remove(ctx context.Context, id int64) error { return e.cache.Remove(ctx, id) }
+
+// Text scans a text that is no file, such as a comment.
+func (e *Engine) Text(name string, text []byte) ([]*scanner.Key, error) {
+	found, err := e.builtin.Scan(nil, scanner.Blob{Path: name, Data: text})
+	var gap *scanner.Gap
+	if err != nil && !errors.As(err, &gap) {
+		return nil, err
+	}
+	var keys scanner.Keys
+	for i := range found {
+		keys.Add(&found[i], nil)
+	}
+	return keys.Sorted(), nil
+}
+
+// Range scans what the commits bring that Head reaches and Base does not, messages of
+// commits and tags too.
+func (e *Engine) Range(ctx context.Context, j *Job) (*Result, error) {
+	m, err := e.cache.open(ctx, j.Repository, j.URL, j.Token)
+	if err != nil {
+		return nil, err
+	}
+	defer m.release(context.WithoutCancel(ctx))
+	started := time.Now()
+	r := &Result{}
+	base, err := e.ends(ctx, m, j, r)
+	if err != nil {
+		return nil, err
+	}
+	trusted := j.Head
+	if j.FromBase {
+		trusted = base
+	}
+	s, err := e.setup(ctx, m, j, r, trusted)
+	if err != nil {
+		return nil, err
+	}
+	list, commits, err := m.Arrivals(ctx, []git.Update{{Ref: "refs/keyward/pushed", Old: base, New: j.Head}}, git.NotRemotes)
+	if err != nil {
+		return nil, fmt.Errorf("list what %.12s brought: %w", j.Head, err)
+	}
+	r.Coverage.Commits = commits
+	reader := &changes.Reader{Repo: m.Repo, Scanner: s, Files: e.files(r)}
+	found, err := e.collect(ctx, s, reader.Blobs(ctx, list), r)
+	if err != nil {
+		return nil, err
+	}
+	var keys scanner.Keys
+	if err := reader.AddNew(ctx, &keys, list, found); err != nil {
+		return nil, err
+	}
+	var comments map[string]bool
+	if j.FromBase {
+		if comments, err = reader.Trusted(ctx, &keys, trusted); err != nil {
+			return nil, err
+		}
+	}
+	return r, e.finish(ctx, m, j, r, &keys, comments, started)
+}
+
+// History scans every blob that any branch or tag reaches, each once.
+func (e *Engine) History(ctx context.Context, j *Job) (*Result, error) {
+	m, err := e.cache.open(ctx, j.Repository, j.URL, j.Token)
+	if err != nil {
+		return nil, err
+	}
+	defer m.release(context.WithoutCancel(ctx))
+	started := time.Now()
+	r := &Result{}
+	if err := m.all(ctx); err != nil {
+		return nil, fmt.Errorf("fetch the history: %w", err)
+	}
+	head, err := m.Resolve(ctx, "refs/heads/"+j.Default)
+	if err != nil {
+		return nil, err
+	}
+	if head != "" {
+		if err := os.WriteFile(filepath.Join(m.dir, "HEAD"), []byte(head+"\n"), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	j.Head = head
+	s, err := e.setup(ctx, m, j, r, head)
+	if err != nil {
+		return nil, err
+	}
+	list, commits, err := m.Changes(ctx, git.Range{All: true})
+	if err != nil {
+		return nil, fmt.Errorf("list the history: %w", err)
+	}
+	odd, err := m.OddRefs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list = append(list, odd...)
+	r.Coverage.Commits = commits
+	reader := &changes.Reader{Repo: m.Repo, Scanner: s, Files: e.files(r)}
+	found, err := e.collect(ctx, s, reader.Blobs(ctx, list), r)
+	if err != nil {
+		return nil, err
+	}
+	var keys scanner.Keys
+	if err := reader.AddHistory(ctx, &keys, list, found); err != nil {
+		return nil, err
+	}
+	return r, e.finish(ctx, m, j, r, &keys, nil, started)
+}
+
+// ends makes sure that all commits to scan are here, and settles what they are
+// compared with: "" for nothing.
+func (e *Engine) ends(ctx context.Context, m *mirror, j *Job, r *Result) (base string, err error) {
+	if j.Pull > 0 && !m.has(ctx, j.Head) {
+		// The commits of a fork are here under the pull request's ref. If it has moved
+		// on, the commit is asked for by its id.
+		args := []string{fmt.Sprintf("+refs/pull/%d/head:refs/keyward/pull", j.Pull)}
+		if m.Shallow || m.empty() {
+			args = append([]string{"--depth=50"}, args...)
+		}
+		if err := m.fetch(ctx, args...); errors.Is(err, ErrTooLarge) {
+			return "", err
+		}
+	}
+	if err := m.bring(ctx, "", j.Head); err != nil && !m.has(ctx, j.Head) {
+		if kind := m.kind(ctx, j.Head); kind == "" || kind == "commit" {
+			return "", err
+		}
+		return "", nil // a tag at a blob or tree
+	}
+	if !git.None(j.Base) {
+		err := m.bring(ctx, j.Base, j.Head)
+		if err == nil {
+			return j.Base, nil
+		}
+		if j.FromBase || errors.Is(err, ErrTooLarge) || m.has(ctx, j.Base) || ctx.Err() != nil {
+			return "", err
+		}
+		if !refused(err) {
+			return "", err
+		}
+		r.Notes = append(r.Notes, fmt.Sprintf("commit %.12s, which the push took the place of, is gone: everything that is not on the default branch was scanned", j.Base))
+	}
+	if j.FromBase {
+		return "", errors.New("the event names no base commit")
+	}
+	if j.IsDefault || j.Default == "" {
+		r.Notes = append(r.Notes, "there is nothing to compare with: the whole history of the ref was scanned")
+		return "", m.bring(ctx, "", j.Head)
+	}
+	return e.beforeDefault(ctx, m, j, r)
+}
+
+// beforeDefault returns the tip of the default branch, for a ref that is new.
+func (e *Engine) beforeDefault(ctx context.Context, m *mirror, j *Job, r *Result) (string, error) {
+	args := []string{"+refs/heads/" + j.Default + ":refs/keyward/default"}
+	if m.Shallow || m.empty() {
+		args = append([]string{"--depth=50"}, args...)
+	}
+	if err := m.fetch(ctx, args...); err != nil {
+		if !refused(err) {
+			return "", err
+		}
+		r.Notes = append(r.Notes, "there is no default branch to compare with: the whole history of the ref was scanned")
+		return "", m.bring(ctx, "", j.Head)
+	}
+	base, err := m.Resolve(ctx, "refs/keyward/default")
+	if err != nil {
+		return "", err
+	}
+	if base == j.Head {
+		return base, nil
+	}
+	return base, m.bring(ctx, base, j.Head)
+}
+
+// setup reads the policy that holds, and makes the scanner that it wants. A broken
+// policy is told, and the defaults hold.
+func (e *Engine) setup(ctx context.Context, m *mirror, j *Job, r *Result, trusted string) (*scanner.Scanner, error) {
+	r.Policy = &policy.Policy{}
+	name, text, err := policyAt(ctx, m.Repo, trusted)
+	if err != nil {
+		r.Broken = err.Error()
+		return e.builtin, nil
+	}
+	fallback := false
+	if text == nil && j.Fallback != nil {
+		if name, text, err = j.Fallback(ctx); err != nil {
+			return nil, err
+		}
+		fallback = true
+	}
+	if text == nil {
+		return e.builtin, nil
+	}
+	p, err := policy.Parse(name, text)
+	if err != nil {
+		r.Broken = err.Error()
+		return e.builtin, nil
+	}
+	s, err := e.scanner(ctx, m.Repo, p, trusted, fallback)
+	if err != nil {
+		r.Broken = err.Error()
+		return e.builtin, nil
+	}
+	r.Policy = p
+	for _, d := range p.Disable {
+		r.Notes = append(r.Notes, fmt.Sprintf("rule %s is off: %s (%s)", d.Rule, d.Reason, p.Path))
+	}
+	r.Notes = append(r.Notes, p.Lapsed(time.Now())...)
+	return s, nil
+}
+
+// policyAt returns the text of the policy file that a revision holds, nil if there is
+// none.
+func policyAt(ctx context.Context, repo *git.Repo, rev string) (name string, text []byte, err error) {
+	if rev == "" {
+		return "", nil, nil
+	}
+	for _, name := range policy.Names() {
+		text, err := repo.File(ctx, rev, name, policy.MaxFile)
+		if err != nil {
+			return name, nil, fmt.Errorf("policy %s: %w", name, err)
+		}
+		if text != nil {
+			return name, text, nil
+		}
+	}
+	return "", nil, nil
+}
+
+// maxRules is the largest file of rules that is read, maxRuleFiles how many there may be.
+const (
+	maxRules     = 1 << 20
+	maxRuleFiles = 8
+)
+
+// scanner returns the scanner that a policy wants.
+func (e *Engine) scanner(ctx context.Context, repo *git.Repo, p *policy.Policy, rev string, fallback bool) (*scanner.Scanner, error) {
+	if len(p.Rules) == 0 && len(p.Disable) == 0 {
+		return e.builtin, nil
+	}
+	if len(p.Rules) > 0 && fallback {
+		return nil, fmt.Errorf("policy %s: rules: the organisation's policy can not name rules files: they would be read from each repository", p.Path)
+	}
+	if len(p.Rules) > maxRuleFiles {
+		return nil, fmt.Errorf("policy %s: rules: %d files, at most %d are read", p.Path, len(p.Rules), maxRuleFiles)
+	}
+	hash := sha256.New()
+	texts := make([][]byte, len(p.Rules))
+	for i, name := range p.Rules {
+		text, err := repo.File(ctx, rev, path.Clean(filepath.ToSlash(name)), maxRules)
+		if err == nil && text == nil {
+			err = errors.New("is not there")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("rules %s: %w", name, err)
+		}
+		texts[i] = text
+		fmt.Fprintf(hash, "%d %s\n%s\n", len(text), name, text)
+	}
+	for _, d := range p.Disable {
+		fmt.Fprintf(hash, "- %q\n", d.Rule)
+	}
+	id := [32]byte(hash.Sum(nil))
+	if s, ok := e.scanners.Get(id); ok {
+		return s, nil
+	}
+	s, err := e.build(p, texts)
+	if err == nil {
+		e.scanners.Add(id, s)
+	}
+	return s, err
+}
+
+// build makes a scanner of the built-in rules, with those of a policy and without
+// those that it disables.
+func (e *Engine) build(p *policy.Policy, texts [][]byte) (*scanner.Scanner, error) {
+	list, err := rules.Lazy()
+	if err != nil {
+		return nil, err
+	}
+	var allow []scanner.Allowlist
+	for i, text := range texts {
+		set, err := rules.Parse(p.Rules[i], text)
+		if err != nil {
+			return nil, err
+		}
+		set.Builtin = true // a repository's policy may add rules, not take all away
+		list = rules.Merge(list, set)
+		allow = append(allow, set.Allow...)
+	}
+	for _, d := range p.Disable {
+		n := slices.IndexFunc(list, func(r scanner.Rule) bool { return r.ID == d.Rule })
+		if n < 0 {
+			return nil, fmt.Errorf("policy %s: [[disable]]: there is no rule %q", p.Path, d.Rule)
+		}
+		list = slices.Delete(list, n, n+1)
+	}
+	return scanner.New(list, scanner.Options{Pepper: e.pepper, Allow: allow, Now: time.Now()})
+}
+
+func (e *Engine) files(r *Result) files.Options {
+	r.Coverage.Skipped = map[string]int{}
+	return files.Options{MaxSize: e.maxFile, Skipped: func(_, why string) { r.Coverage.Skipped[why]++ }}
+}
+
+// collect scans a source, and counts what it covers.
+func (e *Engine) collect(ctx context.Context, s *scanner.Scanner, src scanner.Source, r *Result) ([]scanner.Finding, error) {
+	counted := func(yield func(scanner.Blob, error) bool) {
+		for b, err := range src {
+			if err == nil && (b.Commit == "" || b.ID != b.Commit) { // a commit's message belongs to the commit
+				r.Coverage.Bytes += int64(len(b.Data))
+				if b.Offset == 0 {
+					r.Coverage.Blobs++
+				}
+			}
+			if !yield(b, err) {
+				return
+			}
+		}
+	}
+	var found []scanner.Finding
+	for f, err := range s.Run(ctx, counted) {
+		var gap *scanner.Gap
+		switch {
+		case errors.As(err, &gap):
+			if len(r.Coverage.Gaps) < maxGaps {
+				r.Coverage.Gaps = append(r.Coverage.Gaps, *gap)
+			}
+		case err != nil:
+			return nil, err
+		default:
+			found = append(found, f)
+		}
+	}
+	return found, nil
+}
+
+// finish tells the keys that count from those that are known, and says where they
+// stand at Head.
+func (e *Engine) finish(ctx context.Context, m *mirror, j *Job, r *Result, keys *scanner.Keys, comments map[string]bool, started time.Time) error {
+	for _, w := range m.Warnings() {
+		r.Coverage.Gaps = append(r.Coverage.Gaps, scanner.Gap{Reason: "git: " + w})
+	}
+	now := time.Now()
+	for _, k := range keys.Sorted() {
+		if k.Known = policy.Commented(k); k.Known != nil && j.FromBase && !comments[k.Fingerprint] {
+			k.Known = nil // nobody allows their own key
+		}
+		if k.Known == nil {
+			k.Known = r.Policy.Known(k, now)
+		}
+		if k.Known != nil {
+			r.Known = append(r.Known, k)
+		} else {
+			r.Keys = append(r.Keys, k)
+		}
+	}
+	r.Coverage.Took = time.Since(started)
+	var err error
+	if r.Head, err = m.Resolve(ctx, j.Head); err != nil || r.Head == "" || len(r.Keys) == 0 {
+		return err
+	}
+	tree, err := m.Tree(ctx, r.Head)
+	if err != nil {
+		return fmt.Errorf("read the tree of %.12s: %w", r.Head, err)
+	}
+	wanted := map[string]bool{}
+	for _, k := range r.Keys {
+		for _, p := range k.Places {
+			wanted[p.Path] = true
+		}
+	}
+	r.AtHead = map[string]string{}
+	for _, c := range tree {
+		if wanted[c.Path] {
+			r.AtHead[c.Path] = c.ID
+		}
+	}
+	for _, k := range r.Keys {
+		yes := slices.ContainsFunc(k.Places, func(p scanner.Place) bool { return p.Blob != "" && r.AtHead[p.Path] == p.Blob })
+		k.AtHead = &yes
+	}
+	return nil
+}

@@ -1,0 +1,216 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/keyward/keyward/app/github"
+	"github.com/keyward/keyward/app/jobs"
+	"github.com/keyward/keyward/app/rotation"
+	"github.com/keyward/keyward/app/scan"
+	"github.com/keyward/keyward/app/store"
+	"github.com/keyward/keyward/app/webhook"
+	"github.com/keyward/keyward/scanner"
+	"github.com/keyward/keyward/scanner/rules"
+)
+
+func newServe(env *Env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "serve", Short: "Answer webhooks and work on them, until it is told to stop", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := env.config(true)
+			if err != nil {
+				return err
+			}
+			return env.serve(c.Context(), cfg)
+		},
+	}
+	var b strings.Builder
+	b.WriteString("Serve answers webhooks at /webhook, /healthz and /readyz, and Prometheus at /metrics of\nanother address. It brings the database up to date first. On SIGTERM it takes no more,\nfinishes what is under way, and leaves the rest to the next process.\n\nSettings, by the environment or as keys of the configuration file:\n\n")
+	for _, s := range settings {
+		fmt.Fprintf(&b, "  %-28s %s\n", s.env, s.help)
+	}
+	c.Long = b.String()
+	return c
+}
+
+// Writes of an installation to GitHub: one a second, and a few at once after a pause.
+// https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#pause-between-mutative-requests
+const (
+	writeEvery = time.Second
+	writeBurst = 5
+)
+
+// serve runs the server until ctx ends.
+func (env *Env) serve(ctx context.Context, cfg *Config) (err error) {
+	log := newLog(env, cfg.level)
+	alone, unlock, err := cfg.alone()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	s, err := cfg.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if _, err := migrate(ctx, s); err != nil {
+		return err
+	}
+	m := newMetrics(s)
+	app, err := cfg.app(func(ctx context.Context, installation int64, most time.Duration) (time.Duration, error) {
+		return s.WriteSlot(ctx, installation, time.Now(), writeEvery, writeBurst, most)
+	}, m.request)
+	if err != nil {
+		return err
+	}
+	runner, err := env.runner(cfg, s, app, log, m, alone)
+	if err != nil {
+		return err
+	}
+	hook := &webhook.Handler{Secrets: cfg.WebhookSecrets, Queue: runner, Log: log, Observe: m.delivery}
+	return cfg.run(ctx, runner, newMux(hook, s), m, log)
+}
+
+// runner wires what works on events.
+func (env *Env) runner(cfg *Config, s *store.Store, app *github.App, log *slog.Logger, m *metrics, alone bool) (*jobs.Runner, error) {
+	const mb = 1 << 20
+	cache := &scan.Cache{Dir: filepath.Join(cfg.DataDir, "repositories"), MaxRepo: cfg.MaxRepository * mb, MaxAll: cfg.Cache * mb}
+	engine, err := scan.New(cache, []byte(cfg.Pepper), cfg.MaxFile*mb)
+	if err != nil {
+		return nil, err
+	}
+	list, err := rules.Builtin()
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[string]*scanner.Rule, len(list))
+	for i := range list {
+		byID[list[i].ID] = &list[i]
+	}
+	keeper := &rotation.Keeper{Store: s, Web: app.Web(), Pepper: []byte(cfg.Pepper), Guard: env.guard, Rules: byID, Tracker: cfg.Tracker, Public: cfg.PublicIssues, Log: log}
+	return jobs.New(jobs.Config{Store: s, GitHub: app, Engine: engine, Keeper: keeper, Guard: env.guard, Log: log, Process: processName(), Workers: cfg.Workers, First: cfg.FirstIssues, Alone: alone, Observe: m.job})
+}
+
+// processName is a name that no other process has.
+func processName() string {
+	var b [6]byte
+	_, _ = rand.Read(b[:]) // never fails
+	host, err := os.Hostname()
+	if err != nil || len(host) > 60 {
+		host = "host"
+	}
+	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), hex.EncodeToString(b[:]))
+}
+
+// alone makes sure that a SQLite database has one process only.
+func (c *Config) alone() (bool, func(), error) {
+	if store.Postgres(c.Database) {
+		return false, func() {}, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(c.Database), 0o700); err != nil {
+		return false, nil, fmt.Errorf("make the directory of the database: %w", err)
+	}
+	f, err := os.OpenFile(c.Database+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return false, nil, fmt.Errorf("lock the database: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close() // the other error says more
+		return false, nil, hint(fmt.Errorf("database %s is used by another process", c.Database), "several processes need PostgreSQL: DATABASE_URL=postgres://…")
+	}
+	return true, func() { _ = f.Close() }, nil // closing it unlocks it
+}
+
+// newMux answers webhooks and questions of how the server is.
+func newMux(hook http.Handler, s *store.Store) *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.Handle("/webhook", hook)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+		defer cancel()
+		if err := s.Ping(ctx); err != nil {
+			say(w, http.StatusServiceUnavailable, "the database does not answer")
+			return
+		}
+		say(w, http.StatusOK, "ready")
+	})
+	return mux
+}
+
+func say(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = fmt.Fprintln(w, text) // the other side has gone
+}
+
+// run serves until ctx ends, then drains: no more deliveries, then no more jobs, then
+// what is under way gets its time.
+func (c *Config) run(ctx context.Context, runner *jobs.Runner, mux http.Handler, m *metrics, log *slog.Logger) error {
+	l, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return hint(fmt.Errorf("listen for webhooks: %w", err), "LISTEN names another address")
+	}
+	web := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	group, gctx := errgroup.WithContext(context.WithoutCancel(ctx))
+	group.Go(func() error {
+		var err error
+		if c.TLSCert != "" {
+			err = web.ServeTLS(l, c.TLSCert, c.TLSKey)
+		} else {
+			err = web.Serve(l)
+		}
+		return closed(err)
+	})
+	var metricsServer *http.Server
+	if c.MetricsListen != "none" {
+		ml, err := net.Listen("tcp", c.MetricsListen)
+		if err != nil {
+			return errors.Join(hint(fmt.Errorf("listen for metrics: %w", err), "METRICS_LISTEN names another address, or none"), web.Close(), group.Wait())
+		}
+		metricsServer = &http.Server{Handler: m.handler(), ReadHeaderTimeout: 10 * time.Second}
+		group.Go(func() error { return closed(metricsServer.Serve(ml)) })
+	}
+	if err := runner.Start(context.WithoutCancel(ctx)); err != nil {
+		return errors.Join(err, web.Close())
+	}
+	log.Info("serving", "address", l.Addr().String(), "database", c.databaseName(), "github", c.GitHubURL, "version", version())
+	select {
+	case <-ctx.Done():
+	case <-gctx.Done():
+	}
+	log.Info("draining", "for", c.drain.String())
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.drain)
+	defer cancel()
+	err = web.Shutdown(end)
+	err = errors.Join(err, runner.Stop(end))
+	if metricsServer != nil {
+		err = errors.Join(err, metricsServer.Close())
+	}
+	err = errors.Join(err, group.Wait())
+	log.Info("stopped")
+	return err
+}
+
+func closed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,307 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/keyward/keyward/scanner"
+	"github.com/keyward/keyward/scanner/policy"
+)
+
+// The states of a credential. What happens after its issue was opened belongs to the
+// rotation.
+const (
+	StateOpen      = "open"      // it is to be rotated
+	StateHeld      = "held"      // found in a history, waiting for its turn to get an issue
+	StateQuiet     = "quiet"     // by policy it gets no issue
+	StateDismissed = "dismissed" // people said that it is none
+)
+
+// A Credential is one key of an installation, with the places where it stands.
+type Credential struct {
+	Installation int64
+	Fingerprint  string
+	Rule         string
+	Severity     string
+	Redacted     string
+	Confidence   float64
+	Facts        []scanner.Fact
+	Expires      time.Time
+	Detected     time.Time
+	FirstCommit  string
+	FirstAt      time.Time
+	PublicSince  time.Time
+	State        string
+	Note         string
+	Settings     policy.App // of the policy under which it was found
+	Places       []Place
+}
+
+// A Place is where a credential stands.
+type Place struct {
+	Repository int64
+	Path       string
+	Line, Col  int
+	Commit     string
+	Blob       string
+	Decoded    string
+	InTest     bool
+	URL        string // of what is no file: a comment, a pull request's text
+	Seen       time.Time
+}
+
+// A Change is what recording a credential changed.
+type Change struct {
+	Fingerprint string
+	State       string
+	New         bool // it was not known
+	Elsewhere   bool // it was known, and now stands in a file where it was not known to stand
+}
+
+// Record keeps the credentials that were found in a repository, and returns what was
+// new of each. A credential that is known keeps its state, but one that is held or
+// quiet and comes again by a push that wants it open is opened.
+func (s *Store) Record(ctx context.Context, repository int64, list []Credential) (changes []Change, err error) {
+	err = s.tx(ctx, func(tx *tx) error {
+		changes = nil
+		lock := ""
+		if tx.pg {
+			lock = " FOR SHARE"
+		}
+		r, err := scanRepository(tx.QueryRowContext(ctx, numbered(tx.pg, "SELECT "+repositoryColumns+" FROM repository WHERE id = ?"+lock), repository))
+		if errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("repository %d: %w", repository, ErrGone)
+		}
+		if err != nil {
+			return err
+		}
+		for i := range list {
+			c := &list[i]
+			c.Installation = r.Installation
+			change, err := tx.record(c, r)
+			if err != nil {
+				return fmt.Errorf("store key %.12s: %w", c.Fingerprint, err)
+			}
+			changes = append(changes, change)
+		}
+		return nil
+	})
+	return changes, err
+}
+
+func (tx *tx) record(c *Credential, r *Repository) (Change, error) {
+	change := Change{Fingerprint: c.Fingerprint, State: c.State}
+	now := time.Now()
+	facts, err := json.Marshal(c.Facts)
+	if err != nil {
+		return change, err
+	}
+	settings, err := json.Marshal(c.Settings)
+	if err != nil {
+		return change, err
+	}
+	var public int64
+	if r.Public {
+		public = now.UnixMilli()
+	}
+	n, err := tx.exec(`INSERT INTO credential (installation, fingerprint, rule, severity, redacted, confidence, facts, expires, detected, first_commit, first_at, public_since, state, settings)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (installation, fingerprint) DO NOTHING`,
+		c.Installation, c.Fingerprint, c.Rule, c.Severity, c.Redacted, c.Confidence, string(facts), millis(c.Expires), now.UnixMilli(), c.FirstCommit, millis(c.FirstAt), public, c.State, string(settings))
+	if err != nil {
+		return change, err
+	}
+	change.New = n == 1
+	if !change.New {
+		if err := tx.merge(c, public, &change); err != nil {
+			return change, err
+		}
+	}
+	for _, p := range c.Places {
+		known, err := tx.has("SELECT 1 FROM place WHERE installation = ? AND fingerprint = ? AND repository = ? AND path = ?", c.Installation, c.Fingerprint, r.ID, p.Path)
+		if err != nil {
+			return change, err
+		}
+		if _, err := tx.exec(`INSERT INTO place (installation, fingerprint, repository, path, line, col, commit_id, blob, decoded, in_test, url, seen)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (installation, fingerprint, repository, path, line) DO NOTHING`,
+			c.Installation, c.Fingerprint, r.ID, p.Path, p.Line, p.Col, p.Commit, p.Blob, p.Decoded, p.InTest, p.URL, now.UnixMilli()); err != nil {
+			return change, err
+		}
+		change.Elsewhere = change.Elsewhere || !known && !change.New
+	}
+	if change.Elsewhere || change.New {
+		_, err = tx.exec("UPDATE credential SET stale = TRUE WHERE installation = ? AND fingerprint = ?", c.Installation, c.Fingerprint)
+	}
+	return change, err
+}
+
+// merge brings a credential that is known up to date with how it was found again.
+func (tx *tx) merge(c *Credential, public int64, change *Change) error {
+	var severity, state string
+	var first int64
+	if err := tx.QueryRowContext(tx.ctx, numbered(tx.pg, "SELECT severity, state, first_at FROM credential WHERE installation = ? AND fingerprint = ?"), c.Installation, c.Fingerprint).
+		Scan(&severity, &state, &first); err != nil {
+		return err
+	}
+	change.State = state
+	if c.State == StateOpen && (state == StateHeld || state == StateQuiet) {
+		change.State = StateOpen
+		change.New = true // now it gets its issue
+	}
+	if scanner.AtLeast(c.Severity, severity) {
+		severity = c.Severity
+	}
+	args := []any{severity, change.State}
+	set := "severity = ?, state = ?"
+	if at := millis(c.FirstAt); at != 0 && (first == 0 || at < first) {
+		set += ", first_commit = ?, first_at = ?"
+		args = append(args, c.FirstCommit, at)
+	}
+	if public != 0 {
+		set += ", public_since = CASE WHEN public_since = 0 THEN ? ELSE public_since END"
+		args = append(args, public)
+	}
+	_, err := tx.exec("UPDATE credential SET "+set+" WHERE installation = ? AND fingerprint = ?", append(args, c.Installation, c.Fingerprint)...)
+	return err
+}
+
+const credentialColumns = "installation, fingerprint, rule, severity, redacted, confidence, facts, expires, detected, first_commit, first_at, public_since, state, note, settings"
+
+func scanCredential(row interface{ Scan(...any) error }) (*Credential, error) {
+	c := &Credential{}
+	var facts, settings string
+	var expires, detected, first, public int64
+	if err := row.Scan(&c.Installation, &c.Fingerprint, &c.Rule, &c.Severity, &c.Redacted, &c.Confidence, &facts, &expires, &detected, &c.FirstCommit, &first, &public, &c.State, &c.Note, &settings); err != nil {
+		return nil, err
+	}
+	c.Expires, c.Detected, c.FirstAt, c.PublicSince = instant(expires), instant(detected), instant(first), instant(public)
+	return c, errors.Join(json.Unmarshal([]byte(facts), &c.Facts), json.Unmarshal([]byte(settings), &c.Settings))
+}
+
+// Credential returns a key with its places, oldest first, or ErrGone.
+func (s *Store) Credential(ctx context.Context, installation int64, fingerprint string) (*Credential, error) {
+	c, err := scanCredential(s.row(ctx, "SELECT "+credentialColumns+" FROM credential WHERE installation = ? AND fingerprint = ?", installation, fingerprint))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("key %.12s: %w", fingerprint, ErrGone)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read key %.12s: %w", fingerprint, err)
+	}
+	err = s.rows(ctx, func(r *sql.Rows) error {
+		var p Place
+		var seen int64
+		if err := r.Scan(&p.Repository, &p.Path, &p.Line, &p.Col, &p.Commit, &p.Blob, &p.Decoded, &p.InTest, &p.URL, &seen); err != nil {
+			return err
+		}
+		p.Seen = instant(seen)
+		c.Places = append(c.Places, p)
+		return nil
+	}, "SELECT repository, path, line, col, commit_id, blob, decoded, in_test, url, seen FROM place WHERE installation = ? AND fingerprint = ? ORDER BY repository, path, line",
+		installation, fingerprint)
+	if err != nil {
+		return nil, fmt.Errorf("read places of key %.12s: %w", fingerprint, err)
+	}
+	return c, nil
+}
+
+// Credentials returns the keys of an installation in any of the states, the riskiest
+// first, without their places.
+func (s *Store) Credentials(ctx context.Context, installation int64, states ...string) (out []*Credential, err error) {
+	args := []any{installation}
+	for _, state := range states {
+		args = append(args, state)
+	}
+	marks := strings.TrimSuffix(strings.Repeat("?, ", len(states)), ", ")
+	err = s.rows(ctx, func(r *sql.Rows) error {
+		c, err := scanCredential(r)
+		out = append(out, c)
+		return err
+	}, "SELECT "+credentialColumns+" FROM credential WHERE installation = ? AND state IN ("+marks+")", args...)
+	if err != nil {
+		return nil, fmt.Errorf("read keys of installation %d: %w", installation, err)
+	}
+	slices.SortFunc(out, func(a, b *Credential) int {
+		switch {
+		case a.Severity != b.Severity:
+			if scanner.AtLeast(a.Severity, b.Severity) {
+				return -1
+			}
+			return 1
+		case a.PublicSince.IsZero() != b.PublicSince.IsZero():
+			if b.PublicSince.IsZero() {
+				return -1
+			}
+			return 1
+		case a.Confidence != b.Confidence:
+			if a.Confidence > b.Confidence {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a.Fingerprint, b.Fingerprint)
+	})
+	return out, nil
+}
+
+// SetState moves a key to a state, with a note of who decided so and why.
+func (s *Store) SetState(ctx context.Context, installation int64, fingerprint, state, note string) error {
+	_, err := s.exec(ctx, "UPDATE credential SET state = ?, note = ?, stale = TRUE WHERE installation = ? AND fingerprint = ?", state, note, installation, fingerprint)
+	if err != nil {
+		return fmt.Errorf("store state of key %.12s: %w", fingerprint, err)
+	}
+	return nil
+}
+
+// Stale returns the keys of an installation whose issue has to be opened or brought up
+// to date, the oldest first, at most limit.
+func (s *Store) Stale(ctx context.Context, installation int64, limit int) (out []string, err error) {
+	err = s.rows(ctx, func(r *sql.Rows) error {
+		var fp string
+		err := r.Scan(&fp)
+		out = append(out, fp)
+		return err
+	}, "SELECT fingerprint FROM credential WHERE installation = ? AND stale AND state IN (?, ?) ORDER BY detected, fingerprint LIMIT ?", installation, StateOpen, StateDismissed, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read keys of installation %d: %w", installation, err)
+	}
+	return out, nil
+}
+
+// Fresh notes that the issue of a key says what is known of it, unless more became
+// known since the key was read: the number of its places tells.
+func (s *Store) Fresh(ctx context.Context, c *Credential) error {
+	_, err := s.exec(ctx, `UPDATE credential SET stale = FALSE WHERE installation = ? AND fingerprint = ? AND state = ?
+		AND (SELECT count(*) FROM place p WHERE p.installation = credential.installation AND p.fingerprint = credential.fingerprint) = ?`,
+		c.Installation, c.Fingerprint, c.State, len(c.Places))
+	if err != nil {
+		return fmt.Errorf("store key %.12s: %w", c.Fingerprint, err)
+	}
+	return nil
+}
+
+// Freshen makes the issues of all keys that stand in a repository be written again,
+// as its name or visibility has changed.
+func (s *Store) Freshen(ctx context.Context, repository int64) error {
+	_, err := s.exec(ctx, `UPDATE credential SET stale = TRUE WHERE EXISTS
+		(SELECT 1 FROM place p WHERE p.installation = credential.installation AND p.fingerprint = credential.fingerprint AND p.repository = ?)`, repository)
+	return err
+}
+
+// FreshenOwner makes the issues be written again that a person owns, and gives them
+// up. It returns how many there are.
+func (s *Store) FreshenOwner(ctx context.Context, installation int64, login string) (int64, error) {
+	var n int64
+	err := s.tx(ctx, func(tx *tx) (err error) {
+		if _, err = tx.exec(`UPDATE credential SET stale = TRUE WHERE installation = ? AND fingerprint IN (SELECT fingerprint FROM rotation WHERE installation = ? AND owner = ?)`, installation, installation, login); err != nil {
+			return err
+		}
+		n, err = tx.exec("UPDATE rotation SET owner = '' WHERE installation = ? AND owner = ?", installation, login)
+		return err
+	})
+	return n, err
+}

@@ -1,0 +1,93 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// A Rotation is the issue that follows a key.
+type Rotation struct {
+	Installation int64
+	Fingerprint  string
+	Repository   string // owner/name of where the issue is
+	Number       int    // 0 until GitHub has given it
+	Opened, Due  time.Time
+	Owner        string // login of the assignee
+	Body         string // a hash of what we last wrote
+	Told         int    // how many files the issue's comments and first text told of
+	Tries        int    // how often it was claimed
+	Claimed      time.Time
+}
+
+// Claim books the issue of a key for one worker, until a time or until it releases
+// it: two must never open two. It returns what is known of the issue, and false if
+// another worker has it.
+func (s *Store) Claim(ctx context.Context, installation int64, fingerprint, repository, holder string, now time.Time, hold time.Duration) (*Rotation, bool, error) {
+	n, err := s.exec(ctx, `INSERT INTO rotation (installation, fingerprint, repository, holder, held_until, claimed) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (installation, fingerprint) DO UPDATE SET holder = excluded.holder, held_until = excluded.held_until, tries = rotation.tries + 1,
+			repository = CASE WHEN rotation.number = 0 THEN excluded.repository ELSE rotation.repository END
+		WHERE rotation.held_until < ? OR rotation.holder = excluded.holder`,
+		installation, fingerprint, repository, holder, millis(now.Add(hold)), millis(now), millis(now))
+	if err != nil {
+		return nil, false, fmt.Errorf("claim the issue of key %.12s: %w", fingerprint, err)
+	}
+	if n == 0 {
+		return nil, false, nil
+	}
+	r, err := s.Rotation(ctx, installation, fingerprint)
+	return r, err == nil, err
+}
+
+// Release gives a claim back.
+func (s *Store) Release(ctx context.Context, r *Rotation, holder string) error {
+	_, err := s.exec(ctx, "UPDATE rotation SET holder = '', held_until = 0 WHERE installation = ? AND fingerprint = ? AND holder = ?", r.Installation, r.Fingerprint, holder)
+	return err
+}
+
+const rotationColumns = "installation, fingerprint, repository, number, opened, due, owner, body, told, tries, claimed"
+
+func scanRotation(row interface{ Scan(...any) error }) (*Rotation, error) {
+	r := &Rotation{}
+	var opened, due, claimed int64
+	err := row.Scan(&r.Installation, &r.Fingerprint, &r.Repository, &r.Number, &opened, &due, &r.Owner, &r.Body, &r.Told, &r.Tries, &claimed)
+	r.Opened, r.Due, r.Claimed = instant(opened), instant(due), instant(claimed)
+	return r, err
+}
+
+// Rotation returns what is known of the issue of a key, or ErrGone.
+func (s *Store) Rotation(ctx context.Context, installation int64, fingerprint string) (*Rotation, error) {
+	r, err := scanRotation(s.row(ctx, "SELECT "+rotationColumns+" FROM rotation WHERE installation = ? AND fingerprint = ?", installation, fingerprint))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("issue of key %.12s: %w", fingerprint, ErrGone)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read issue of key %.12s: %w", fingerprint, err)
+	}
+	return r, nil
+}
+
+// PutRotation keeps what is known of an issue.
+func (s *Store) PutRotation(ctx context.Context, r *Rotation) error {
+	_, err := s.exec(ctx, "UPDATE rotation SET repository = ?, number = ?, opened = ?, due = ?, owner = ?, body = ?, told = ? WHERE installation = ? AND fingerprint = ?",
+		r.Repository, r.Number, millis(r.Opened), millis(r.Due), r.Owner, r.Body, r.Told, r.Installation, r.Fingerprint)
+	if err != nil {
+		return fmt.Errorf("store issue of key %.12s: %w", r.Fingerprint, err)
+	}
+	return nil
+}
+
+// Rotations returns the issues of an installation.
+func (s *Store) Rotations(ctx context.Context, installation int64) (out []*Rotation, err error) {
+	err = s.rows(ctx, func(rows *sql.Rows) error {
+		r, err := scanRotation(rows)
+		out = append(out, r)
+		return err
+	}, "SELECT "+rotationColumns+" FROM rotation WHERE installation = ? ORDER BY fingerprint", installation)
+	if err != nil {
+		return nil, fmt.Errorf("read issues of installation %d: %w", installation, err)
+	}
+	return out, nil
+}

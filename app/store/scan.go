@@ -1,0 +1,257 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// The states of a scan.
+const (
+	ScanBegun     = "begun"     // its check is in progress
+	ScanDone      = "done"      // its result is known and has to be told
+	ScanPublished = "published" // its check says it
+)
+
+// A Scan is one range of commits that an event made us scan, and the check run that
+// says what came of it.
+type Scan struct {
+	ID           string
+	Installation int64
+	Repository   int64
+	Source       string // push, pull or merge
+	Head, Base   string
+	Pull         int
+	Sender       int64 // who caused it
+	CheckRun     int64 // 0 until GitHub has given it
+	State        string
+	Result       *Result
+	Round        int // how often it was asked for again
+}
+
+// ExternalID is how a check run names its scan.
+func (s *Scan) ExternalID() string { return fmt.Sprintf("%s#%d", s.ID, s.Round) }
+
+// A Result is what a check run says.
+type Result struct {
+	Conclusion  string
+	Title       string
+	Summary     string
+	Annotations []Annotation
+	Keys        []string // fingerprints of what it counts
+	Head        string   // the commit that the check run is of: tags followed
+	Silent      bool     // no check run is wanted
+}
+
+// An Annotation is a key beside the line on which it stands.
+type Annotation struct {
+	Path           string
+	Line, EndLine  int
+	Level          string // notice, warning or failure
+	Title, Message string
+}
+
+const scanColumns = "id, installation, repository, source, head, base, pull, sender, check_run, state, result, round"
+
+func scanScan(row interface{ Scan(...any) error }) (*Scan, error) {
+	s := &Scan{}
+	var result string
+	if err := row.Scan(&s.ID, &s.Installation, &s.Repository, &s.Source, &s.Head, &s.Base, &s.Pull, &s.Sender, &s.CheckRun, &s.State, &result, &s.Round); err != nil {
+		return nil, err
+	}
+	if result == "" {
+		return s, nil
+	}
+	s.Result = &Result{}
+	return s, json.Unmarshal([]byte(result), s.Result)
+}
+
+// BeginScan notes a scan, and returns it as it is if it was begun before.
+func (s *Store) BeginScan(ctx context.Context, c *Scan) (*Scan, error) {
+	_, err := s.exec(ctx, `INSERT INTO scan (id, installation, repository, source, head, base, pull, sender, state, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO NOTHING`, c.ID, c.Installation, c.Repository, c.Source, c.Head, c.Base, c.Pull, c.Sender, ScanBegun, time.Now().UnixMilli())
+	if err != nil {
+		return nil, fmt.Errorf("store scan of %.12s: %w", c.Head, err)
+	}
+	return s.Scan(ctx, c.ID)
+}
+
+// Scan returns a scan, or ErrGone.
+func (s *Store) Scan(ctx context.Context, id string) (*Scan, error) {
+	c, err := scanScan(s.row(ctx, "SELECT "+scanColumns+" FROM scan WHERE id = ?", id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("scan %s: %w", id, ErrGone)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read scan %s: %w", id, err)
+	}
+	return c, nil
+}
+
+// ScansOf returns the scans whose head is a commit of a repository, and if a check run
+// is given the one that it belongs to only.
+func (s *Store) ScansOf(ctx context.Context, repository int64, head string, checkRun int64) (out []*Scan, err error) {
+	where, args := "repository = ? AND head = ?", []any{repository, head}
+	if checkRun != 0 {
+		where += " AND check_run = ?"
+		args = append(args, checkRun)
+	}
+	err = s.rows(ctx, func(r *sql.Rows) error {
+		c, err := scanScan(r)
+		out = append(out, c)
+		return err
+	}, "SELECT "+scanColumns+" FROM scan WHERE "+where+" ORDER BY id", args...)
+	if err != nil {
+		return nil, fmt.Errorf("read scans of %.12s: %w", head, err)
+	}
+	return out, nil
+}
+
+// SetCheckRun notes the check run of a scan's round.
+func (s *Store) SetCheckRun(ctx context.Context, c *Scan, checkRun int64) error {
+	c.CheckRun = checkRun
+	_, err := s.exec(ctx, "UPDATE scan SET check_run = ? WHERE id = ? AND round = ?", checkRun, c.ID, c.Round)
+	if err != nil {
+		return fmt.Errorf("store check run %d: %w", checkRun, err)
+	}
+	return nil
+}
+
+// FinishScan keeps the result of a scan until it is published.
+func (s *Store) FinishScan(ctx context.Context, c *Scan, result *Result) error {
+	text, err := json.Marshal(result)
+	if err != nil {
+		return err
+	}
+	n, err := s.exec(ctx, "UPDATE scan SET state = ?, result = ?, finished = ? WHERE id = ?", ScanDone, string(text), time.Now().UnixMilli(), c.ID)
+	if err != nil {
+		return fmt.Errorf("store result of scan %s: %w", c.ID, err)
+	}
+	if n == 0 {
+		return fmt.Errorf("scan %s: %w", c.ID, ErrGone)
+	}
+	c.State, c.Result = ScanDone, result
+	return nil
+}
+
+// Published notes that a scan's check run says its result. It is false if the scan was
+// begun again in the meantime.
+func (s *Store) Published(ctx context.Context, c *Scan) error {
+	_, err := s.exec(ctx, "UPDATE scan SET state = ? WHERE id = ? AND round = ? AND state = ?", ScanPublished, c.ID, c.Round, ScanDone)
+	return err
+}
+
+// AgainScan begins a scan that was published once more, under a new check run.
+// Asked twice before it is published, it is begun once.
+func (s *Store) AgainScan(ctx context.Context, id string) error {
+	_, err := s.exec(ctx, "UPDATE scan SET state = ?, check_run = 0, round = round + 1 WHERE id = ? AND state = ?", ScanBegun, id, ScanPublished)
+	return err
+}
+
+// PruneScans deletes scans that were published before a day.
+func (s *Store) PruneScans(ctx context.Context, before time.Time) (int64, error) {
+	return s.exec(ctx, "DELETE FROM scan WHERE state = ? AND created < ?", ScanPublished, millis(before))
+}
+
+// Alive notes that a process is at work, and returns those that are: seen since.
+func (s *Store) Alive(ctx context.Context, id string, now, since time.Time) (alive []string, err error) {
+	if _, err := s.exec(ctx, "INSERT INTO process (id, seen) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET seen = excluded.seen", id, millis(now)); err != nil {
+		return nil, err
+	}
+	if _, err := s.exec(ctx, "DELETE FROM process WHERE seen < ?", millis(since)); err != nil {
+		return nil, err
+	}
+	err = s.rows(ctx, func(r *sql.Rows) error {
+		var p string
+		err := r.Scan(&p)
+		alive = append(alive, p)
+		return err
+	}, "SELECT id FROM process")
+	return alive, err
+}
+
+// Rescue makes the jobs available again that processes hold which are not alive. The
+// queue would do so by itself only after its longest job could have ended.
+func (s *Store) Rescue(ctx context.Context, alive []string) (int64, error) {
+	if len(alive) == 0 {
+		return 0, nil
+	}
+	args := make([]any, len(alive))
+	for i, id := range alive {
+		args[i] = id
+	}
+	marks := strings.TrimSuffix(strings.Repeat("?, ", len(alive)), ", ")
+	last := "json_extract(attempted_by, '$[#-1]')"
+	when := "datetime('now', 'subsec')"
+	if s.Pool != nil {
+		last, when = "attempted_by[array_upper(attempted_by, 1)]", "now()"
+	}
+	return s.exec(ctx, "UPDATE river_job SET state = 'available', scheduled_at = "+when+" WHERE state = 'running' AND coalesce("+last+", '') NOT IN ("+marks+")", args...)
+}
+
+// Leave notes that a process ends: what it still held may be taken at once.
+func (s *Store) Leave(ctx context.Context, id string) error {
+	_, err := s.exec(ctx, "DELETE FROM process WHERE id = ?", id)
+	return err
+}
+
+// JobStates counts the jobs of the queue by kind and state.
+func (s *Store) JobStates(ctx context.Context) (map[[2]string]int, error) {
+	out := map[[2]string]int{}
+	err := s.rows(ctx, func(r *sql.Rows) error {
+		var kind, state string
+		var n int
+		err := r.Scan(&kind, &state, &n)
+		out[[2]string{kind, state}] = n
+		return err
+	}, "SELECT kind, CAST(state AS TEXT), count(*) FROM river_job GROUP BY kind, state")
+	return out, err
+}
+
+// Untold returns the scans of an installation whose check run does not say their
+// result yet, the oldest first, at most limit.
+func (s *Store) Untold(ctx context.Context, installation int64, limit int) (out []*Scan, err error) {
+	err = s.rows(ctx, func(r *sql.Rows) error {
+		c, err := scanScan(r)
+		out = append(out, c)
+		return err
+	}, "SELECT "+scanColumns+" FROM scan WHERE installation = ? AND state = ? ORDER BY finished, id LIMIT ?", installation, ScanDone, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read scans of installation %d: %w", installation, err)
+	}
+	return out, nil
+}
+
+// Teller books the telling for an installation: one process at a time writes to it.
+// The booking has to be renewed before it ends. It is false if another has it.
+func (s *Store) Teller(ctx context.Context, installation int64, holder string, now time.Time, hold time.Duration) (bool, error) {
+	n, err := s.exec(ctx, "UPDATE installation SET teller = ?, teller_until = ? WHERE id = ? AND (teller = ? OR teller_until < ?)",
+		holder, millis(now.Add(hold)), installation, holder, millis(now))
+	if err != nil {
+		return false, fmt.Errorf("book the telling for installation %d: %w", installation, err)
+	}
+	return n == 1, nil
+}
+
+// TellerDone gives the booking back.
+func (s *Store) TellerDone(ctx context.Context, installation int64, holder string) error {
+	_, err := s.exec(ctx, "UPDATE installation SET teller = '', teller_until = 0 WHERE id = ? AND teller = ?", installation, holder)
+	return err
+}
+
+// Revive makes the jobs available again that were tried as often as allowed.
+func (s *Store) Revive(ctx context.Context) (int64, error) {
+	when := "datetime('now', 'subsec')"
+	if s.Pool != nil {
+		when = "now()"
+	}
+	n, err := s.exec(ctx, "UPDATE river_job SET state = 'available', finalized_at = NULL, max_attempts = attempt + 6, scheduled_at = "+when+" WHERE state IN ('discarded', 'cancelled')")
+	if err != nil {
+		return 0, fmt.Errorf("put dead jobs back: %w", err)
+	}
+	return n, nil
+}

@@ -1,0 +1,244 @@
+// Package store keeps what the App knows: installations, repositories, the keys that
+// were found and where, the scans and their checks, and which issue follows which
+// key. It never holds a secret: of a key it has the redacted form and the
+// fingerprint.
+//
+// One SQL text serves SQLite and PostgreSQL. A Store is safe for concurrent use.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	_ "modernc.org/sqlite" // the driver
+)
+
+//go:embed schema/*.sql
+var schema embed.FS
+
+// A Store is an open database.
+type Store struct {
+	DB   *sql.DB
+	Pool *pgxpool.Pool // nil on SQLite
+}
+
+// Open opens the database that address names: a PostgreSQL URL, or the name of a
+// SQLite file, which is made if there is none.
+func Open(ctx context.Context, address string) (*Store, error) {
+	if !Postgres(address) {
+		// One connection: SQLite has one writer, and waiting for it here is cheaper than
+		// being refused there. FULL, as a webhook that was answered must outlive a power cut.
+		dsn := "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(address) +
+			"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)&_txlock=immediate"
+		db, err := sql.Open("sqlite", dsn)
+		if err != nil {
+			return nil, fmt.Errorf("open database %s: %w", address, err)
+		}
+		db.SetMaxOpenConns(1)
+		if err := db.PingContext(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("open database %s: %w", address, err), db.Close())
+		}
+		return &Store{DB: db}, nil
+	}
+	config, err := pgxpool.ParseConfig(address)
+	if err != nil {
+		return nil, errors.New("DATABASE_URL: not a PostgreSQL URL such as postgres://user@host/name") // the error would quote it, password and all
+	}
+	if config.MaxConns < 16 {
+		config.MaxConns = 16
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open database at %s: %w", config.ConnConfig.Host, err)
+	}
+	return &Store{DB: stdlib.OpenDBFromPool(pool), Pool: pool}, nil
+}
+
+// Postgres reports whether an address names a PostgreSQL database.
+func Postgres(address string) bool {
+	return strings.HasPrefix(address, "postgres://") || strings.HasPrefix(address, "postgresql://")
+}
+
+// Close closes the database.
+func (s *Store) Close() error {
+	err := s.DB.Close()
+	if s.Pool != nil {
+		s.Pool.Close()
+	}
+	return err
+}
+
+// Ping reports whether the database answers.
+func (s *Store) Ping(ctx context.Context) error {
+	if _, err := s.DB.ExecContext(ctx, "SELECT 1"); err != nil {
+		return fmt.Errorf("the database does not answer: %w", err)
+	}
+	return nil
+}
+
+// Migrate brings the schema up to date. It returns the names of the steps it took.
+func (s *Store) Migrate(ctx context.Context) (took []string, err error) {
+	err = s.tx(ctx, func(tx *tx) error {
+		took = nil
+		if s.Pool != nil { // two processes may start at once
+			if _, err := tx.exec("SELECT pg_advisory_xact_lock(7310245982)"); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.exec("CREATE TABLE IF NOT EXISTS keyward_schema (name TEXT PRIMARY KEY, applied BIGINT NOT NULL)"); err != nil {
+			return err
+		}
+		names, err := fs.Glob(schema, "schema/*.sql")
+		if err != nil {
+			return err
+		}
+		slices.Sort(names)
+		for _, name := range names {
+			text, err := schema.ReadFile(name)
+			if err != nil {
+				return err
+			}
+			name = strings.TrimSuffix(strings.TrimPrefix(name, "schema/"), ".sql")
+			done, err := tx.has("SELECT 1 FROM keyward_schema WHERE name = ?", name)
+			if err != nil || done {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+			for _, stmt := range strings.Split(string(text), ";\n") {
+				if strings.TrimSpace(stmt) == "" {
+					continue
+				}
+				if _, err := tx.exec(stmt); err != nil {
+					return fmt.Errorf("migration %s: %w", name, err)
+				}
+			}
+			if _, err := tx.exec("INSERT INTO keyward_schema (name, applied) VALUES (?, ?)", name, time.Now().UnixMilli()); err != nil {
+				return err
+			}
+			took = append(took, name)
+		}
+		return nil
+	})
+	return took, err
+}
+
+// a tx is a transaction that writes its placeholders as the database wants them.
+type tx struct {
+	*sql.Tx
+	ctx context.Context
+	pg  bool
+}
+
+// tx runs fn in a transaction.
+func (s *Store) tx(ctx context.Context, fn func(*tx) error) error {
+	t, err := s.DB.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin transaction: %w", err)
+	}
+	if err := fn(&tx{t, ctx, s.Pool != nil}); err != nil {
+		return errors.Join(err, ignoreDone(t.Rollback()))
+	}
+	if err := t.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+func ignoreDone(err error) error {
+	if errors.Is(err, sql.ErrTxDone) {
+		return nil
+	}
+	return err
+}
+
+// numbered writes the placeholders of a query as $1, $2 for PostgreSQL. No text of
+// ours has a question mark in it.
+func numbered(pg bool, query string) string {
+	if !pg {
+		return query
+	}
+	var b strings.Builder
+	n := 0
+	for i := range len(query) {
+		if query[i] != '?' {
+			b.WriteByte(query[i])
+			continue
+		}
+		n++
+		b.WriteString("$" + strconv.Itoa(n))
+	}
+	return b.String()
+}
+
+func (t *tx) exec(query string, args ...any) (int64, error) {
+	res, err := t.ExecContext(t.ctx, numbered(t.pg, query), args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func (t *tx) has(query string, args ...any) (bool, error) {
+	var one int
+	err := t.QueryRowContext(t.ctx, numbered(t.pg, query), args...).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (s *Store) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	res, err := s.DB.ExecContext(ctx, numbered(s.Pool != nil, query), args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func (s *Store) row(ctx context.Context, query string, args ...any) *sql.Row {
+	return s.DB.QueryRowContext(ctx, numbered(s.Pool != nil, query), args...)
+}
+
+// rows calls scan for each row of a query, and returns when all have been read: on
+// SQLite nothing else can be asked meanwhile.
+func (s *Store) rows(ctx context.Context, scan func(*sql.Rows) error, query string, args ...any) (err error) {
+	rows, err := s.DB.QueryContext(ctx, numbered(s.Pool != nil, query), args...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// millis is a time as the database keeps it.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// instant is the time that the database keeps as ms.
+func instant(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}

@@ -1,0 +1,263 @@
+package webhook
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// An Event is what is kept of a delivery: identities, hashes and flags. No text that
+// people wrote is among it, as a key may stand in a branch's name, a commit's
+// message or a comment.
+// https://docs.github.com/webhooks/webhook-events-and-payloads
+type Event struct {
+	Delivery     string `json:"delivery" river:"unique"` // GitHub's GUID; a redelivery keeps it
+	Name         string `json:"name"`
+	Action       string `json:"action,omitempty"`
+	Installation int64  `json:"installation"`
+	Account      string `json:"account,omitempty"` // login of the organisation or user
+	AccountID    int64  `json:"account_id,omitempty"`
+	Sender       int64  `json:"sender,omitempty"`
+	SenderLogin  string `json:"sender_login,omitempty"`
+	Bot          bool   `json:"bot,omitempty"` // the sender is a program
+	Repo         *Repo  `json:"repo,omitempty"`
+
+	Head    string `json:"head,omitempty"` // commit
+	Base    string `json:"base,omitempty"` // commit; zeros or "" for none
+	Tag     bool   `json:"tag,omitempty"`
+	Default bool   `json:"default,omitempty"` // the ref is the default branch
+	Deleted bool   `json:"deleted,omitempty"`
+	Forced  bool   `json:"forced,omitempty"`
+
+	Number      int    `json:"number,omitempty"`  // of the pull request or issue
+	Fork        bool   `json:"fork,omitempty"`    // the pull request comes from another repository
+	Rebased     bool   `json:"rebased,omitempty"` // an edit changed the base
+	IsPull      bool   `json:"is_pull,omitempty"` // the issue is a pull request
+	Comment     int64  `json:"comment,omitempty"`
+	CheckRun    int64  `json:"check_run,omitempty"`
+	Button      string `json:"button,omitempty"`
+	Member      string `json:"member,omitempty"` // login of who left
+	AllRepos    bool   `json:"all_repos,omitempty"`
+	Added, Gone []Repo `json:",omitempty"`
+}
+
+// A Repo is a repository as an event names it.
+type Repo struct {
+	ID       int64  `json:"id"`
+	Owner    string `json:"owner"`
+	Name     string `json:"name"`
+	Public   bool   `json:"public,omitempty"`
+	Archived bool   `json:"archived,omitempty"`
+	Default  string `json:"default,omitempty"` // name of the default branch, "" if it is no plain name
+}
+
+type account struct {
+	ID    int64  `json:"id"`
+	Login string `json:"login"`
+	Type  string `json:"type"`
+}
+
+type repository struct {
+	ID            int64   `json:"id"`
+	FullName      string  `json:"full_name"`
+	Private       bool    `json:"private"`
+	Visibility    string  `json:"visibility"`
+	Archived      bool    `json:"archived"`
+	DefaultBranch string  `json:"default_branch"`
+	Owner         account `json:"owner"`
+}
+
+type end struct {
+	SHA  string      `json:"sha"`
+	Repo *repository `json:"repo"`
+}
+
+// payload is what of all payloads is looked at.
+type payload struct {
+	Action       string `json:"action"`
+	Installation *struct {
+		ID                  int64   `json:"id"`
+		Account             account `json:"account"`
+		RepositorySelection string  `json:"repository_selection"`
+	} `json:"installation"`
+	Repository   *repository     `json:"repository"`
+	Organization *account        `json:"organization"`
+	Sender       account         `json:"sender"`
+	Ref          json.RawMessage `json:"ref"`
+	Before       string          `json:"before"`
+	After        string          `json:"after"`
+	Deleted      bool            `json:"deleted"`
+	Forced       bool            `json:"forced"`
+	Number       int             `json:"number"`
+	PullRequest  *struct {
+		Number int `json:"number"`
+		Base   end `json:"base"`
+		Head   end `json:"head"`
+	} `json:"pull_request"`
+	MergeGroup *struct {
+		HeadSHA string `json:"head_sha"`
+		BaseSHA string `json:"base_sha"`
+	} `json:"merge_group"`
+	CheckRun *struct {
+		ID      int64  `json:"id"`
+		HeadSHA string `json:"head_sha"`
+	} `json:"check_run"`
+	CheckSuite *struct {
+		HeadSHA string `json:"head_sha"`
+	} `json:"check_suite"`
+	RequestedAction *struct {
+		Identifier string `json:"identifier"`
+	} `json:"requested_action"`
+	Issue *struct {
+		Number      int             `json:"number"`
+		PullRequest json.RawMessage `json:"pull_request"`
+	} `json:"issue"`
+	Comment *struct {
+		ID int64 `json:"id"`
+	} `json:"comment"`
+	Changes struct {
+		Base json.RawMessage `json:"base"`
+	} `json:"changes"`
+	Member     *account `json:"member"`
+	Membership *struct {
+		User account `json:"user"`
+	} `json:"membership"`
+	Repositories        []repository `json:"repositories"`
+	RepositoriesAdded   []repository `json:"repositories_added"`
+	RepositoriesRemoved []repository `json:"repositories_removed"`
+}
+
+var (
+	objectID = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+	ownerRE  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
+	nameRE   = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
+	loginRE  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}(\[bot\])?$`)
+	branchRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$`)
+	wordRE   = regexp.MustCompile(`^[a-z_-]{0,40}$`)
+)
+
+// Decode reads a payload. What GitHub would never send is an error.
+func Decode(delivery, name string, body []byte) (*Event, error) {
+	var p payload
+	if err := json.Unmarshal(body, &p); err != nil {
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			return nil, fmt.Errorf("payload of event %s: not JSON at byte %d", name, syntax.Offset)
+		}
+		var kind *json.UnmarshalTypeError
+		if errors.As(err, &kind) {
+			return nil, fmt.Errorf("payload of event %s: field %s is not of the kind that GitHub documents", name, kind.Field)
+		}
+		return nil, fmt.Errorf("payload of event %s: not JSON", name)
+	}
+	e := &Event{Delivery: delivery, Name: name, Action: p.Action, Sender: p.Sender.ID, Bot: p.Sender.Type == "Bot", Number: p.Number}
+	if loginRE.MatchString(p.Sender.Login) {
+		e.SenderLogin = p.Sender.Login
+	}
+	if !wordRE.MatchString(p.Action) {
+		return nil, fmt.Errorf("payload of event %s: the action is none of GitHub's", name)
+	}
+	if err := e.where(&p); err != nil {
+		return nil, fmt.Errorf("payload of event %s: %w", name, err)
+	}
+	if err := e.what(&p); err != nil {
+		return nil, fmt.Errorf("payload of event %s: %w", name, err)
+	}
+	return e, nil
+}
+
+// where reads the installation, account and repositories.
+func (e *Event) where(p *payload) (err error) {
+	if p.Installation != nil {
+		e.Installation = p.Installation.ID
+		e.Account, e.AccountID = p.Installation.Account.Login, p.Installation.Account.ID
+		e.AllRepos = p.Installation.RepositorySelection == "all"
+	}
+	if p.Repository != nil {
+		if e.Repo, err = p.Repository.repo(); err != nil {
+			return err
+		}
+		if e.Account == "" {
+			e.Account, e.AccountID = p.Repository.Owner.Login, p.Repository.Owner.ID
+		}
+	}
+	if e.Account == "" && p.Organization != nil {
+		e.Account, e.AccountID = p.Organization.Login, p.Organization.ID
+	}
+	if e.Account != "" && !ownerRE.MatchString(e.Account) {
+		return errors.New("the account's login has characters that no login has")
+	}
+	for _, list := range []struct {
+		from []repository
+		to   *[]Repo
+	}{{p.Repositories, &e.Added}, {p.RepositoriesAdded, &e.Added}, {p.RepositoriesRemoved, &e.Gone}} {
+		for i := range list.from {
+			r, err := list.from[i].repo()
+			if err != nil {
+				return err
+			}
+			*list.to = append(*list.to, *r)
+		}
+	}
+	return nil
+}
+
+func (r *repository) repo() (*Repo, error) {
+	owner, name, _ := strings.Cut(r.FullName, "/")
+	if r.ID == 0 || !ownerRE.MatchString(owner) || !nameRE.MatchString(name) || name == "." || name == ".." {
+		return nil, errors.New("the repository's name has characters that no name has")
+	}
+	out := &Repo{ID: r.ID, Owner: owner, Name: name, Public: !r.Private && r.Visibility != "internal", Archived: r.Archived}
+	if branchRE.MatchString(r.DefaultBranch) {
+		out.Default = r.DefaultBranch
+	}
+	return out, nil
+}
+
+// what reads what happened.
+func (e *Event) what(p *payload) error {
+	switch {
+	case e.Name == "push":
+		var ref string
+		if err := json.Unmarshal(p.Ref, &ref); err != nil {
+			return errors.New("ref is no text")
+		}
+		e.Base, e.Head, e.Deleted, e.Forced = p.Before, p.After, p.Deleted, p.Forced
+		e.Tag = strings.HasPrefix(ref, "refs/tags/")
+		e.Default = p.Repository != nil && ref == "refs/heads/"+p.Repository.DefaultBranch
+	case e.Name == "pull_request" && p.PullRequest != nil:
+		pr := p.PullRequest
+		e.Base, e.Head, e.Number, e.Rebased = pr.Base.SHA, pr.Head.SHA, pr.Number, len(p.Changes.Base) > 0
+		e.Fork = pr.Head.Repo == nil || pr.Base.Repo != nil && pr.Head.Repo.ID != pr.Base.Repo.ID
+	case e.Name == "merge_group" && p.MergeGroup != nil:
+		e.Base, e.Head = p.MergeGroup.BaseSHA, p.MergeGroup.HeadSHA
+	case e.Name == "check_run" && p.CheckRun != nil:
+		e.CheckRun, e.Head = p.CheckRun.ID, p.CheckRun.HeadSHA
+		if p.RequestedAction != nil && wordRE.MatchString(p.RequestedAction.Identifier) {
+			e.Button = p.RequestedAction.Identifier
+		}
+	case e.Name == "check_suite" && p.CheckSuite != nil:
+		e.Head = p.CheckSuite.HeadSHA
+	case p.Issue != nil:
+		e.Number = p.Issue.Number
+		e.IsPull = len(p.Issue.PullRequest) > 0 && string(p.Issue.PullRequest) != "null"
+		if p.Comment != nil {
+			e.Comment = p.Comment.ID
+		}
+	case e.Name == "member" && p.Member != nil:
+		e.Member = p.Member.Login
+	case e.Name == "organization" && p.Membership != nil:
+		e.Member = p.Membership.User.Login
+	}
+	if e.Member != "" && !loginRE.MatchString(e.Member) {
+		return errors.New("the member's login has characters that no login has")
+	}
+	for _, id := range []string{e.Base, e.Head} {
+		if id != "" && !objectID.MatchString(id) {
+			return errors.New("a commit's id is none")
+		}
+	}
+	return nil
+}
