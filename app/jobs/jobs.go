@@ -145,7 +145,7 @@ func New(cfg Config) (*Runner, error) {
 		queues[fmt.Sprintf("scan_%d", i)] = river.QueueConfig{MaxWorkers: half}
 	}
 	rc := &river.Config{
-		ID: cfg.Process, Queues: queues, Workers: workers, Logger: slog.New(quiet{cfg.Log.Handler()}), ErrorHandler: r, MaxAttempts: 12,
+		ID: cfg.Process, Queues: queues, Workers: workers, Logger: slog.New(quiet{cfg.Log.Handler()}), ErrorHandler: r, MaxAttempts: 25, RetryPolicy: backoff{},
 		FetchCooldown: 20 * time.Millisecond, FetchPollInterval: 500 * time.Millisecond, RescueStuckJobsAfter: rescueAfter, JobTimeout: scanTimeout,
 		CompletedJobRetentionPeriod: keepCompleted, CancelledJobRetentionPeriod: 30 * 24 * time.Hour, DiscardedJobRetentionPeriod: 30 * 24 * time.Hour,
 		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(time.Hour), func() (river.JobArgs, *river.InsertOpts) {

@@ -24,7 +24,8 @@ import (
 )
 
 // tries is how often a scan is tried before its check says that it could not be made.
-const tries = 4
+// It goes on being tried, and the check then says what came of it.
+const tries = 6
 
 // scan scans what an event brought, keeps what it found, and leaves it to be told.
 func (r *Runner) scan(ctx context.Context, job *river.Job[ScanArgs], log *slog.Logger) error {
@@ -37,10 +38,11 @@ func (r *Runner) scan(ctx context.Context, job *river.Job[ScanArgs], log *slog.L
 	if err != nil {
 		return err
 	}
-	switch s.State {
-	case store.ScanPublished:
+	switch {
+	case s.Result != nil && s.Result.Unscanned:
+	case s.State == store.ScanPublished:
 		return nil // another delivery told of the same commits
-	case store.ScanDone:
+	case s.State == store.ScanDone:
 		return r.tellSoon(ctx, e.Installation)
 	}
 	return r.rescan(ctx, s, repo, e, job.Attempt, log)
@@ -263,19 +265,25 @@ func (r *Runner) unscanned(ctx context.Context, s *store.Scan, repo *store.Repos
 			return err
 		}
 	}
-	if attempt < tries && !errors.Is(cause, scan.ErrTooLarge) {
+	large := errors.Is(cause, scan.ErrTooLarge)
+	if attempt < tries && !large {
 		return cause
 	}
-	why := r.Guard.String(cause.Error())
-	result := &store.Result{Conclusion: "failure", Title: "Not scanned", Head: s.Head,
-		Summary: "### Keyward could not scan this\n\n" + report.Code(why) + "\n\nThis is no pass. Re-run the check when the reason is gone.\n"}
-	if err := r.Store.FinishScan(ctx, s, result); err != nil {
-		return err
+	if s.Result == nil || !s.Result.Unscanned {
+		why := r.Guard.String(cause.Error())
+		result := &store.Result{Conclusion: "failure", Title: "Not scanned", Head: s.Head, Unscanned: true,
+			Summary: "### Keyward could not scan this\n\n" + report.Code(why) + "\n\nThis is no pass. It is tried again for some hours; re-run the check when the reason is gone.\n"}
+		if err := r.Store.FinishScan(ctx, s, result); err != nil {
+			return err
+		}
+		if err := r.tellSoon(ctx, s.Installation); err != nil {
+			return err
+		}
 	}
-	if err := r.tellSoon(ctx, s.Installation); err != nil {
-		return err
+	if large {
+		return river.JobCancel(cause)
 	}
-	return river.JobCancel(cause)
+	return cause
 }
 
 // renamed brings the name of a repository up to date.

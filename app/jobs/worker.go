@@ -84,6 +84,16 @@ func (r *Runner) verdict(ctx context.Context, err error, log *slog.Logger) error
 	return errors.New(r.Guard.String(err.Error()))
 }
 
+// backoff doubles the time to the next try up to half an hour, so that a job outlives
+// an outage of eight hours.
+type backoff struct{}
+
+// NextRetry returns when a job that failed is tried again.
+func (backoff) NextRetry(job *rivertype.JobRow) time.Time {
+	wait := min(time.Second<<min(len(job.Errors), 20), 30*time.Minute)
+	return time.Now().UTC().Add(wait + time.Duration(rand.Int64N(int64(wait)/4)))
+}
+
 // HandleError logs what a job ended with. The job is tried again, or dead.
 func (r *Runner) HandleError(_ context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
 	r.logEnd(job, "why", err.Error())

@@ -47,12 +47,16 @@ type Config struct {
 	MaxFile        int64    `toml:"max-file-mb"`
 	LogLevel       string   `toml:"log-level"`
 	Drain          string   `toml:"drain"`
+	WritePause     string   `toml:"write-pause"`
+	Beat           string   `toml:"beat"`
 
 	file     string // it was read from, or ""
 	key      []byte
 	api, web *url.URL
 	level    slog.Level
 	drain    time.Duration
+	pause    time.Duration // between two writes of an installation to GitHub
+	beat     time.Duration
 }
 
 // a setting is one value that the environment can give.
@@ -118,6 +122,8 @@ var settings = []setting{
 	{"CACHE_MB", "disk for copies of repositories, by default 20000", number(func(c *Config) *int64 { return &c.Cache })},
 	{"MAX_FILE_MB", "larger files are not read, by default 100", number(func(c *Config) *int64 { return &c.MaxFile })},
 	{"LOG_LEVEL", "debug, info, warn or error", text(func(c *Config) *string { return &c.LogLevel })},
+	{"KEYWARD_WRITE_PAUSE", "between two writes of an installation to GitHub, by default 1s", text(func(c *Config) *string { return &c.WritePause })},
+	{"KEYWARD_BEAT", "how often a process says that it is alive, by default 3s; after five its jobs go to others", text(func(c *Config) *string { return &c.Beat })},
 	{"DRAIN", "how long jobs may go on after SIGTERM, by default 30s", text(func(c *Config) *string { return &c.Drain })},
 }
 
@@ -209,6 +215,8 @@ func (c *Config) defaults() {
 	or(&c.Database, filepath.Join(c.DataDir, "keyward.db"))
 	or(&c.LogLevel, "info")
 	or(&c.Drain, "30s")
+	or(&c.WritePause, "1s")
+	or(&c.Beat, "3s")
 	c.GitHubURL = strings.TrimSuffix(c.GitHubURL, "/")
 	if c.GitHubURL == "https://github.com" {
 		or(&c.GitHubAPI, "https://api.github.com/")
@@ -243,8 +251,13 @@ func (c *Config) check(signedIn bool) (bad []string) {
 	if err := c.level.UnmarshalText([]byte(c.LogLevel)); err != nil {
 		say("LOG_LEVEL %q is not one of debug, info, warn, error", c.LogLevel)
 	}
-	if c.drain, err = time.ParseDuration(c.Drain); err != nil || c.drain < 0 {
-		say("DRAIN %q is no time such as 30s", c.Drain)
+	for name, d := range map[string]struct {
+		text string
+		to   *time.Duration
+	}{"DRAIN": {c.Drain, &c.drain}, "KEYWARD_WRITE_PAUSE": {c.WritePause, &c.pause}, "KEYWARD_BEAT": {c.Beat, &c.beat}} {
+		if *d.to, err = time.ParseDuration(d.text); err != nil || *d.to < time.Millisecond {
+			say("%s %q is no time such as 30s", name, d.text)
+		}
 	}
 	for name, n := range map[string]int64{"MAX_REPOSITORY_MB": c.MaxRepository, "CACHE_MB": c.Cache, "MAX_FILE_MB": c.MaxFile} {
 		if n < 1 || n > 1<<30 {

@@ -48,12 +48,10 @@ func newServe(env *Env) *cobra.Command {
 	return c
 }
 
-// Writes of an installation to GitHub: one a second, and a few at once after a pause.
+// writeBurst is how many writes of an installation to GitHub may come at once after a
+// pause. In the long run they are a second apart.
 // https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#pause-between-mutative-requests
-const (
-	writeEvery = time.Second
-	writeBurst = 5
-)
+const writeBurst = 5
 
 // serve runs the server until ctx ends.
 func (env *Env) serve(ctx context.Context, cfg *Config) (err error) {
@@ -73,7 +71,7 @@ func (env *Env) serve(ctx context.Context, cfg *Config) (err error) {
 	}
 	m := newMetrics(s)
 	app, err := cfg.app(func(ctx context.Context, installation int64, most time.Duration) (time.Duration, error) {
-		return s.WriteSlot(ctx, installation, time.Now(), writeEvery, writeBurst, most)
+		return s.WriteSlot(ctx, installation, time.Now(), cfg.pause, writeBurst, most)
 	}, m.request)
 	if err != nil {
 		return err
@@ -103,7 +101,7 @@ func (env *Env) runner(cfg *Config, s *store.Store, app *github.App, log *slog.L
 		byID[list[i].ID] = &list[i]
 	}
 	keeper := &rotation.Keeper{Store: s, Web: app.Web(), Pepper: []byte(cfg.Pepper), Guard: env.guard, Rules: byID, Tracker: cfg.Tracker, Public: cfg.PublicIssues, Log: log}
-	return jobs.New(jobs.Config{Store: s, GitHub: app, Engine: engine, Keeper: keeper, Guard: env.guard, Log: log, Process: processName(), Workers: cfg.Workers, First: cfg.FirstIssues, Alone: alone, Observe: m.job})
+	return jobs.New(jobs.Config{Store: s, GitHub: app, Engine: engine, Keeper: keeper, Guard: env.guard, Log: log, Process: processName(), Workers: cfg.Workers, First: cfg.FirstIssues, Alone: alone, Beat: cfg.beat, Observe: m.job})
 }
 
 // processName is a name that no other process has.

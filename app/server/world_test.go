@@ -180,6 +180,7 @@ type app struct {
 	stop    func() int // gently; returns the exit code
 	kill    func()
 	log     *locked
+	pid     int // of a process of its own
 }
 
 // locked is a buffer that may be read while it is written.
@@ -365,6 +366,7 @@ func (w *world) spawn() *app {
 	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}
+	a.pid = cmd.Process.Pid
 	ended := make(chan int, 1)
 	var killed sync.Once
 	go func() {
@@ -482,6 +484,16 @@ func (w *world) git(dir string, args ...string) string {
 		w.t.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// fastImport adds commits to a repository.
+func (w *world) fastImport(dir string, in io.Reader) {
+	w.t.Helper()
+	cmd := exec.Command("git", "fast-import", "--quiet")
+	cmd.Dir, cmd.Stdin = dir, in
+	if out, err := cmd.CombinedOutput(); err != nil {
+		w.t.Fatalf("git fast-import: %v\n%s", err, out)
+	}
 }
 
 // commit writes files, commits them, and returns the commit. An empty text removes.

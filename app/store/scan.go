@@ -45,6 +45,7 @@ type Result struct {
 	Keys        []string // fingerprints of what it counts
 	Head        string   // the commit that the check run is of: tags followed
 	Silent      bool     // no check run is wanted
+	Unscanned   bool     // it could not be scanned, which is tried again
 }
 
 // An Annotation is a key beside the line on which it stands.
