@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 
 	gh "github.com/google/go-github/v62/github"
@@ -302,6 +303,7 @@ func (r *Runner) keep(ctx context.Context, s *store.Scan, repo *store.Repository
 	if e.Fork { // anybody can open one: it must not make us open issues
 		state = store.StateQuiet
 	}
+	nameless(res)
 	list := r.credentials(res.Keys, res.Policy.App, state)
 	changes, err := r.Store.Record(ctx, repo.ID, list)
 	if err != nil {
@@ -322,6 +324,16 @@ func (r *Runner) keep(ctx context.Context, s *store.Scan, repo *store.Repository
 	}
 	res.Keys = keys
 	return r.result(s, repo, e, res)
+}
+
+// nameless takes the names of people out of a result: the commit says who it was to
+// those who may see it, and the database keeps no names.
+func nameless(res *scan.Result) {
+	for _, k := range slices.Concat(res.Keys, res.Known) {
+		if k.First != nil {
+			k.First = &scanner.Commit{ID: k.First.ID, Date: k.First.Date}
+		}
+	}
 }
 
 // credentials are keys as the store keeps them. Paths are cleaned: a key may stand in one.

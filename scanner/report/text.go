@@ -121,7 +121,10 @@ func (t *textWriter) places(k *scanner.Key) {
 func since(k *scanner.Key) string {
 	var s string
 	if c := k.First; c != nil {
-		s = fmt.Sprintf("%s in commit %s by %s", c.Date.Format(time.DateOnly), short(c.ID), c.Author)
+		s = fmt.Sprintf("%s in commit %s", c.Date.Format(time.DateOnly), short(c.ID))
+		if c.Author != "" {
+			s += " by " + c.Author
+		}
 	}
 	if k.AtHead != nil {
 		if s == "" {
