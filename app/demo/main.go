@@ -198,7 +198,7 @@ func (d *demo) push(repo, message, name, text string) error {
 	if err := d.git(dir, "-c", "user.name=Dana Dev", "-c", "user.email=dana@users.example", "commit", "-qm", message); err != nil {
 		return err
 	}
-	fmt.Fprintf(d.out, "\n$ git commit -m '%s' && git push    # acme/%s, %s\n", message, repo, name)
+	fmt.Fprintf(d.out, "\n$ git commit -m '%s' && git push    # acme/%s\n", message, repo)
 	d.from = time.Now()
 	return d.git(dir, "push", "-q", "origin", "HEAD:main")
 }
@@ -241,18 +241,30 @@ func (d *demo) show(name, format string, args ...any) {
 	fmt.Fprintf(d.out, "  %4.2f s  %s\n", time.Since(d.from).Seconds(), fmt.Sprintf(format, args...))
 }
 
+// more prints what belongs to the line before, once.
+func (d *demo) more(name, text string) {
+	if text != "" && !d.seen[name] {
+		d.seen[name] = true
+		if r := []rune(text); len(r) > 70 {
+			text = string(r[:69]) + "…"
+		}
+		fmt.Fprintf(d.out, "          %s\n", text)
+	}
+}
+
 func (d *demo) showChecks() (done int) {
 	for _, repo := range []string{"widgets", "gadgets"} {
 		for _, c := range d.gh.Checks("acme", repo) {
 			name := fmt.Sprint("check ", c.ID)
-			d.show(name, "check %q on %.7s: in progress", c.Name, c.SHA)
+			d.show(name, "%s: in progress, on %.7s", c.Name, c.SHA)
 			if c.Status != "completed" {
 				continue
 			}
 			done++
-			d.show(name+" done", "check %q on %.7s: %s: %s", c.Name, c.SHA, c.Conclusion, c.Title)
+			d.show(name+" done", "%s: %s", c.Name, c.Conclusion)
+			d.more(name+" title", c.Title)
 			for _, a := range c.Annotations {
-				d.show(fmt.Sprint(name, a.Path, a.StartLine), "    %s:%d  %s: %s", a.Path, a.StartLine, a.Level, a.Title)
+				d.more(fmt.Sprint(name, a.Path, a.StartLine), fmt.Sprintf("%s at %s:%d", a.Level, a.Path, a.StartLine))
 			}
 		}
 	}
@@ -263,13 +275,14 @@ func (d *demo) showIssues() int {
 	list := d.gh.Issues("acme", "rotation")
 	for _, i := range list {
 		name := fmt.Sprint("issue ", i.Number)
-		d.show(name, "issue acme/rotation#%d: %s", i.Number, i.Title)
-		if len(i.Assignees) > 0 {
-			d.show(name+" labels", "    assigned to %s; %s", strings.Join(i.Assignees, ", "), strings.Join(i.Labels, ", "))
-		}
+		d.show(name, "issue acme/rotation#%d, assigned to %s", i.Number, strings.Join(i.Assignees, ", "))
+		d.more(name+" title", i.Title)
 		for n, c := range i.Comments {
 			_, text, _ := strings.Cut(c.Body, "\n")
-			d.show(fmt.Sprint("comment ", n+1), "comment on #%d: %s", i.Number, text)
+			first, rest, _ := strings.Cut(text, ". ")
+			d.show(fmt.Sprint("comment ", n+1), "comment on acme/rotation#%d", i.Number)
+			d.more(fmt.Sprint("text ", n+1), first+".")
+			d.more(fmt.Sprint("rest ", n+1), rest)
 		}
 	}
 	return len(list)

@@ -44,6 +44,7 @@ type mirror struct {
 	dir    string
 	token  func(context.Context) (string, error)
 	cached string
+	seen   map[string]bool // commits that are here
 	unlock func()
 }
 
@@ -61,7 +62,7 @@ func (c *Cache) open(ctx context.Context, id int64, url string, token func(conte
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the cache of repositories: %w", err)
 	}
-	m := &mirror{cache: c, dir: filepath.Join(c.Dir, strconv.FormatInt(id, 10)+".git"), token: token}
+	m := &mirror{cache: c, dir: filepath.Join(c.Dir, strconv.FormatInt(id, 10)+".git"), token: token, seen: map[string]bool{}}
 	var err error
 	if m.unlock, err = c.lock(ctx, id); err != nil {
 		return nil, err
@@ -219,7 +220,8 @@ func tip(id string) string { return "refs/keyward/tips/" + id[:2] }
 func (m *mirror) bring(ctx context.Context, base, head string) error {
 	whole := !m.Shallow && !m.empty()
 	for _, id := range []string{base, head} {
-		if id == "" || m.has(ctx, id) {
+		if id == "" || m.seen[id] || m.has(ctx, id) {
+			m.seen[id] = true
 			continue
 		}
 		args := []string{"+" + id + ":" + tip(id)}
@@ -229,6 +231,7 @@ func (m *mirror) bring(ctx context.Context, base, head string) error {
 		if err := m.fetch(ctx, args...); err != nil {
 			return fmt.Errorf("fetch %.12s: %w", id, err)
 		}
+		m.seen[id] = m.has(ctx, id)
 	}
 	for _, step := range []string{"--deepen=200", "--deepen=5000", "--unshallow", ""} {
 		there, err := m.Whole(ctx, base, head)

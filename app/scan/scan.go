@@ -17,6 +17,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -309,6 +310,10 @@ func policyAt(ctx context.Context, repo *git.Repo, rev string) (name string, tex
 	if rev == "" {
 		return "", nil, nil
 	}
+	there, err := repo.TreeAt(ctx, rev, policy.Names()...)
+	if err != nil || len(there) == 0 {
+		return "", nil, err
+	}
 	for _, name := range policy.Names() {
 		text, err := repo.File(ctx, rev, name, policy.MaxFile)
 		if err != nil {
@@ -454,21 +459,19 @@ func (e *Engine) finish(ctx context.Context, m *mirror, j *Job, r *Result, keys 
 	if r.Head, err = m.Resolve(ctx, j.Head); err != nil || r.Head == "" || len(r.Keys) == 0 {
 		return err
 	}
-	tree, err := m.Tree(ctx, r.Head)
-	if err != nil {
-		return fmt.Errorf("read the tree of %.12s: %w", r.Head, err)
-	}
 	wanted := map[string]bool{}
 	for _, k := range r.Keys {
 		for _, p := range k.Places {
 			wanted[p.Path] = true
 		}
 	}
+	tree, err := m.TreeAt(ctx, r.Head, slices.Sorted(maps.Keys(wanted))...)
+	if err != nil {
+		return fmt.Errorf("read the tree of %.12s: %w", r.Head, err)
+	}
 	r.AtHead = map[string]string{}
 	for _, c := range tree {
-		if wanted[c.Path] {
-			r.AtHead[c.Path] = c.ID
-		}
+		r.AtHead[c.Path] = c.ID
 	}
 	for _, k := range r.Keys {
 		yes := slices.ContainsFunc(k.Places, func(p scanner.Place) bool { return p.Blob != "" && r.AtHead[p.Path] == p.Blob })

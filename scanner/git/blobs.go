@@ -124,7 +124,7 @@ func (r *Repo) File(ctx context.Context, rev, path string, limit int64) ([]byte,
 	if id, err := r.Resolve(ctx, rev); err != nil || id == "" {
 		return nil, err
 	}
-	tree, err := r.Tree(ctx, rev)
+	tree, err := r.TreeAt(ctx, rev, path)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +132,7 @@ func (r *Repo) File(ctx context.Context, rev, path string, limit int64) ([]byte,
 		if c.Path != path {
 			continue
 		}
-		var data []byte
+		data := []byte{} // an empty file is there
 		for b, err := range r.Blobs(ctx, []Change{c}, nil, files.Options{MaxSize: limit}) {
 			if err != nil {
 				return nil, fmt.Errorf("read %s at %s: %w", path, rev, err)

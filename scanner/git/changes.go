@@ -332,7 +332,31 @@ func (r *Repo) Tree(ctx context.Context, rev string) ([]Change, error) {
 	if r.bin == "" {
 		return r.treeLibrary(rev)
 	}
-	out, err := r.output(ctx, "ls-tree", "-r", "-z", "--full-tree", "--end-of-options", rev)
+	return r.lsTree(ctx, "-r", "-z", "--full-tree", "--end-of-options", rev)
+}
+
+// maxArgs is how many bytes of paths a command is given at most.
+const maxArgs = 100_000
+
+// TreeAt returns those blobs of a commit or tree that stand at the paths. The rest
+// of a large tree is not read.
+func (r *Repo) TreeAt(ctx context.Context, rev string, paths ...string) ([]Change, error) {
+	length := 0
+	for _, p := range paths {
+		length += len(p) + 1
+	}
+	if r.bin == "" || length > maxArgs {
+		tree, err := r.Tree(ctx, rev)
+		return slices.DeleteFunc(tree, func(c Change) bool { return !slices.Contains(paths, c.Path) }), err
+	}
+	if len(paths) == 0 {
+		return nil, nil
+	}
+	return r.lsTree(ctx, append([]string{"-z", "--full-tree", "--end-of-options", rev, "--"}, paths...)...)
+}
+
+func (r *Repo) lsTree(ctx context.Context, args ...string) ([]Change, error) {
+	out, err := r.output(ctx, append([]string{"ls-tree"}, args...)...)
 	if err != nil {
 		return nil, err
 	}

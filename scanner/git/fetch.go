@@ -29,7 +29,7 @@ func (r *Repo) Fetch(ctx context.Context, token string, args ...string) error {
 	}
 	cmd := exec.CommandContext(ctx, r.bin, append(append(append([]string{}, fetching...), "fetch", "--no-tags", "--quiet", "origin"), args...)...)
 	cmd.Dir, cmd.Env = r.Dir, r.env
-	if url := r.originURL(ctx); token != "" && strings.HasPrefix(url, "http") && !r.hasHeader(ctx) {
+	if token != "" && strings.HasPrefix(r.originURL(ctx), "http") && !r.hasHeader(ctx) {
 		basic := base64.StdEncoding.EncodeToString([]byte("x-access-token:" + token))
 		cmd.Env = append(cmd.Env, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=http.extraheader", "GIT_CONFIG_VALUE_0=AUTHORIZATION: basic "+basic)
 	}

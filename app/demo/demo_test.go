@@ -1,0 +1,61 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the README's transcript anew")
+
+var (
+	transcript = regexp.MustCompile("(?s)(<!-- demo[^\n]*-->\n```console\n)(.*?)(```\n)")
+	seconds    = regexp.MustCompile(`(\d+\.\d\d) s`)
+	commit     = regexp.MustCompile(`on [0-9a-f]{7}\b`)
+)
+
+// TestReadme holds the README's transcript equal to what the demo shows, and the demo
+// to the two seconds that it promises.
+func TestReadme(t *testing.T) {
+	var out bytes.Buffer
+	if err := run(context.Background(), &out, false, false); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	got := "$ go run ./app/demo\n" + out.String()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := transcript.FindSubmatch(readme)
+	if m == nil {
+		t.Fatal("README.md has no transcript of the demo")
+	}
+	if *update {
+		readme = transcript.ReplaceAllFunc(readme, func([]byte) []byte { return []byte(string(m[1]) + got + string(m[3])) })
+		if err := os.WriteFile("../../README.md", readme, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	mask := func(s string) string {
+		return commit.ReplaceAllString(seconds.ReplaceAllString(s, "N s"), "on COMMIT")
+	}
+	if want := string(m[2]); mask(got) != mask(want) {
+		t.Errorf("the README's transcript is old (go test ./app/demo -update):\n--- got\n%s\n--- want\n%s", got, want)
+	}
+	for line := range strings.Lines(got) {
+		if n := len([]rune(strings.TrimRight(line, "\n"))); n > 80 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+		if s := seconds.FindStringSubmatch(line); s != nil && strings.Contains(line, "issue acme") {
+			if took, err := strconv.ParseFloat(s[1], 64); err != nil || took > 2 {
+				t.Errorf("more than two seconds from the push to the issue: %s", line)
+			}
+		}
+	}
+}
