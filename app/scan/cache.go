@@ -45,6 +45,7 @@ type mirror struct {
 	token  func(context.Context) (string, error)
 	cached string
 	seen   map[string]bool // commits that are here
+	fresh  bool            // it was made just now
 	unlock func()
 }
 
@@ -117,6 +118,7 @@ func (m *mirror) prepare(ctx context.Context, url string) error {
 			if err := os.RemoveAll(m.dir); err != nil {
 				return err
 			}
+			m.fresh = true
 			if out, err := exec.CommandContext(ctx, "git", "init", "--quiet", "--bare", "--template=", m.dir).CombinedOutput(); err != nil {
 				return fmt.Errorf("git init: %w: %s", err, strings.TrimSpace(string(out)))
 			}
@@ -145,8 +147,24 @@ func (m *mirror) prepare(ctx context.Context, url string) error {
 	if err := os.Chtimes(m.dir, now, now); err != nil {
 		return err
 	}
-	m.Repo, err = git.Open(ctx, m.dir, git.Options{Named: true})
+	m.Repo, err = git.Open(ctx, m.dir, git.Options{Named: true, Nice: 10})
+	if err == nil && m.GitDir != m.dir && !m.Bare {
+		err = git.ErrNotRepository // it found one further up
+	}
+	if err != nil && !m.fresh && ctx.Err() == nil {
+		if err := os.Remove(mark); err != nil {
+			return err
+		}
+		return m.prepare(ctx, url)
+	}
 	return err
+}
+
+// broken reports whether git finds fault with what the copy has.
+func (m *mirror) broken(ctx context.Context) bool {
+	cmd := exec.CommandContext(ctx, "git", "fsck", "--connectivity-only", "--no-dangling", "--no-progress")
+	cmd.Dir = m.dir
+	return cmd.Run() != nil && ctx.Err() == nil
 }
 
 // maxPacks is how many packs a copy has before they are made one: each fetch brings

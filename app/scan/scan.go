@@ -21,7 +21,9 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -111,11 +113,38 @@ func (e *Engine) Text(name string, text []byte) ([]*scanner.Key, error) {
 // Range scans what the commits bring that Head reaches and Base does not, messages of
 // commits and tags too.
 func (e *Engine) Range(ctx context.Context, j *Job) (*Result, error) {
-	m, err := e.cache.open(ctx, j.Repository, j.URL, j.Token)
-	if err != nil {
-		return nil, err
+	return e.with(ctx, j, e.scanRange)
+}
+
+// with does work on the copy of a repository. A copy may have been damaged by a power
+// cut or a full disk: if the work fails on one that was there, it is made anew once.
+func (e *Engine) with(ctx context.Context, j *Job, work func(context.Context, *mirror, *Job) (*Result, error)) (*Result, error) {
+	for {
+		m, err := e.cache.open(ctx, j.Repository, j.URL, j.Token)
+		if err != nil {
+			return nil, err
+		}
+		r, err := work(ctx, m, j)
+		damaged := !m.fresh && ctx.Err() == nil && (err != nil && damage.MatchString(err.Error()) && m.broken(ctx) || err == nil && slices.ContainsFunc(r.Coverage.Gaps, missing))
+		if damaged {
+			_ = os.RemoveAll(m.dir) // if it can not be removed, opening it again says so
+		}
+		m.release(context.WithoutCancel(ctx))
+		if !damaged {
+			return r, err
+		}
 	}
-	defer m.release(context.WithoutCancel(ctx))
+}
+
+// damage is what git says of a copy that lacks something, or has it wrong.
+var damage = regexp.MustCompile(`not a git repository|bad object|missing|corrupt|unable to read|unable to find|not a valid|invalid|index-pack|loose object|cannot open|could not read|all necessary objects`)
+
+// missing reports whether a gap is an object that the copy should have.
+func missing(g scanner.Gap) bool {
+	return strings.HasPrefix(g.Reason, "git: ") || strings.Contains(g.Reason, "missing")
+}
+
+func (e *Engine) scanRange(ctx context.Context, m *mirror, j *Job) (*Result, error) {
 	started := time.Now()
 	r := &Result{}
 	base, err := e.ends(ctx, m, j, r)
@@ -155,11 +184,10 @@ func (e *Engine) Range(ctx context.Context, j *Job) (*Result, error) {
 
 // History scans every blob that any branch or tag reaches, each once.
 func (e *Engine) History(ctx context.Context, j *Job) (*Result, error) {
-	m, err := e.cache.open(ctx, j.Repository, j.URL, j.Token)
-	if err != nil {
-		return nil, err
-	}
-	defer m.release(context.WithoutCancel(ctx))
+	return e.with(ctx, j, e.scanHistory)
+}
+
+func (e *Engine) scanHistory(ctx context.Context, m *mirror, j *Job) (*Result, error) {
 	started := time.Now()
 	r := &Result{}
 	if err := m.all(ctx); err != nil {

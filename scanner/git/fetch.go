@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -27,8 +27,7 @@ func (r *Repo) Fetch(ctx context.Context, token string, args ...string) error {
 	if r.bin == "" {
 		return errors.New("git fetch: git is not installed")
 	}
-	cmd := exec.CommandContext(ctx, r.bin, append(append(append([]string{}, fetching...), "fetch", "--no-tags", "--quiet", "origin"), args...)...)
-	cmd.Dir, cmd.Env = r.Dir, r.env
+	cmd := r.git(ctx, slices.Concat(fetching, []string{"fetch", "--no-tags", "--quiet", "origin"}, args))
 	if token != "" && strings.HasPrefix(r.originURL(ctx), "http") && !r.hasHeader(ctx) {
 		basic := base64.StdEncoding.EncodeToString([]byte("x-access-token:" + token))
 		cmd.Env = append(cmd.Env, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=http.extraheader", "GIT_CONFIG_VALUE_0=AUTHORIZATION: basic "+basic)

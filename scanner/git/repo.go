@@ -30,6 +30,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -44,9 +45,10 @@ type Repo struct {
 	Shallow bool
 	Partial bool // objects may be missing on purpose
 
-	bin string            // the git binary, or "" to use go-git
-	lib *gogit.Repository // set if bin is ""
-	env []string
+	bin  string // the git binary, or "" to use go-git
+	nice int
+	lib  *gogit.Repository // set if bin is ""
+	env  []string
 
 	mu       sync.Mutex
 	warnings []string
@@ -84,6 +86,9 @@ type Options struct {
 	// name the hook's.
 	Named bool
 	NoGit bool // do not use the git binary
+	// Nice is how far below other processes the git binary runs, 0 to 19. A server that
+	// has to answer while it scans answers sooner for it.
+	Nice int
 }
 
 // inherited are git's variables that a hook is run with and that say where the
@@ -96,6 +101,9 @@ func Open(ctx context.Context, dir string, opt Options) (*Repo, error) {
 	r := &Repo{Dir: dir, env: environment(opt.Getenv)}
 	if !opt.NoGit {
 		r.bin, _ = exec.LookPath("git")
+	}
+	if _, err := exec.LookPath("nice"); err == nil {
+		r.nice = opt.Nice
 	}
 	if r.bin == "" {
 		return r, r.openLibrary()
@@ -204,7 +212,16 @@ var hardened = []string{
 }
 
 func (r *Repo) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, r.bin, append(slices.Clone(hardened), args...)...)
+	return r.git(ctx, append(slices.Clone(hardened), args...))
+}
+
+// git is a git command with all its arguments.
+func (r *Repo) git(ctx context.Context, args []string) *exec.Cmd {
+	bin := r.bin
+	if r.nice > 0 {
+		bin, args = "nice", append([]string{"-n", strconv.Itoa(r.nice), r.bin}, args...)
+	}
+	cmd := exec.CommandContext(ctx, bin, args...)
 	cmd.Dir, cmd.Env = r.Dir, r.env
 	return cmd
 }

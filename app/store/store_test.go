@@ -1,0 +1,235 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/keyward/keyward/app/store"
+)
+
+// stores runs a test on SQLite, and on PostgreSQL if KEYWARD_TEST_DATABASE_URL names an
+// empty database.
+func stores(t *testing.T, test func(t *testing.T, s *store.Store)) {
+	open := func(t *testing.T, address string) {
+		ctx := context.Background()
+		s, err := store.Open(ctx, address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		if _, err := s.Migrate(ctx); err != nil {
+			t.Fatal(err)
+		}
+		test(t, s)
+	}
+	t.Run("sqlite", func(t *testing.T) { open(t, filepath.Join(t.TempDir(), "strange % ? # name.db")) })
+	t.Run("postgres", func(t *testing.T) {
+		address := os.Getenv("KEYWARD_TEST_DATABASE_URL")
+		if address == "" {
+			t.Skip("KEYWARD_TEST_DATABASE_URL is not set; the server's tests start a PostgreSQL of their own")
+		}
+		open(t, address)
+	})
+}
+
+var number atomic.Int64
+
+// installed makes an installation with a repository, and returns their ids.
+func installed(t *testing.T, s *store.Store) (int64, int64) {
+	t.Helper()
+	id := time.Now().UnixNano()/1000*100 + number.Add(1)
+	if err := s.PutInstallation(context.Background(), &store.Installation{ID: id, Account: "acme", AccountID: 7}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PutRepository(context.Background(), &store.Repository{ID: id + 1000, Installation: id, Owner: "acme", Name: "widgets"}); err != nil {
+		t.Fatal(err)
+	}
+	return id, id + 1000
+}
+
+func TestWriteSlot(t *testing.T) {
+	stores(t, func(t *testing.T, s *store.Store) {
+		ctx := context.Background()
+		id, _ := installed(t, s)
+		now := time.UnixMilli(1_800_000_000_000)
+		for i, want := range []time.Duration{0, 0, 0, time.Second, 2 * time.Second} {
+			got, err := s.WriteSlot(ctx, id, now, time.Second, 3, time.Minute)
+			if err != nil || got != want {
+				t.Errorf("write %d: wait %s (%v), want %s", i, got, err, want)
+			}
+		}
+		// Who is impatient books nothing.
+		for range 3 {
+			if got, err := s.WriteSlot(ctx, id, now, time.Second, 3, 100*time.Millisecond); err != nil || got != 3*time.Second {
+				t.Errorf("impatient: wait %s (%v)", got, err)
+			}
+		}
+		if got, err := s.WriteSlot(ctx, id, now.Add(time.Hour), time.Second, 3, 0); err != nil || got != 0 {
+			t.Errorf("after a pause: wait %s (%v)", got, err)
+		}
+		if _, err := s.WriteSlot(ctx, 4711, now, time.Second, 3, 0); !errors.Is(err, store.ErrGone) {
+			t.Errorf("unknown installation: %v", err)
+		}
+	})
+}
+
+// TestClaim has many ask for the issue of one key at once: one gets it.
+func TestClaim(t *testing.T) {
+	stores(t, func(t *testing.T, s *store.Store) {
+		ctx := context.Background()
+		id, _ := installed(t, s)
+		now := time.Now()
+		var got atomic.Int64
+		var wg sync.WaitGroup
+		for i := range 20 {
+			wg.Go(func() {
+				_, ok, err := s.Claim(ctx, id, "f", "acme/rotation", fmt.Sprint("worker ", i), now, time.Minute)
+				if err != nil {
+					t.Error(err)
+				}
+				if ok {
+					got.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if got.Load() != 1 {
+			t.Fatalf("%d have it", got.Load())
+		}
+		r, ok, err := s.Claim(ctx, id, "f", "acme/rotation", "late", now.Add(2*time.Minute), time.Minute)
+		if err != nil || !ok || r.Tries != 2 {
+			t.Errorf("after it has lapsed: %v %v %+v", ok, err, r)
+		}
+		if err := s.Release(ctx, r, "another"); err != nil {
+			t.Error(err)
+		}
+		if _, ok, err := s.Claim(ctx, id, "f", "acme/rotation", "third", now.Add(2*time.Minute), time.Minute); ok || err != nil {
+			t.Errorf("released by another: %v %v", ok, err)
+		}
+	})
+}
+
+func TestRecord(t *testing.T) {
+	stores(t, func(t *testing.T, s *store.Store) {
+		ctx := context.Background()
+		id, repo := installed(t, s)
+		key := func(state, path string, line int) store.Credential {
+			return store.Credential{Fingerprint: "f", Rule: "r", Severity: "high", State: state, Places: []store.Place{{Path: path, Line: line}}}
+		}
+		record := func(c store.Credential) store.Change {
+			t.Helper()
+			changes, err := s.Record(ctx, repo, []store.Credential{c})
+			if err != nil || len(changes) != 1 {
+				t.Fatalf("%v %v", changes, err)
+			}
+			return changes[0]
+		}
+		for i, tt := range []struct {
+			c    store.Credential
+			want store.Change
+		}{
+			{key(store.StateHeld, "a", 1), store.Change{Fingerprint: "f", State: store.StateHeld, New: true}},
+			{key(store.StateHeld, "a", 1), store.Change{Fingerprint: "f", State: store.StateHeld}},
+			{key(store.StateHeld, "a", 2), store.Change{Fingerprint: "f", State: store.StateHeld}},
+			{key(store.StateHeld, "b", 1), store.Change{Fingerprint: "f", State: store.StateHeld, Elsewhere: true}},
+			{key(store.StateOpen, "b", 1), store.Change{Fingerprint: "f", State: store.StateOpen, New: true}},
+			{key(store.StateQuiet, "c", 1), store.Change{Fingerprint: "f", State: store.StateOpen, Elsewhere: true}},
+		} {
+			if got := record(tt.c); got != tt.want {
+				t.Errorf("%d: got %+v, want %+v", i, got, tt.want)
+			}
+		}
+		c, err := s.Credential(ctx, id, "f")
+		if err != nil || len(c.Places) != 4 {
+			t.Fatalf("%+v %v", c, err)
+		}
+		stale, err := s.Stale(ctx, id, 10)
+		if err != nil || len(stale) != 1 {
+			t.Errorf("stale %v %v", stale, err)
+		}
+		record(key(store.StateOpen, "d", 1)) // while its issue is written
+		if err := s.Fresh(ctx, c); err != nil {
+			t.Fatal(err)
+		}
+		if stale, err = s.Stale(ctx, id, 10); err != nil || len(stale) != 1 {
+			t.Errorf("what came meanwhile is forgotten: %v %v", stale, err)
+		}
+		if err := s.SetState(ctx, id, "f", store.StateDismissed, "no key"); err != nil {
+			t.Fatal(err)
+		}
+		if got := record(key(store.StateOpen, "e", 1)); got.State != store.StateDismissed {
+			t.Errorf("dismissed and found again: %+v", got)
+		}
+
+		if err := s.Forget(ctx, id); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Record(ctx, repo, []store.Credential{key(store.StateOpen, "a", 1)}); !errors.Is(err, store.ErrGone) {
+			t.Errorf("recorded after the App was uninstalled: %v", err)
+		}
+		if err := s.SeeInstallation(ctx, &store.Installation{ID: id, Account: "acme"}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Installation(ctx, id); !errors.Is(err, store.ErrGone) {
+			t.Errorf("an old event brought an installation back: %v", err)
+		}
+		if err := s.PutRepository(ctx, &store.Repository{ID: repo, Installation: id, Owner: "acme", Name: "widgets"}); !errors.Is(err, store.ErrGone) {
+			t.Errorf("an old event brought a repository back: %v", err)
+		}
+	})
+}
+
+func TestScans(t *testing.T) {
+	stores(t, func(t *testing.T, s *store.Store) {
+		ctx := context.Background()
+		id, repo := installed(t, s)
+		c := &store.Scan{ID: fmt.Sprint("scan ", id), Installation: id, Repository: repo, Source: "push", Head: "h", Base: "b"}
+		first, err := s.BeginScan(ctx, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.SetCheckRun(ctx, first, 9); err != nil {
+			t.Fatal(err)
+		}
+		second, err := s.BeginScan(ctx, c)
+		if err != nil || second.CheckRun != 9 || second.State != store.ScanBegun {
+			t.Errorf("begun twice: %+v %v", second, err)
+		}
+		if err := s.FinishScan(ctx, first, &store.Result{Title: "done", Keys: []string{"f"}}); err != nil {
+			t.Fatal(err)
+		}
+		untold, err := s.Untold(ctx, id, 10)
+		if err != nil || len(untold) != 1 || untold[0].Result.Title != "done" {
+			t.Fatalf("%+v %v", untold, err)
+		}
+		if err := s.Published(ctx, untold[0]); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // asked for twice
+			if err := s.AgainScan(ctx, c.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		again, err := s.Scan(ctx, c.ID)
+		if err != nil || again.Round != 1 || again.CheckRun != 0 || again.ExternalID() == first.ExternalID() {
+			t.Errorf("again: %+v %v", again, err)
+		}
+		if err := s.SetCheckRun(ctx, first, 10); err != nil { // of the round before
+			t.Fatal(err)
+		}
+		if again, err = s.Scan(ctx, c.ID); err != nil || again.CheckRun != 0 {
+			t.Errorf("an old round's check run is taken for the new one's: %+v %v", again, err)
+		}
+	})
+}
