@@ -3,10 +3,18 @@ package server_test
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"html"
 	"io"
+	"math/big"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -14,6 +22,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -327,6 +336,49 @@ func TestHealth(t *testing.T) {
 			t.Errorf("a scan is logged without its delivery: %s", line)
 		}
 	}
+}
+
+// TestTLS serves with a certificate of its own.
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{"TLS_CERT_FILE": {Type: "CERTIFICATE", Bytes: cert}, "TLS_KEY_FILE": {Type: "PRIVATE KEY", Bytes: private}} {
+		w.env[name] = filepath.Join(w.dir, name)
+		if err := os.WriteFile(w.env[name], pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}))
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
+	a := w.prepare()
+	env := w.environment(a)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan int, 1)
+	go func() {
+		ended <- server.Main(ctx, server.Env{Args: []string{"serve"}, Stdout: io.Discard, Stderr: a.log, Getenv: func(k string) string { return env[k] }})
+	}()
+	a.stop = sync.OnceValue(func() int { cancel(); return <-ended })
+	w.eventually(10*time.Second, "it answers over TLS", func() string {
+		res, err := client.Get("https://" + a.address + "/readyz")
+		if err != nil {
+			return err.Error()
+		}
+		return strings.TrimPrefix(res.Status, "200 OK")
+	})
 }
 
 // TestDrain stops the App while a scan is under way: it is finished first.

@@ -149,7 +149,7 @@ func (s *Store) Published(ctx context.Context, c *Scan) error {
 // AgainScan begins a scan that was published once more, under a new check run.
 // Asked twice before it is published, it is begun once.
 func (s *Store) AgainScan(ctx context.Context, id string) error {
-	_, err := s.exec(ctx, "UPDATE scan SET state = ?, check_run = 0, round = round + 1 WHERE id = ? AND state = ?", ScanBegun, id, ScanPublished)
+	_, err := s.exec(ctx, "UPDATE scan SET state = ?, result = '', check_run = 0, round = round + 1 WHERE id = ? AND state = ?", ScanBegun, id, ScanPublished)
 	return err
 }
 
