@@ -53,6 +53,9 @@ type Client struct {
 	ID   int64
 	app  *App
 	auth *installed
+
+	gitMu sync.Mutex
+	git   *ghinstallation.Transport
 }
 
 // maxClients is how many installations keep their token and cache.
@@ -135,16 +138,21 @@ func (a *App) Installation(id int64) *Client {
 // Forget drops what is kept for an installation, its token too.
 func (a *App) Forget(id int64) { a.clients.Remove(id) }
 
-// GitToken returns a token that can do nothing but read the contents of one
-// repository, for a fetch.
-func (c *Client) GitToken(ctx context.Context, repository int64) (string, error) {
-	t := ghinstallation.NewFromAppsTransport(c.app.jwt, c.ID)
-	t.BaseURL = c.app.jwt.BaseURL
-	t.InstallationTokenOptions = &gh.InstallationTokenOptions{RepositoryIDs: []int64{repository},
-		Permissions: &gh.InstallationPermissions{Contents: gh.String("read"), Metadata: gh.String("read")}}
+// GitToken returns a token that can do nothing but read contents, for a fetch. It is
+// the same for an hour: tokens are given out 5,000 an hour to an App, and there may be
+// more pushes than that. fresh says that the last one was refused.
+func (c *Client) GitToken(ctx context.Context, fresh bool) (string, error) {
+	c.gitMu.Lock()
+	if c.git == nil || fresh {
+		c.git = ghinstallation.NewFromAppsTransport(c.app.jwt, c.ID)
+		c.git.BaseURL = c.app.jwt.BaseURL
+		c.git.InstallationTokenOptions = &gh.InstallationTokenOptions{Permissions: &gh.InstallationPermissions{Contents: gh.String("read"), Metadata: gh.String("read")}}
+	}
+	t := c.git
+	c.gitMu.Unlock()
 	token, err := t.Token(ctx)
 	if err != nil {
-		return "", fmt.Errorf("get a token for repository %d: %w", repository, tokenError(err))
+		return "", fmt.Errorf("get a token for a fetch: %w", tokenError(err))
 	}
 	return token, nil
 }

@@ -153,20 +153,26 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// TestGitToken holds the token for a fetch to one repository and to reading.
+// TestGitToken holds the token for fetches to reading, and to one request for many.
 func TestGitToken(t *testing.T) {
 	t.Parallel()
 	s, app, id := newApp(t, github.Config{})
-	repo, _, err := app.Installation(id).Repositories.Get(context.Background(), "acme", "widgets")
-	if err != nil {
-		t.Fatal(err)
+	token := ""
+	for _, fresh := range []bool{false, false, false, true} {
+		now, err := app.Installation(id).GitToken(context.Background(), fresh)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !fresh && token != "" && now != token || fresh && now == token {
+			t.Errorf("fresh %v: the token is the same: %v", fresh, now == token)
+		}
+		token = now
 	}
-	token, err := app.Installation(id).GitToken(context.Background(), repo.GetID())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for path, want := range map[string]int{"widgets": 200, "gadgets": 404} {
-		r, err := http.NewRequest(http.MethodGet, s.URL+"/api/v3/repos/acme/"+path, nil)
+	for method, want := range map[string]int{http.MethodGet: 200, http.MethodPost: 403} {
+		r, err := http.NewRequest(method, s.URL+"/api/v3/repos/acme/widgets/issues", strings.NewReader(`{"title":"x"}`))
+		if method == http.MethodGet {
+			r, err = http.NewRequest(method, s.URL+"/api/v3/repos/acme/widgets", nil)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -177,7 +183,7 @@ func TestGitToken(t *testing.T) {
 		}
 		_ = res.Body.Close()
 		if res.StatusCode != want {
-			t.Errorf("%s: %d, want %d", path, res.StatusCode, want)
+			t.Errorf("%s: %d, want %d", method, res.StatusCode, want)
 		}
 	}
 }

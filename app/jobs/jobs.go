@@ -26,6 +26,7 @@ import (
 	"runtime"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
@@ -75,10 +76,11 @@ type queue interface {
 // A Runner takes events in and works on them. It is safe for concurrent use.
 type Runner struct {
 	Config
-	queue queue
-	heavy *semaphore.Weighted // scans at once, whichever queue they come from
-	stop  context.CancelFunc
-	beats chan struct{} // closed when the heart has stopped
+	queue    queue
+	heavy    *semaphore.Weighted          // scans at once, whichever queue they come from
+	policies *lru.Cache[int64, orgPolicy] // by installation
+	stop     context.CancelFunc
+	beats    chan struct{} // closed when the heart has stopped
 }
 
 // The queues, by urgency. Scans of events have several, so that no installation can
@@ -129,6 +131,10 @@ func New(cfg Config) (*Runner, error) {
 		cfg.Beat = 3 * time.Second
 	}
 	r := &Runner{Config: cfg, heavy: semaphore.NewWeighted(int64(cfg.Workers))}
+	var err error
+	if r.policies, err = lru.New[int64, orgPolicy](1000); err != nil {
+		return nil, err
+	}
 	workers := river.NewWorkers()
 	for _, err := range []error{
 		add(r, workers, scanTimeout, r.scan), add(r, workers, scanTimeout, r.text), add(r, workers, time.Minute, r.again), add(r, workers, time.Minute, r.button),
@@ -152,7 +158,6 @@ func New(cfg Config) (*Runner, error) {
 			return SweepArgs{}, nil
 		}, &river.PeriodicJobOpts{ID: "sweep", RunOnStart: true})},
 	}
-	var err error
 	if cfg.Store.Pool != nil {
 		r.queue, err = river.NewClient[pgx.Tx](riverpgxv5.New(cfg.Store.Pool), rc)
 	} else {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	gh "github.com/google/go-github/v62/github"
 	"github.com/riverqueue/river"
@@ -52,6 +53,9 @@ func (r *Runner) scan(ctx context.Context, job *river.Job[ScanArgs], log *slog.L
 // rescan does a scan that was begun.
 func (r *Runner) rescan(ctx context.Context, s *store.Scan, repo *store.Repository, e *webhook.Event, attempt int, log *slog.Logger) error {
 	c := r.GitHub.Installation(s.Installation)
+	if repo.Name == ".github" {
+		r.policies.Remove(s.Installation)
+	}
 	if s.CheckRun == 0 && !e.Tag {
 		if err := r.progress(ctx, c, s, repo, attempt > 1); err != nil {
 			return err
@@ -222,9 +226,20 @@ func (r *Runner) scanJob(c *github.Client, s *store.Scan, repo *store.Repository
 	return &scan.Job{
 		Repository: repo.ID, URL: r.GitHub.CloneURL(repo.Owner, repo.Name), Base: s.Base, Head: s.Head, Pull: s.Pull, Default: repo.DefaultBranch,
 		IsDefault: e.Default, FromBase: s.Source != "push",
-		Token:    func(ctx context.Context) (string, error) { return c.GitToken(ctx, repo.ID) },
+		Token:    c.GitToken,
 		Fallback: func(ctx context.Context) (string, []byte, error) { return r.organisationPolicy(ctx, c, repo) },
 	}
+}
+
+// policyFor is how long the policy of an organisation is not asked for again: most
+// repositories have none of their own, and each push would cost two requests.
+const policyFor = time.Minute
+
+// an orgPolicy is what the account's .github repository said at a time.
+type orgPolicy struct {
+	name string
+	text []byte
+	at   time.Time
 }
 
 // organisationPolicy returns the policy of the account's .github repository.
@@ -232,6 +247,10 @@ func (r *Runner) organisationPolicy(ctx context.Context, c *github.Client, repo 
 	if repo.Name == ".github" {
 		return "", nil, nil
 	}
+	if p, ok := r.policies.Get(repo.Installation); ok && time.Since(p.at) < policyFor {
+		return p.name, p.text, nil
+	}
+	p := orgPolicy{at: time.Now()}
 	for _, name := range policy.Names() {
 		content, _, _, err := c.Repositories.GetContents(ctx, repo.Owner, ".github", name, nil)
 		if s := github.Status(err); s == http.StatusNotFound || s == http.StatusForbidden {
@@ -247,9 +266,11 @@ func (r *Runner) organisationPolicy(ctx context.Context, c *github.Client, repo 
 		if err != nil {
 			return "", nil, fmt.Errorf("read the organisation's policy: %w", err)
 		}
-		return repo.Owner + "/.github/" + name, []byte(text), nil
+		p.name, p.text = repo.Owner+"/.github/"+name, []byte(text)
+		break
 	}
-	return "", nil, nil
+	r.policies.Add(repo.Installation, p)
+	return p.name, p.text, nil
 }
 
 // unscanned decides what becomes of a scan that could not be made. After a few tries

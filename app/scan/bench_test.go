@@ -68,7 +68,7 @@ func BenchmarkPush(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		token, err := job.Token(context.Background())
+		token, err := job.Token(context.Background(), false)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -133,7 +133,7 @@ func newWorld(t testing.TB) *world {
 	}
 	w.client = app.Installation(install)
 	w.job = &scan.Job{Repository: id, URL: app.CloneURL("acme", "widgets"), Base: w.commits[len(w.commits)-2], Head: w.commits[len(w.commits)-1], Default: "main", IsDefault: true,
-		Token: func(ctx context.Context) (string, error) { return w.client.GitToken(ctx, id) }}
+		Token: w.client.GitToken}
 	return w
 }
 

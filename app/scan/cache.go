@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,8 +43,7 @@ type mirror struct {
 	*git.Repo
 	cache  *Cache
 	dir    string
-	token  func(context.Context) (string, error)
-	cached string
+	token  func(context.Context, bool) (string, error)
 	seen   map[string]bool // commits that are here
 	fresh  bool            // it was made just now
 	unlock func()
@@ -59,7 +59,7 @@ var settings = [][2]string{
 
 // open returns the copy of a repository, made if there is none, locked until it is
 // released.
-func (c *Cache) open(ctx context.Context, id int64, url string, token func(context.Context) (string, error)) (*mirror, error) {
+func (c *Cache) open(ctx context.Context, id int64, url string, token func(context.Context, bool) (string, error)) (*mirror, error) {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the cache of repositories: %w", err)
 	}
@@ -182,14 +182,23 @@ func (m *mirror) release(ctx context.Context) {
 	m.cache.evict(time.Now())
 }
 
-// fetch fetches into the copy, and stops when it grows too large.
+// fetch fetches into the copy. A token that is refused is replaced once.
 func (m *mirror) fetch(ctx context.Context, args ...string) error {
-	if m.cached == "" {
-		token, err := m.token(ctx)
-		if err != nil {
-			return err
-		}
-		m.cached = token
+	err := m.fetchWith(ctx, false, args)
+	if err != nil && ctx.Err() == nil && unauthorized.MatchString(err.Error()) {
+		err = m.fetchWith(ctx, true, args)
+	}
+	return err
+}
+
+// unauthorized is what git says when its token is refused.
+var unauthorized = regexp.MustCompile(`Authentication failed|could not read Username|error: 40[13]\b`)
+
+// fetchWith fetches, and stops when the copy grows too large.
+func (m *mirror) fetchWith(ctx context.Context, fresh bool, args []string) error {
+	token, err := m.token(ctx, fresh)
+	if err != nil {
+		return err
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -211,7 +220,7 @@ func (m *mirror) fetch(ctx context.Context, args ...string) error {
 			}
 		}
 	}()
-	err := m.Fetch(ctx, m.cached, args...)
+	err = m.Fetch(ctx, token, args...)
 	close(done)
 	<-watched
 	if err == nil && m.cache.MaxRepo > 0 && diskUse(m.dir) > m.cache.MaxRepo {

@@ -65,12 +65,12 @@ func New(cache *Cache, pepper []byte, maxFile int64) (*Engine, error) {
 // A Job is what is to be scanned.
 type Job struct {
 	Repository int64
-	URL        string // where git fetches it
-	Token      func(context.Context) (string, error)
-	Base, Head string // commits; an empty Base is worked out
-	Default    string // name of the default branch
-	IsDefault  bool   // Head was pushed to it
-	Pull       int    // number of a pull request, or 0
+	URL        string                                                // where git fetches it
+	Token      func(ctx context.Context, fresh bool) (string, error) // fresh: the last was refused
+	Base, Head string                                                // commits; an empty Base is worked out
+	Default    string                                                // name of the default branch
+	IsDefault  bool                                                  // Head was pushed to it
+	Pull       int                                                   // number of a pull request, or 0
 	// FromBase says that the policy and allow comments count as Base has them: nobody
 	// allows their own key. Else they count as Head has them.
 	FromBase bool
