@@ -43,11 +43,55 @@ func (r *Runner) scan(ctx context.Context, job *river.Job[ScanArgs], log *slog.L
 	switch {
 	case s.Result != nil && s.Result.Unscanned:
 	case s.State == store.ScanPublished:
-		return nil // another delivery told of the same commits
+		if again, err := r.overtaken(ctx, s); err != nil || !again {
+			return err // another delivery told of the same commits
+		}
+		if err := r.Store.AgainScan(ctx, s.ID); err != nil {
+			return err
+		}
+		if s, err = r.Store.Scan(ctx, s.ID); err != nil {
+			return err
+		}
 	case s.State == store.ScanDone:
 		return r.tellSoon(ctx, e.Installation)
 	}
 	return r.rescan(ctx, s, repo, e, job.Attempt, log)
+}
+
+// overtaken reports whether another check of the same name was made for the commit: of
+// another pull request, or of this one while it had another base. What GitHub shows is
+// the last that was made, which has to be that of the newest event.
+func (r *Runner) overtaken(ctx context.Context, s *store.Scan) (bool, error) {
+	all, err := r.Store.ScansOf(ctx, s.Repository, s.Head, 0)
+	return slices.ContainsFunc(all, func(o *store.Scan) bool { return o.ID != s.ID && checkName(o) == checkName(s) }), err
+}
+
+// worst makes a check fail whose commit fails for another pull request: there is one
+// check of a name for a commit, and it may be what both require. Else a pull request
+// into a branch that has the key already would let the other one pass.
+func (r *Runner) worst(ctx context.Context, c *github.Client, s *store.Scan, repo *store.Repository) error {
+	if s.Source == "push" || s.Result.Conclusion == "failure" {
+		return nil
+	}
+	all, err := r.Store.ScansOf(ctx, s.Repository, s.Head, 0)
+	if err != nil {
+		return err
+	}
+	for _, o := range all {
+		if o.Source == "pull" && o.Pull != s.Pull && o.Result != nil && o.Result.Conclusion == "failure" {
+			pull, _, err := c.PullRequests.Get(ctx, repo.Owner, repo.Name, o.Pull)
+			if err == nil && pull.GetState() == "closed" || github.Status(err) == http.StatusNotFound {
+				continue
+			}
+			if err != nil && github.Status(err) != http.StatusForbidden {
+				return fmt.Errorf("look up pull request %d: %w", o.Pull, err)
+			}
+			s.Result.Conclusion, s.Result.Title = "failure", fmt.Sprintf("Fails for pull request #%d", o.Pull)
+			s.Result.Summary = fmt.Sprintf("> Pull request #%d has the same last commit, and fails: a commit has one check, for all.\n\n", o.Pull) + s.Result.Summary
+			return nil
+		}
+	}
+	return nil
 }
 
 // rescan does a scan that was begun.

@@ -131,6 +131,9 @@ func (r *Runner) publish(ctx context.Context, c *github.Client, s *store.Scan, a
 	if err != nil {
 		return err
 	}
+	if err := r.worst(ctx, c, s, repo); err != nil {
+		return err
+	}
 	there := 0
 	if s.CheckRun == 0 {
 		id, err := r.findCheck(ctx, c, s, repo, s.Result.Head)

@@ -243,22 +243,33 @@ func (m *mirror) empty() bool {
 // there. There are few: a new one takes the place of an old one.
 func tip(id string) string { return "refs/keyward/tips/" + id[:2] }
 
-// bring makes sure that the commits are here which head reaches and base does not.
+// get makes sure that a commit is here, if not its history.
+func (m *mirror) get(ctx context.Context, id string) error {
+	if m.seen[id] || m.has(ctx, id) {
+		m.seen[id] = true
+		return nil
+	}
+	args := []string{"+" + id + ":" + tip(id)}
+	if m.Shallow || m.empty() {
+		args = append([]string{"--depth=50"}, args...)
+	}
+	if err := m.fetch(ctx, args...); err != nil {
+		return fmt.Errorf("fetch %.12s: %w", id, err)
+	}
+	m.seen[id] = m.has(ctx, id)
+	return nil
+}
+
+// bring makes sure that the commits are here which head reaches and base does not, all
+// that it reaches if base is "".
 func (m *mirror) bring(ctx context.Context, base, head string) error {
-	whole := !m.Shallow && !m.empty()
 	for _, id := range []string{base, head} {
-		if id == "" || m.seen[id] || m.has(ctx, id) {
-			m.seen[id] = true
+		if id == "" {
 			continue
 		}
-		args := []string{"+" + id + ":" + tip(id)}
-		if !whole {
-			args = append([]string{"--depth=50"}, args...)
+		if err := m.get(ctx, id); err != nil {
+			return err
 		}
-		if err := m.fetch(ctx, args...); err != nil {
-			return fmt.Errorf("fetch %.12s: %w", id, err)
-		}
-		m.seen[id] = m.has(ctx, id)
 	}
 	for _, step := range []string{"--deepen=200", "--deepen=5000", "--unshallow", ""} {
 		there, err := m.Whole(ctx, base, head)

@@ -243,9 +243,12 @@ func (e *Engine) ends(ctx context.Context, m *mirror, j *Job, r *Result) (base s
 			return "", err
 		}
 	}
-	if err := m.bring(ctx, "", j.Head); err != nil && !m.has(ctx, j.Head) {
+	if err := m.get(ctx, j.Head); err != nil {
+		return "", err
+	}
+	if !m.has(ctx, j.Head) {
 		if kind := m.kind(ctx, j.Head); kind == "" || kind == "commit" {
-			return "", err
+			return "", fmt.Errorf("fetch %.12s: it did not come", j.Head)
 		}
 		return "", nil // a tag at a blob or tree
 	}

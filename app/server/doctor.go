@@ -108,6 +108,14 @@ func (d *doctor) database(ctx context.Context, cfg *Config) {
 		how += " (keyward-app redeliver --dead tries them again)"
 	}
 	d.ok("jobs", how)
+	if h, err := s.Backfills(ctx); err == nil && len(h) > 0 {
+		how := fmt.Sprintf("%d scanned, %d waiting, %d failed", h["done"], h["queued"], h["failed"])
+		if h["failed"] > 0 {
+			d.bad("histories", how+": the log says why (history not scanned)")
+		} else {
+			d.ok("histories", how)
+		}
+	}
 }
 
 func (d *doctor) github(ctx context.Context, cfg *Config) {

@@ -228,6 +228,54 @@ func TestPull(t *testing.T) {
 	})
 }
 
+// TestSameHead opens a second pull request with the same commit into a branch that has
+// the key already, and moves the first one there and back: it still fails.
+func TestSameHead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.start()
+	c := w.clone("widgets")
+	key := w.key("gitlab-pat")
+	w.pushed(c, "widgets", "Start", "README.md", "# Widgets\n", ".keyward.toml", "[app]\nissues = \"none\"\n")
+	c.commit("key", "k.env", "T="+key+"\n")
+	c.push("HEAD:refs/heads/lenient")
+	sha := c.commit("clean", "x", "y\n")
+	c.push("HEAD:refs/heads/topic")
+	last := func() githubtest.Check {
+		w.idle()
+		var last githubtest.Check
+		for _, check := range w.gh.Checks("acme", "widgets") {
+			if check.Name == "Keyward" && check.SHA == sha && check.ID > last.ID {
+				last = check
+			}
+		}
+		return last
+	}
+	first, err := w.gh.OpenPull("acme", "widgets", githubtest.Pull{Title: "Topic", Base: "main", Head: "topic"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, last(), "failure", "1 key found", "k.env:1")
+	if _, err := w.gh.OpenPull("acme", "widgets", githubtest.Pull{Title: "Sly", Base: "lenient", Head: "topic"}); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, last(), "failure", fmt.Sprintf("Fails for pull request #%d", first))
+	if err := w.gh.ClosePull("acme", "widgets", first); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.gh.OpenPull("acme", "widgets", githubtest.Pull{Title: "Third", Base: "lenient", Head: "topic"}); err != nil {
+		t.Fatal(err)
+	}
+	w.idle()
+	for _, base := range []string{"lenient", "main"} {
+		if err := w.gh.EditPull("acme", "widgets", first, base, "", ""); err != nil {
+			t.Fatal(err)
+		}
+		w.idle()
+	}
+	expect(t, last(), "failure", "1 key found", "k.env:1")
+}
+
 func TestPolicy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")

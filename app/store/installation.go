@@ -226,3 +226,17 @@ func (s *Store) Backfilling(ctx context.Context, installation int64) (n int, err
 	err = s.row(ctx, "SELECT count(*) FROM repository WHERE installation = ? AND backfill = 'queued'", installation).Scan(&n)
 	return n, err
 }
+
+// Backfills counts the repositories by how far the scan of their history is: queued,
+// done or failed; "" for those that were never asked for.
+func (s *Store) Backfills(ctx context.Context) (map[string]int, error) {
+	out := map[string]int{}
+	err := s.rows(ctx, func(r *sql.Rows) error {
+		var state string
+		var n int
+		err := r.Scan(&state, &n)
+		out[state] = n
+		return err
+	}, "SELECT backfill, count(*) FROM repository GROUP BY backfill")
+	return out, err
+}

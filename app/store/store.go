@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,6 +41,13 @@ func Open(ctx context.Context, address string) (*Store, error) {
 		// being refused there. FULL, as a webhook that was answered must outlive a power cut.
 		dsn := "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(address) +
 			"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)&_txlock=immediate"
+		f, err := os.OpenFile(address, os.O_CREATE|os.O_RDWR, 0o600) // for us alone, as SQLite's other files then are
+		if err != nil {
+			return nil, fmt.Errorf("open database: %w", err)
+		}
+		if err := f.Close(); err != nil {
+			return nil, err
+		}
 		db, err := sql.Open("sqlite", dsn)
 		if err != nil {
 			return nil, fmt.Errorf("open database %s: %w", address, err)

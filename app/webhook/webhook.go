@@ -19,6 +19,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -41,6 +42,7 @@ var (
 	ErrHeaders   = errors.New("the headers are not those of a delivery")
 	ErrPayload   = errors.New("the payload is not understood")
 	ErrQueue     = errors.New("the queue did not take it")
+	ErrBusy      = errors.New("too many large deliveries at once")
 )
 
 // A Handler answers GitHub's deliveries.
@@ -50,7 +52,16 @@ type Handler struct {
 	Log     *slog.Logger
 	// Observe is told of every answer; may be nil.
 	Observe func(event string, status int, took time.Duration)
+
+	large atomic.Int64 // large bodies that are being read
 }
+
+// A body is read before its signature can be verified. So that nobody fills our memory,
+// few large ones are read at once; GitHub's are seldom large.
+const (
+	largeBody = 1 << 20
+	maxLarge  = 4
+)
 
 var (
 	guid      = regexp.MustCompile(`^[0-9A-Za-z-]{8,64}$`)
@@ -90,6 +101,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) take(w http.ResponseWriter, r *http.Request) (int, error) {
 	if r.Method != http.MethodPost {
 		return http.StatusMethodNotAllowed, ErrMethod
+	}
+	if r.ContentLength < 0 || r.ContentLength > largeBody {
+		defer h.large.Add(-1)
+		if h.large.Add(1) > maxLarge {
+			return http.StatusServiceUnavailable, ErrBusy
+		}
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
