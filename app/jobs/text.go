@@ -17,7 +17,6 @@ import (
 	"github.com/keyward/keyward/app/store"
 	"github.com/keyward/keyward/app/webhook"
 	"github.com/keyward/keyward/scanner"
-	"github.com/keyward/keyward/scanner/policy"
 	"github.com/keyward/keyward/scanner/report"
 )
 
@@ -83,36 +82,6 @@ func read(ctx context.Context, c *github.Client, repo *store.Repository, e *webh
 		return "", "", "", fmt.Errorf("read issue %d: %w", e.Number, err)
 	}
 	return fmt.Sprintf("text of #%d", e.Number), issue.GetHTMLURL(), issue.GetTitle() + "\n\n" + issue.GetBody(), nil
-}
-
-// settings returns the App's table of the policy on the default branch, of the
-// organisation's where there is none. A broken one counts as none.
-func (r *Runner) settings(ctx context.Context, c *github.Client, repo *store.Repository) (policy.App, error) {
-	for _, name := range policy.Names() {
-		content, _, _, err := c.Repositories.GetContents(ctx, repo.Owner, repo.Name, name, nil)
-		if s := github.Status(err); s == http.StatusNotFound || s == http.StatusForbidden {
-			continue
-		}
-		if err != nil {
-			return policy.App{}, fmt.Errorf("read the policy: %w", err)
-		}
-		text, err := content.GetContent()
-		if err != nil {
-			continue
-		}
-		if p, err := policy.Parse(name, []byte(text)); err == nil {
-			return p.App, nil
-		}
-		return policy.App{}, nil
-	}
-	name, text, err := r.organisationPolicy(ctx, c, repo)
-	if err != nil || text == nil {
-		return policy.App{}, err
-	}
-	if p, err := policy.Parse(name, text); err == nil {
-		return p.App, nil
-	}
-	return policy.App{}, nil
 }
 
 // reply tells who wrote the text, once. It names the kind of the key and never quotes

@@ -14,12 +14,10 @@ package scan
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -296,136 +294,6 @@ func (e *Engine) beforeDefault(ctx context.Context, m *mirror, j *Job, r *Result
 		return base, nil
 	}
 	return base, m.bring(ctx, base, j.Head)
-}
-
-// setup reads the policy that holds, and makes the scanner that it wants. A broken
-// policy is told, and the defaults hold.
-func (e *Engine) setup(ctx context.Context, m *mirror, j *Job, r *Result, trusted string) (*scanner.Scanner, error) {
-	r.Policy = &policy.Policy{}
-	name, text, err := policyAt(ctx, m.Repo, trusted)
-	if err != nil {
-		r.Broken = err.Error()
-		return e.builtin, nil
-	}
-	fallback := false
-	if text == nil && j.Fallback != nil {
-		if name, text, err = j.Fallback(ctx); err != nil {
-			return nil, err
-		}
-		fallback = true
-	}
-	if text == nil {
-		return e.builtin, nil
-	}
-	p, err := policy.Parse(name, text)
-	if err != nil {
-		r.Broken = err.Error()
-		return e.builtin, nil
-	}
-	s, err := e.scanner(ctx, m.Repo, p, trusted, fallback)
-	if err != nil {
-		r.Broken = err.Error()
-		return e.builtin, nil
-	}
-	r.Policy = p
-	for _, d := range p.Disable {
-		r.Notes = append(r.Notes, fmt.Sprintf("rule %s is off: %s (%s)", d.Rule, d.Reason, p.Path))
-	}
-	r.Notes = append(r.Notes, p.Lapsed(time.Now())...)
-	return s, nil
-}
-
-// policyAt returns the text of the policy file that a revision holds, nil if there is
-// none.
-func policyAt(ctx context.Context, repo *git.Repo, rev string) (name string, text []byte, err error) {
-	if rev == "" {
-		return "", nil, nil
-	}
-	there, err := repo.TreeAt(ctx, rev, policy.Names()...)
-	if err != nil || len(there) == 0 {
-		return "", nil, err
-	}
-	for _, name := range policy.Names() {
-		text, err := repo.File(ctx, rev, name, policy.MaxFile)
-		if err != nil {
-			return name, nil, fmt.Errorf("policy %s: %w", name, err)
-		}
-		if text != nil {
-			return name, text, nil
-		}
-	}
-	return "", nil, nil
-}
-
-// maxRules is the largest file of rules that is read, maxRuleFiles how many there may be.
-const (
-	maxRules     = 1 << 20
-	maxRuleFiles = 8
-)
-
-// scanner returns the scanner that a policy wants.
-func (e *Engine) scanner(ctx context.Context, repo *git.Repo, p *policy.Policy, rev string, fallback bool) (*scanner.Scanner, error) {
-	if len(p.Rules) == 0 && len(p.Disable) == 0 {
-		return e.builtin, nil
-	}
-	if len(p.Rules) > 0 && fallback {
-		return nil, fmt.Errorf("policy %s: rules: the organisation's policy can not name rules files: they would be read from each repository", p.Path)
-	}
-	if len(p.Rules) > maxRuleFiles {
-		return nil, fmt.Errorf("policy %s: rules: %d files, at most %d are read", p.Path, len(p.Rules), maxRuleFiles)
-	}
-	hash := sha256.New()
-	texts := make([][]byte, len(p.Rules))
-	for i, name := range p.Rules {
-		text, err := repo.File(ctx, rev, path.Clean(filepath.ToSlash(name)), maxRules)
-		if err == nil && text == nil {
-			err = errors.New("is not there")
-		}
-		if err != nil {
-			return nil, fmt.Errorf("rules %s: %w", name, err)
-		}
-		texts[i] = text
-		fmt.Fprintf(hash, "%d %s\n%s\n", len(text), name, text)
-	}
-	for _, d := range p.Disable {
-		fmt.Fprintf(hash, "- %q\n", d.Rule)
-	}
-	id := [32]byte(hash.Sum(nil))
-	if s, ok := e.scanners.Get(id); ok {
-		return s, nil
-	}
-	s, err := e.build(p, texts)
-	if err == nil {
-		e.scanners.Add(id, s)
-	}
-	return s, err
-}
-
-// build makes a scanner of the built-in rules, with those of a policy and without
-// those that it disables.
-func (e *Engine) build(p *policy.Policy, texts [][]byte) (*scanner.Scanner, error) {
-	list, err := rules.Lazy()
-	if err != nil {
-		return nil, err
-	}
-	var allow []scanner.Allowlist
-	for i, text := range texts {
-		set, err := rules.Parse(p.Rules[i], text)
-		if err != nil {
-			return nil, err
-		}
-		set.Builtin = true // a repository's policy may add rules, not take all away
-		list = rules.Merge(list, set)
-		allow = append(allow, set.Allow...)
-	}
-	for _, d := range p.Disable {
-		n := slices.IndexFunc(list, func(r scanner.Rule) bool { return r.ID == d.Rule })
-		if n < 0 {
-			return nil, fmt.Errorf("policy %s: [[disable]]: there is no rule %q", p.Path, d.Rule)
-		}
-		list = slices.Delete(list, n, n+1)
-	}
-	return scanner.New(list, scanner.Options{Pepper: e.pepper, Allow: allow, Now: time.Now()})
 }
 
 func (e *Engine) files(r *Result) files.Options {
