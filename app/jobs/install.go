@@ -179,7 +179,7 @@ func (r *Runner) triage(ctx context.Context, job *river.Job[TriageArgs], log *sl
 	if err != nil {
 		return err
 	}
-	holder := fmt.Sprintf("%s/%d", r.Process, job.ID)
+	holder := store.Holder(r.Process, job.ID)
 	n, err := r.Keeper.Triage(ctx, r.GitHub.Installation(inst.ID), inst, r.First, holder)
 	if n > 0 {
 		log.Info("histories sorted", "installation", inst.ID, "opened", n)

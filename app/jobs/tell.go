@@ -9,6 +9,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/keyward/keyward/app/github"
+	"github.com/keyward/keyward/app/store"
 )
 
 // TellArgs tells GitHub what the store holds of an installation: check runs first, as
@@ -36,7 +37,7 @@ func (r *Runner) tellSoon(ctx context.Context, installation int64) error {
 // will see what this one would: what is to be told was stored before either began.
 func (r *Runner) tell(ctx context.Context, job *river.Job[TellArgs], log *slog.Logger) error {
 	id := job.Args.Installation
-	holder := fmt.Sprintf("%s/%d", r.Process, job.ID)
+	holder := store.Holder(r.Process, job.ID)
 	ok, err := r.Store.Teller(ctx, id, holder, time.Now(), tellHold)
 	if err != nil {
 		return err

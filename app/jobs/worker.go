@@ -11,6 +11,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/keyward/keyward/app/github"
+	"github.com/keyward/keyward/app/rotation"
 	"github.com/keyward/keyward/app/store"
 )
 
@@ -71,6 +72,9 @@ func (r *Runner) verdict(ctx context.Context, err error, log *slog.Logger) error
 	case errors.Is(err, github.ErrSuspended):
 		log.Info("the installation is suspended: its history is scanned when it is not any more")
 		return nil
+	}
+	if errors.Is(err, rotation.ErrBusy) {
+		return river.JobSnooze(3 * time.Second)
 	}
 	if until, ok := github.Wait(err); ok {
 		// Spread, so that all that waited does not come at once.

@@ -49,6 +49,9 @@ func (k *Keeper) mac(installation int64, name string) string {
 	return hex.EncodeToString(h.Sum(nil)[:12])
 }
 
+// ErrBusy says that another worker writes the issue of the key: come again soon.
+var ErrBusy = errors.New("another worker is at the issue")
+
 // errNoPlace says that there is nowhere to open an issue, and why.
 type errNoPlace string
 
@@ -92,8 +95,11 @@ func (k *Keeper) Tell(ctx context.Context, c *github.Client, inst *store.Install
 		return err
 	}
 	r, ok, err := k.Store.Claim(ctx, inst.ID, fingerprint, target, holder, time.Now(), claimFor)
-	if err != nil || !ok {
-		return err // another worker is at it, and will see what we saw
+	if err == nil && !ok {
+		err = ErrBusy
+	}
+	if err != nil {
+		return err
 	}
 	defer func() { _ = k.Store.Release(context.WithoutCancel(ctx), r, holder) }() // a claim that stays lapses
 	if err := k.write(ctx, c, cred, r, repos); err != nil {

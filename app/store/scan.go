@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -175,11 +176,15 @@ func (s *Store) Alive(ctx context.Context, id string, now, since time.Time) (ali
 	return alive, err
 }
 
-// Rescue makes the jobs available again that processes hold which are not alive. The
-// queue would do so by itself only after its longest job could have ended.
+// Rescue makes the jobs available again that processes hold which are not alive, and
+// takes their bookings from them. The queue would do so by itself only after its
+// longest job could have ended.
 func (s *Store) Rescue(ctx context.Context, alive []string) (int64, error) {
 	if len(alive) == 0 {
 		return 0, nil
+	}
+	if err := s.unbook(ctx, alive); err != nil {
+		return 0, fmt.Errorf("take bookings from processes that are gone: %w", err)
 	}
 	args := make([]any, len(alive))
 	for i, id := range alive {
@@ -192,6 +197,36 @@ func (s *Store) Rescue(ctx context.Context, alive []string) (int64, error) {
 		last, when = "attempted_by[array_upper(attempted_by, 1)]", "now()"
 	}
 	return s.exec(ctx, "UPDATE river_job SET state = 'available', scheduled_at = "+when+" WHERE state = 'running' AND coalesce("+last+", '') NOT IN ("+marks+")", args...)
+}
+
+// Holder is the name under which a job of a process books something.
+func Holder(process string, job int64) string { return fmt.Sprintf("%s/%d", process, job) }
+
+// unbook gives back what processes booked that are not alive.
+func (s *Store) unbook(ctx context.Context, alive []string) error {
+	for query, give := range map[string]string{
+		"SELECT DISTINCT teller FROM installation WHERE teller <> ''": "UPDATE installation SET teller = '', teller_until = 0 WHERE teller = ?",
+		"SELECT DISTINCT holder FROM rotation WHERE holder <> ''":     "UPDATE rotation SET holder = '', held_until = 0 WHERE holder = ?",
+	} {
+		var gone []string
+		if err := s.rows(ctx, func(r *sql.Rows) error {
+			var holder string
+			err := r.Scan(&holder)
+			process, _, _ := strings.Cut(holder, "/")
+			if !slices.Contains(alive, process) {
+				gone = append(gone, holder)
+			}
+			return err
+		}, query); err != nil {
+			return err
+		}
+		for _, holder := range gone {
+			if _, err := s.exec(ctx, give, holder); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Leave notes that a process ends: what it still held may be taken at once.
