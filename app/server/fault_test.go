@@ -140,6 +140,59 @@ func TestKill(t *testing.T) {
 	})
 }
 
+// TestKillWhileTelling kills the App at each write that it makes, before and after it has
+// its effect: the next process takes it up within seconds.
+func TestKillWhileTelling(t *testing.T) {
+	t.Parallel()
+	databases(t, func(t *testing.T, database string) {
+		w := newWorld(t, database)
+		w.env["KEYWARD_WRITE_PAUSE"] = "1ms"
+		w.env["KEYWARD_BEAT"] = "200ms"
+		c := w.clone("widgets")
+		current := w.spawn()
+		w.pushed(c, "widgets", "Start", "README.md", "# Widgets\n")
+		keys := w.variants("gitlab-pat", 12)
+		known := 0
+		for i, tt := range []struct {
+			method, path string
+			old          bool // a key that has its issue already
+		}{{"POST", "/check-runs", false}, {"PATCH", "/check-runs/", false}, {"POST", "/issues", false}, {"PATCH", "/issues/", true}, {"POST", "/comments", true}} {
+			for j, after := range []bool{false, true} {
+				key := keys[0]
+				if !tt.old {
+					key = keys[2*i+j]
+					known++
+				}
+				victim, hit := current, make(chan struct{})
+				var once sync.Once
+				w.gh.OnRequest(func(_ int, r *http.Request, done bool) {
+					match := r.Method == tt.method && (strings.HasSuffix(r.URL.Path, tt.path) || strings.HasSuffix(tt.path, "/") && strings.Contains(r.URL.Path, tt.path) && !strings.HasSuffix(r.URL.Path, "comments"))
+					if match && done == after {
+						once.Do(func() { victim.kill(); close(hit) })
+					}
+				})
+				sha := c.commit("key", fmt.Sprintf("k%d-%d.env", i, j), "T="+key+"\n")
+				c.push()
+				select {
+				case <-hit:
+				case <-time.After(20 * time.Second):
+					t.Errorf("%s %s was never asked", tt.method, tt.path)
+				}
+				w.gh.OnRequest(nil)
+				victim.kill()
+				current = w.spawn()
+				expect(t, w.check("widgets", "Keyward (push)", sha), "failure", "1 key found", fmt.Sprintf("k%d-%d.env:1", i, j))
+				w.issues("rotation", known)
+			}
+		}
+		w.idle()
+		w.once("widgets", "rotation")
+		if n := len(w.gh.Issues("acme", "rotation")[0].Comments); n < 1 || n > 4 {
+			t.Errorf("%d comments on the first issue, of four new places", n)
+		}
+	})
+}
+
 // TestDuplicates delivers everything twice, and in another order.
 func TestDuplicates(t *testing.T) {
 	t.Parallel()
