@@ -16,6 +16,7 @@ import (
 	"github.com/keyward/keyward/app/store"
 	"github.com/keyward/keyward/app/webhook"
 	"github.com/keyward/keyward/scanner"
+	"github.com/keyward/keyward/scanner/files"
 	"github.com/keyward/keyward/scanner/report"
 )
 
@@ -132,9 +133,12 @@ func conclusion(res *scan.Result) string {
 			return "failure"
 		}
 	}
+	lfs := func(g scanner.Gap) bool { return g.Reason == files.LFSReason }
 	switch {
-	case !res.Coverage.Complete():
+	case slices.ContainsFunc(res.Coverage.Gaps, func(g scanner.Gap) bool { return !lfs(g) }):
 		return "failure"
+	case !res.Coverage.Complete(): // what lies in Git LFS is never here: that must not stop every push
+		return "neutral"
 	case len(res.Keys) > 0 || res.Broken != "":
 		return "neutral"
 	}

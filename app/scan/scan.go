@@ -9,7 +9,7 @@
 // each file that is cut off, all counted against the installation's limit; lists end
 // at 300 files, 250 commits or 100,000 tree entries, and patches are left out when
 // large. A fetch is two requests, is not counted, and knows none of these caps.
-// Measured with BenchmarkFetch: see there.
+// Measured with BenchmarkPush: see there.
 package scan
 
 import (

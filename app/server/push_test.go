@@ -228,6 +228,20 @@ func TestPull(t *testing.T) {
 	})
 }
 
+// TestNotScanned holds that what was not scanned is no success: a file that is too large
+// fails, and what lies in Git LFS, which is never in a fetch, is neutral.
+func TestNotScanned(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.env["MAX_FILE_MB"] = "1"
+	w.start()
+	c := w.clone("widgets")
+	pointer := "version https://git-lfs.github.com/spec/v1\noid sha256:" + strings.Repeat("4d", 32) + "\nsize 12345\n"
+	expect(t, w.pushed(c, "widgets", "LFS", "image.psd", pointer), "neutral", "Not everything could be scanned")
+	expect(t, w.pushed(c, "widgets", "Large", "large.txt", strings.Repeat("text\n", 400_000)), "failure", "Not everything could be scanned")
+	w.idle()
+}
+
 // TestSameHead opens a second pull request with the same commit into a branch that has
 // the key already, and moves the first one there and back: it still fails.
 func TestSameHead(t *testing.T) {
