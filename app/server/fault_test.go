@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -212,7 +213,8 @@ func TestDuplicates(t *testing.T) {
 		w.gh.Webhook("http://"+a.address+"/webhook", webhookSecret)
 		var missed []string
 		for _, d := range w.gh.Deliveries() {
-			if d.StatusCode == 0 && d.Event == "push" {
+			// The sweep of the App's start may have asked for some again already.
+			if d.StatusCode == 0 && d.Event == "push" && !slices.Contains(missed, d.GUID) {
 				missed = append(missed, d.GUID)
 			}
 		}
