@@ -71,7 +71,10 @@ func (r *Runner) installation(ctx context.Context, job *river.Job[InstallationAr
 	if e.Action == "new_permissions_accepted" {
 		return nil
 	}
-	return r.enrol(ctx, e.Installation, job.ID) // after a suspension too: its events were never sent
+	if err := r.enrol(ctx, e.Installation, job.ID); err != nil { // after a suspension too: its events were never sent
+		return err
+	}
+	return r.tellSoon(ctx, e.Installation) // what was found before it was suspended
 }
 
 // uninstalled deletes all that is known of an installation.

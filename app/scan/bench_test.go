@@ -35,17 +35,17 @@ func BenchmarkPush(b *testing.B) {
 		}
 		return e
 	}
-	run := func(name string, each func(i int)) {
+	run := func(name string, each func(b *testing.B)) {
 		b.Run(name, func(b *testing.B) {
 			before := len(w.gh.Requests())
-			for i := range b.N {
-				each(i)
+			for range b.N {
+				each(b)
 			}
 			b.ReportMetric(float64(len(w.gh.Requests())-before)/float64(b.N), "requests/op")
 		})
 	}
 	// The copy knows all but the last commit, anew each time.
-	run("git into a copy", func(int) {
+	run("git into a copy", func(b *testing.B) {
 		b.StopTimer()
 		dir := b.TempDir()
 		e := engine(dir)
@@ -57,9 +57,9 @@ func BenchmarkPush(b *testing.B) {
 		b.StartTimer()
 		w.found(b, e, job)
 	})
-	run("git into none", func(int) { w.found(b, engine(b.TempDir()), job) })
-	run("REST", func(int) { w.rest(b) })
-	run("go-git into none", func(int) {
+	run("git into none", func(b *testing.B) { w.found(b, engine(b.TempDir()), job) })
+	run("REST", func(b *testing.B) { w.rest(b) })
+	run("go-git into none", func(b *testing.B) {
 		repo, err := gogit.PlainInit(b.TempDir(), true)
 		if err != nil {
 			b.Fatal(err)

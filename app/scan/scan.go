@@ -9,7 +9,11 @@
 // each file that is cut off, all counted against the installation's limit; lists end
 // at 300 files, 250 commits or 100,000 tree entries, and patches are left out when
 // large. A fetch is two requests, is not counted, and knows none of these caps.
-// Measured with BenchmarkPush: see there.
+// BenchmarkPush, a commit of three files, GitHub on the same machine: 62 ms by a fetch
+// into a copy that is there and the whole scan, 86 ms into none, no request counted;
+// over REST 16 ms for reading alone, and 4 requests, each of which waits for the real
+// GitHub. go-git fetches alone in 53 ms; git is used, as the
+// library reads with it: see package scanner/git for what go-git costs there.
 package scan
 
 import (
