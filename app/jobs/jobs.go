@@ -24,6 +24,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -79,6 +80,7 @@ type Runner struct {
 	queue    queue
 	heavy    *semaphore.Weighted          // scans at once, whichever queue they come from
 	policies *lru.Cache[int64, orgPolicy] // by installation
+	swept    atomic.Bool                  // this process has looked at all of GitHub's deliveries once
 	stop     context.CancelFunc
 	beats    chan struct{} // closed when the heart has stopped
 }

@@ -27,20 +27,26 @@ func (SweepArgs) InsertOpts() river.InsertOpts {
 // GitHub sends a delivery again for three days. It never does so by itself.
 // https://docs.github.com/webhooks/using-webhooks/handling-failed-webhook-deliveries
 const (
-	redeliverFor = 3 * 24 * time.Hour
-	maxAttempts  = 6
-	maxPages     = 100
-	keepScans    = 90 * 24 * time.Hour
+	redeliverFor  = 3 * 24 * time.Hour
+	maxAttempts   = 100           // more than there are hourly sweeps in that time
+	maxPages      = 2000          // requests that one look at the deliveries may cost
+	redeliverEach = 3 * time.Hour // how far back the hourly looks go after the first
+	keepScans     = 90 * 24 * time.Hour
 )
 
 func (r *Runner) sweep(ctx context.Context, _ *river.Job[SweepArgs], log *slog.Logger) error {
-	n, err := Redeliver(ctx, r.GitHub, redeliverFor)
+	since := redeliverFor
+	if r.swept.Load() {
+		since = redeliverEach
+	}
+	n, err := Redeliver(ctx, r.GitHub, since)
 	if n > 0 {
 		log.Info("GitHub was asked for deliveries again that had failed", "deliveries", n)
 	}
 	if err != nil {
 		return err
 	}
+	r.swept.Store(true)
 	if _, err := r.Store.PruneScans(ctx, time.Now().Add(-keepScans)); err != nil {
 		return err
 	}

@@ -232,7 +232,8 @@ func TestDuplicates(t *testing.T) {
 		w.issues("rotation", len(keys))
 		w.once("widgets", "rotation")
 		for _, d := range w.gh.Deliveries() {
-			if d.Redelivery && d.StatusCode != http.StatusAccepted {
+			// 0 is the sweep of the start, which asked while nobody was to be reached.
+			if d.Redelivery && d.StatusCode != http.StatusAccepted && d.StatusCode != 0 {
 				t.Errorf("a redelivery was answered %d", d.StatusCode)
 			}
 		}

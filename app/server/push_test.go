@@ -255,39 +255,49 @@ func TestSameHead(t *testing.T) {
 	c.push("HEAD:refs/heads/lenient")
 	sha := c.commit("clean", "x", "y\n")
 	c.push("HEAD:refs/heads/topic")
-	last := func() githubtest.Check {
-		w.idle()
+	last := func(n int) githubtest.Check { // the newest of n checks
+		t.Helper()
 		var last githubtest.Check
-		for _, check := range w.gh.Checks("acme", "widgets") {
-			if check.Name == "Keyward" && check.SHA == sha && check.ID > last.ID {
-				last = check
+		w.eventually(60*time.Second, fmt.Sprintf("%d checks", n), func() string {
+			done := 0
+			for _, check := range w.gh.Checks("acme", "widgets") {
+				if check.Name == "Keyward" && check.SHA == sha && check.Status == "completed" {
+					done++
+					if check.ID > last.ID {
+						last = check
+					}
+				}
 			}
-		}
+			if done < n {
+				return fmt.Sprintf("there are %d", done)
+			}
+			return ""
+		})
 		return last
 	}
 	first, err := w.gh.OpenPull("acme", "widgets", githubtest.Pull{Title: "Topic", Base: "main", Head: "topic"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	expect(t, last(), "failure", "1 key found", "k.env:1")
+	expect(t, last(1), "failure", "1 key found", "k.env:1")
 	if _, err := w.gh.OpenPull("acme", "widgets", githubtest.Pull{Title: "Sly", Base: "lenient", Head: "topic"}); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, last(), "failure", fmt.Sprintf("Fails for pull request #%d", first))
+	expect(t, last(2), "failure", fmt.Sprintf("Fails for pull request #%d", first))
 	if err := w.gh.ClosePull("acme", "widgets", first); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.gh.OpenPull("acme", "widgets", githubtest.Pull{Title: "Third", Base: "lenient", Head: "topic"}); err != nil {
 		t.Fatal(err)
 	}
-	w.idle()
-	for _, base := range []string{"lenient", "main"} {
+	last(3)
+	for i, base := range []string{"lenient", "main"} {
 		if err := w.gh.EditPull("acme", "widgets", first, base, "", ""); err != nil {
 			t.Fatal(err)
 		}
-		w.idle()
+		last(4 + i)
 	}
-	expect(t, last(), "failure", "1 key found", "k.env:1")
+	expect(t, last(5), "failure", "1 key found", "k.env:1")
 }
 
 func TestPolicy(t *testing.T) {
