@@ -432,9 +432,11 @@ func (w *world) ready(a *app) {
 	w.gh.Webhook("http://"+a.address+"/webhook", webhookSecret)
 }
 
-// eventually waits until look returns "", and fails with what it said last.
+// eventually waits until look returns "", and fails with what it said last. It waits
+// three times as long as it should take: a machine may be slow.
 func (w *world) eventually(within time.Duration, what string, look func() string) {
 	w.t.Helper()
+	within *= 3
 	end := time.Now().Add(within)
 	for {
 		said := look()
