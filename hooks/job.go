@@ -98,10 +98,10 @@ func (j *job) collect(ctx context.Context, src scanner.Source, total int) ([]sca
 				if b.Offset == 0 {
 					read++
 				}
-				if !isMessage(&b) {
+				if !b.IsMessage() {
 					j.cov.Bytes += int64(len(b.Data))
 				}
-				if b.Offset == 0 && !isMessage(&b) {
+				if b.Offset == 0 && !b.IsMessage() {
 					j.cov.Blobs++
 					_ = bar.Add(1) // only a display
 				}
@@ -128,10 +128,6 @@ func (j *job) collect(ctx context.Context, src scanner.Source, total int) ([]sca
 	})
 	return found, nil
 }
-
-// isMessage reports whether a blob is the message of a commit: it belongs to the
-// commit, and is not counted beside it.
-func isMessage(b *scanner.Blob) bool { return b.Commit != "" && b.ID == b.Commit }
 
 // progress shows a bar on a terminal for what takes longer than a moment.
 func (j *job) progress(total int) *progressbar.ProgressBar {

@@ -166,14 +166,10 @@ func (s *session) loadRules(ctx context.Context, o *setup) (list []scanner.Rule,
 		list = rules.Merge(list, set)
 		allow = append(allow, set.Allow...)
 	}
-	for _, d := range s.policy.Disable {
-		n := slices.IndexFunc(list, func(r scanner.Rule) bool { return r.ID == d.Rule })
-		if n < 0 {
-			return nil, nil, hint(fmt.Errorf("policy %s: [[disable]]: there is no rule %q", s.policy.Path, d.Rule), "keyward rules list shows them")
-		}
-		list = slices.Delete(list, n, n+1)
-		s.notes = append(s.notes, fmt.Sprintf("rule %s is off: %s (%s)", d.Rule, d.Reason, s.policy.Path))
+	if list, err = s.policy.Enabled(list); err != nil {
+		return nil, nil, hint(err, "keyward rules list shows them")
 	}
+	s.notes = append(s.notes, s.policy.Off()...)
 	if len(list) == 0 {
 		return nil, nil, errors.New("no rules are left: nothing could be found")
 	}

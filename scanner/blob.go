@@ -13,6 +13,10 @@ type Blob struct {
 	Data   []byte // owned by the consumer once yielded
 }
 
+// IsMessage reports whether a blob is the message of a commit: it belongs to the
+// commit, and is not counted beside it.
+func (b *Blob) IsMessage() bool { return b.Commit != "" && b.ID == b.Commit }
+
 // CommitMessage is the path under which the message of a commit is scanned.
 const CommitMessage = "commit message"
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	gh "github.com/google/go-github/v62/github"
@@ -52,7 +51,13 @@ func (r *Runner) installation(ctx context.Context, job *river.Job[InstallationAr
 			return err
 		}
 		for i := range e.Added {
-			if err := r.addRepository(ctx, repositoryOf(&e.Added[i], e.Installation), job.ID, true); err != nil {
+			repo := repositoryOf(&e.Added[i], e.Installation) // without the default branch, which this event does not name
+			if now, _, err := r.GitHub.Installation(e.Installation).Repositories.GetByID(ctx, repo.ID); err == nil {
+				repo = repositoryFrom(now, e.Installation)
+			} else if _, wait := github.Wait(err); wait {
+				return err
+			}
+			if err := r.addRepository(ctx, repo, job.ID); err != nil {
 				return err
 			}
 		}
@@ -105,12 +110,7 @@ func (r *Runner) enrol(ctx context.Context, id, round int64) error {
 			return fmt.Errorf("list the repositories of installation %d: %w", id, err)
 		}
 		for _, repo := range list.Repositories {
-			owner, name, ok := strings.Cut(repo.GetFullName(), "/")
-			if !ok {
-				continue
-			}
-			if err := r.addRepository(ctx, &store.Repository{ID: repo.GetID(), Installation: id, Owner: owner, Name: name, Public: repo.GetVisibility() == "public" || repo.GetVisibility() == "" && !repo.GetPrivate(),
-				Archived: repo.GetArchived(), DefaultBranch: repo.GetDefaultBranch()}, round, false); err != nil {
+			if err := r.addRepository(ctx, repositoryFrom(repo, id), round); err != nil {
 				return err
 			}
 		}
@@ -122,14 +122,7 @@ func (r *Runner) enrol(ctx context.Context, id, round int64) error {
 }
 
 // addRepository notes a repository, and has its history scanned.
-func (r *Runner) addRepository(ctx context.Context, repo *store.Repository, round int64, ask bool) error {
-	if ask { // the event does not name the default branch
-		if now, _, err := r.GitHub.Installation(repo.Installation).Repositories.GetByID(ctx, repo.ID); err == nil {
-			repo.DefaultBranch, repo.Archived, repo.Public = now.GetDefaultBranch(), now.GetArchived(), !now.GetPrivate()
-		} else if _, wait := github.Wait(err); wait {
-			return err
-		}
-	}
+func (r *Runner) addRepository(ctx context.Context, repo *store.Repository, round int64) error {
 	if err := r.Store.PutRepository(ctx, repo); err != nil {
 		return err
 	}
@@ -213,12 +206,10 @@ func (r *Runner) repository(ctx context.Context, job *river.Job[RepositoryArgs],
 		}
 		return fmt.Errorf("look up repository %d: %w", e.Repo.ID, err)
 	}
-	owner, name, _ := strings.Cut(now.GetFullName(), "/")
 	if err := r.Store.SeeInstallation(ctx, &store.Installation{ID: e.Installation, Account: e.Account, AccountID: e.AccountID}); err != nil {
 		return err
 	}
-	if err := r.Store.PutRepository(ctx, &store.Repository{ID: e.Repo.ID, Installation: e.Installation, Owner: owner, Name: name, Public: !now.GetPrivate() && now.GetVisibility() != "internal",
-		Archived: now.GetArchived(), DefaultBranch: now.GetDefaultBranch()}); err != nil {
+	if err := r.Store.PutRepository(ctx, repositoryFrom(now, e.Installation)); err != nil {
 		return err
 	}
 	if err := r.Store.Freshen(ctx, e.Repo.ID); err != nil {

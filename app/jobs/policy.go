@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -31,49 +30,39 @@ func (r *Runner) organisationPolicy(ctx context.Context, c *github.Client, repo 
 		return p.name, p.text, nil
 	}
 	p := orgPolicy{at: time.Now()}
-	for _, name := range policy.Names() {
-		content, _, _, err := c.Repositories.GetContents(ctx, repo.Owner, ".github", name, nil)
-		if s := github.Status(err); s == http.StatusNotFound || s == http.StatusForbidden {
-			continue
-		}
-		if err != nil {
-			return "", nil, fmt.Errorf("read the organisation's policy: %w", err)
-		}
-		if content == nil || content.GetSize() > policy.MaxFile {
-			continue
-		}
-		text, err := content.GetContent()
-		if err != nil {
-			return "", nil, fmt.Errorf("read the organisation's policy: %w", err)
-		}
-		p.name, p.text = repo.Owner+"/.github/"+name, []byte(text)
-		break
+	name, text, err := r.policyOf(ctx, c, repo.Owner, ".github")
+	if err != nil {
+		return "", nil, err
+	}
+	if text != nil {
+		p.name, p.text = repo.Owner+"/.github/"+name, text
 	}
 	r.policies.Add(repo.Installation, p)
 	return p.name, p.text, nil
 }
 
+// policyOf returns the text of the policy file on a repository's default branch and its
+// name, nil if there is none.
+func (r *Runner) policyOf(ctx context.Context, c *github.Client, owner, repo string) (string, []byte, error) {
+	for _, name := range policy.Names() {
+		text, err := c.File(ctx, owner, repo, name, policy.MaxFile)
+		if github.Status(err) == http.StatusForbidden {
+			continue
+		}
+		if err != nil || text != nil {
+			return name, text, err
+		}
+	}
+	return "", nil, nil
+}
+
 // settings returns the App's table of the policy on the default branch, of the
 // organisation's where there is none. A broken one counts as none.
 func (r *Runner) settings(ctx context.Context, c *github.Client, repo *store.Repository) (policy.App, error) {
-	for _, name := range policy.Names() {
-		content, _, _, err := c.Repositories.GetContents(ctx, repo.Owner, repo.Name, name, nil)
-		if s := github.Status(err); s == http.StatusNotFound || s == http.StatusForbidden {
-			continue
-		}
-		if err != nil {
-			return policy.App{}, fmt.Errorf("read the policy: %w", err)
-		}
-		text, err := content.GetContent()
-		if err != nil {
-			continue
-		}
-		if p, err := policy.Parse(name, []byte(text)); err == nil {
-			return p.App, nil
-		}
-		return policy.App{}, nil
+	name, text, err := r.policyOf(ctx, c, repo.Owner, repo.Name)
+	if err == nil && text == nil {
+		name, text, err = r.organisationPolicy(ctx, c, repo)
 	}
-	name, text, err := r.organisationPolicy(ctx, c, repo)
 	if err != nil || text == nil {
 		return policy.App{}, err
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	gh "github.com/google/go-github/v62/github"
 	"github.com/riverqueue/river"
 
 	"github.com/keyward/keyward/app/github"
@@ -69,7 +70,7 @@ func (r *Runner) rescan(ctx context.Context, s *store.Scan, repo *store.Reposito
 	if err := r.heavy.Acquire(ctx, 1); err != nil {
 		return err
 	}
-	res, err := r.look(ctx, c, s, repo, e)
+	res, err := r.Engine.Range(ctx, r.scanJob(c, s, repo, e))
 	r.heavy.Release(1)
 	if err != nil {
 		return r.unscanned(ctx, s, repo, attempt, err)
@@ -152,11 +153,6 @@ func (r *Runner) forgetRepository(ctx context.Context, id int64) error {
 	return r.Engine.Remove(ctx, id)
 }
 
-// look scans.
-func (r *Runner) look(ctx context.Context, c *github.Client, s *store.Scan, repo *store.Repository, e *webhook.Event) (*scan.Result, error) {
-	return r.Engine.Range(ctx, r.scanJob(c, s, repo, e))
-}
-
 func (r *Runner) scanJob(c *github.Client, s *store.Scan, repo *store.Repository, e *webhook.Event) *scan.Job {
 	return &scan.Job{
 		Repository: repo.ID, URL: r.GitHub.CloneURL(repo.Owner, repo.Name), Base: s.Base, Head: s.Head, Pull: s.Pull, Default: repo.DefaultBranch,
@@ -207,8 +203,14 @@ func (r *Runner) renamed(ctx context.Context, repo *store.Repository) error {
 	if err != nil || now.GetFullName() == repo.FullName() {
 		return nil // the scan's own error says more
 	}
+	return r.Store.PutRepository(ctx, repositoryFrom(now, repo.Installation))
+}
+
+// repositoryFrom is a repository as GitHub's API tells of it.
+func repositoryFrom(now *gh.Repository, installation int64) *store.Repository {
 	owner, name, _ := strings.Cut(now.GetFullName(), "/")
-	return r.Store.PutRepository(ctx, &store.Repository{ID: repo.ID, Installation: repo.Installation, Owner: owner, Name: name, Public: !now.GetPrivate(), Archived: now.GetArchived(), DefaultBranch: now.GetDefaultBranch()})
+	return &store.Repository{ID: now.GetID(), Installation: installation, Owner: owner, Name: name, Public: !now.GetPrivate() && now.GetVisibility() != "internal",
+		Archived: now.GetArchived(), DefaultBranch: now.GetDefaultBranch()}
 }
 
 // keep records the keys that a scan found, and makes what the check says.

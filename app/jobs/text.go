@@ -2,9 +2,6 @@ package jobs
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -104,24 +101,9 @@ func (r *Runner) reply(ctx context.Context, c *github.Client, repo *store.Reposi
 	if len(kinds) == 0 {
 		return nil
 	}
-	h := hmac.New(sha256.New, r.Keeper.Pepper)
-	fmt.Fprintf(h, "keyward text %d %s %s", repo.ID, name, strings.Join(prints, " "))
-	mark := "<!-- keyward v1 text mac=" + hex.EncodeToString(h.Sum(nil)[:12]) + " -->"
-	opt := &gh.IssueListCommentsOptions{ListOptions: gh.ListOptions{PerPage: 100}}
-	for {
-		list, res, err := c.Issues.ListComments(ctx, repo.Owner, repo.Name, e.Number, opt)
-		if err != nil {
-			return fmt.Errorf("read the comments of #%d: %w", e.Number, err)
-		}
-		for _, comment := range list {
-			if comment.GetUser().GetType() == "Bot" && strings.HasPrefix(comment.GetBody(), mark) {
-				return nil
-			}
-		}
-		if res.NextPage == 0 {
-			break
-		}
-		opt.Page = res.NextPage
+	mark := "<!-- keyward v1 text mac=" + r.Keeper.Mac("text", repo.ID, name+" "+strings.Join(prints, " ")) + " -->"
+	if said, err := c.Said(ctx, repo.Owner, repo.Name, e.Number, mark, nil); err != nil || said {
+		return err
 	}
 	body := r.Guard.String(fmt.Sprintf("%s\nThe %s has what looks like a key in it:\n\n%s\n\nIt has leaked: who can read this, and its mails, can use it. "+
 		"Rotate it, and take it out of the text; its old version stays in the edit history until it is deleted there.\n", mark, strings.SplitN(name, " ", 2)[0], strings.Join(kinds, "\n")))

@@ -175,21 +175,8 @@ func (k *Keeper) again(ctx context.Context, c *github.Client, cred *store.Creden
 	owner, name, _ := strings.Cut(r.Repository, "/")
 	n := files(cred)
 	mark := fmt.Sprintf("<!-- keyward v1 files=%d mac=%s -->", n, k.mac(r.Installation, fmt.Sprint(r.Fingerprint, " ", n)))
-	opt := &gh.IssueListCommentsOptions{Since: &r.Claimed, ListOptions: gh.ListOptions{PerPage: 100}}
-	for {
-		list, res, err := c.Issues.ListComments(ctx, owner, name, r.Number, opt)
-		if err != nil {
-			return fmt.Errorf("read comments of %s#%d: %w", r.Repository, r.Number, err)
-		}
-		for _, comment := range list {
-			if comment.GetUser().GetType() == "Bot" && strings.HasPrefix(comment.GetBody(), mark) {
-				return nil
-			}
-		}
-		if res.NextPage == 0 {
-			break
-		}
-		opt.Page = res.NextPage
+	if said, err := c.Said(ctx, owner, name, r.Number, mark, &r.Claimed); err != nil || said {
+		return err
 	}
 	newest := slices.MaxFunc(cred.Places, func(a, b store.Place) int { return a.Seen.Compare(b.Seen) })
 	where := ""

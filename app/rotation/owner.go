@@ -92,18 +92,14 @@ const maxCodeowners = 3 << 20
 // codeowners returns the owners of a file, without the @ before them.
 func (k *Keeper) codeowners(ctx context.Context, c *github.Client, repo *store.Repository, path string) ([]string, error) {
 	for _, file := range []string{".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"} {
-		content, _, _, err := c.Repositories.GetContents(ctx, repo.Owner, repo.Name, file, nil)
-		if github.Status(err) == http.StatusNotFound {
+		text, err := c.File(ctx, repo.Owner, repo.Name, file, maxCodeowners)
+		if err != nil {
+			return nil, err
+		}
+		if text == nil {
 			continue
 		}
-		if err != nil {
-			return nil, fmt.Errorf("read %s of %s: %w", file, repo.FullName(), err)
-		}
-		text, err := content.GetContent()
-		if err != nil || len(text) > maxCodeowners {
-			return nil, nil // GitHub does not honour it either
-		}
-		return match(text, path), nil
+		return match(string(text), path), nil
 	}
 	return nil, nil
 }

@@ -42,10 +42,15 @@ type Keeper struct {
 // take for it.
 const claimFor = 5 * time.Minute
 
-// mac shows that a marker is ours.
+// mac shows that the marker of an issue is ours.
 func (k *Keeper) mac(installation int64, name string) string {
+	return k.Mac("issue", installation, name)
+}
+
+// Mac shows that a marker is ours: of a kind of text, of what has the id.
+func (k *Keeper) Mac(kind string, id int64, name string) string {
 	h := hmac.New(sha256.New, k.Pepper)
-	fmt.Fprintf(h, "keyward issue %d %s", installation, name)
+	fmt.Fprintf(h, "keyward %s %d %s", kind, id, name)
 	return hex.EncodeToString(h.Sum(nil)[:12])
 }
 
@@ -84,11 +89,8 @@ func (k *Keeper) Tell(ctx context.Context, c *github.Client, inst *store.Install
 	} else if target, err = k.target(ctx, c, inst, cred, repos); err != nil {
 		var nowhere errNoPlace
 		if errors.As(err, &nowhere) {
-			k.Log.Warn("no rotation issue", "key", cred.Fingerprint[:12], "why", nowhere.Error())
-			if cred.Note != nowhere.Error() {
-				if err := k.Store.SetState(ctx, inst.ID, fingerprint, store.StateOpen, nowhere.Error()); err != nil {
-					return err
-				}
+			if err := k.nowhere(ctx, cred, nowhere.Error()); err != nil {
+				return err
 			}
 			return k.Store.Fresh(ctx, cred)
 		}

@@ -34,13 +34,18 @@ type Cache struct {
 // ErrTooLarge says that a repository is larger than the cache takes.
 var ErrTooLarge = errors.New("the repository is larger than MAX_REPOSITORY_MB allows")
 
+// path is where the copy of a repository lies, and what belongs to it.
+func (c *Cache) path(id int64, suffix string) string {
+	return filepath.Join(c.Dir, strconv.FormatInt(id, 10)+suffix)
+}
+
 // open returns the copy of a repository, made if there is none, locked until it is
 // released.
 func (c *Cache) open(ctx context.Context, id int64, url string, token func(context.Context, bool) (string, error)) (*mirror, error) {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the cache of repositories: %w", err)
 	}
-	m := &mirror{cache: c, dir: filepath.Join(c.Dir, strconv.FormatInt(id, 10)+".git"), token: token, seen: map[string]bool{}}
+	m := &mirror{cache: c, dir: c.path(id, ".git"), token: token, seen: map[string]bool{}}
 	var err error
 	if m.unlock, err = c.lock(ctx, id); err != nil {
 		return nil, err
@@ -65,7 +70,7 @@ func (c *Cache) lock(ctx context.Context, id int64) (func(), error) {
 	l := c.locks[id]
 	c.mu.Unlock()
 	l.Lock()
-	f, err := os.OpenFile(filepath.Join(c.Dir, strconv.FormatInt(id, 10)+".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(c.path(id, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		l.Unlock()
 		return nil, fmt.Errorf("lock the copy of repository %d: %w", id, err)
@@ -160,7 +165,7 @@ func (c *Cache) remove(id int64) bool {
 		return false
 	}
 	defer unlock()
-	return os.RemoveAll(filepath.Join(c.Dir, strconv.FormatInt(id, 10)+".git")) == nil
+	return os.RemoveAll(c.path(id, ".git")) == nil
 }
 
 // Remove removes the copy of a repository that is not ours to read any more.
@@ -173,7 +178,7 @@ func (c *Cache) Remove(ctx context.Context, id int64) error {
 		return err
 	}
 	defer unlock()
-	if err := os.RemoveAll(filepath.Join(c.Dir, strconv.FormatInt(id, 10)+".git")); err != nil {
+	if err := os.RemoveAll(c.path(id, ".git")); err != nil {
 		return fmt.Errorf("remove the copy of repository %d: %w", id, err)
 	}
 	return nil

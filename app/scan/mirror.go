@@ -168,20 +168,24 @@ func (m *mirror) empty() bool {
 // there. There are few: a new one takes the place of an old one.
 func tip(id string) string { return "refs/keyward/tips/" + id[:2] }
 
+// fetchTip fetches a ref, of its history the newest commits only unless the copy has all.
+func (m *mirror) fetchTip(ctx context.Context, ref string) error {
+	if m.Shallow || m.empty() {
+		return m.fetch(ctx, "--depth=50", ref)
+	}
+	return m.fetch(ctx, ref)
+}
+
 // get makes sure that a commit is here, if not its history.
 func (m *mirror) get(ctx context.Context, id string) error {
-	if m.seen[id] || m.has(ctx, id) {
+	if m.seen[id] || m.Has(ctx, id) {
 		m.seen[id] = true
 		return nil
 	}
-	args := []string{"+" + id + ":" + tip(id)}
-	if m.Shallow || m.empty() {
-		args = append([]string{"--depth=50"}, args...)
-	}
-	if err := m.fetch(ctx, args...); err != nil {
+	if err := m.fetchTip(ctx, "+"+id+":"+tip(id)); err != nil {
 		return fmt.Errorf("fetch %.12s: %w", id, err)
 	}
-	m.seen[id] = m.has(ctx, id)
+	m.seen[id] = m.Has(ctx, id)
 	return nil
 }
 
@@ -213,11 +217,6 @@ func (m *mirror) bring(ctx context.Context, base, head string) error {
 		}
 	}
 	return fmt.Errorf("the history of %.12s is not whole, and fetching did not help", head)
-}
-
-// has reports whether an object is here, of whatever kind.
-func (m *mirror) has(ctx context.Context, id string) bool {
-	return m.Has(ctx, id)
 }
 
 // kind returns what an object is, "" if it is not here.

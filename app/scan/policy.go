@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/keyward/keyward/scanner"
@@ -46,9 +45,7 @@ func (e *Engine) setup(ctx context.Context, m *mirror, j *Job, r *Result, truste
 		return e.builtin, nil
 	}
 	r.Policy = p
-	for _, d := range p.Disable {
-		r.Notes = append(r.Notes, fmt.Sprintf("rule %s is off: %s (%s)", d.Rule, d.Reason, p.Path))
-	}
+	r.Notes = append(r.Notes, p.Off()...)
 	r.Notes = append(r.Notes, p.Lapsed(time.Now())...)
 	return s, nil
 }
@@ -136,12 +133,8 @@ func (e *Engine) build(p *policy.Policy, texts [][]byte) (*scanner.Scanner, erro
 		list = rules.Merge(list, set)
 		allow = append(allow, set.Allow...)
 	}
-	for _, d := range p.Disable {
-		n := slices.IndexFunc(list, func(r scanner.Rule) bool { return r.ID == d.Rule })
-		if n < 0 {
-			return nil, fmt.Errorf("policy %s: [[disable]]: there is no rule %q", p.Path, d.Rule)
-		}
-		list = slices.Delete(list, n, n+1)
+	if list, err = p.Enabled(list); err != nil {
+		return nil, err
 	}
 	return scanner.New(list, scanner.Options{Pepper: e.pepper, Allow: allow, Now: time.Now()})
 }

@@ -166,8 +166,7 @@ func (e *Engine) scanRange(ctx context.Context, m *mirror, j *Job) (*Result, err
 		return nil, fmt.Errorf("list what %.12s brought: %w", j.Head, err)
 	}
 	r.Coverage.Commits = commits
-	reader := &changes.Reader{Repo: m.Repo, Scanner: s, Files: e.files(r)}
-	found, err := e.collect(ctx, s, reader.Blobs(ctx, list), r)
+	reader, found, err := e.read(ctx, m, s, list, r)
 	if err != nil {
 		return nil, err
 	}
@@ -219,8 +218,7 @@ func (e *Engine) scanHistory(ctx context.Context, m *mirror, j *Job) (*Result, e
 	}
 	list = append(list, odd...)
 	r.Coverage.Commits = commits
-	reader := &changes.Reader{Repo: m.Repo, Scanner: s, Files: e.files(r)}
-	found, err := e.collect(ctx, s, reader.Blobs(ctx, list), r)
+	reader, found, err := e.read(ctx, m, s, list, r)
 	if err != nil {
 		return nil, err
 	}
@@ -234,21 +232,17 @@ func (e *Engine) scanHistory(ctx context.Context, m *mirror, j *Job) (*Result, e
 // ends makes sure that all commits to scan are here, and settles what they are
 // compared with: "" for nothing.
 func (e *Engine) ends(ctx context.Context, m *mirror, j *Job, r *Result) (base string, err error) {
-	if j.Pull > 0 && !m.has(ctx, j.Head) {
+	if j.Pull > 0 && !m.Has(ctx, j.Head) {
 		// The commits of a fork are here under the pull request's ref. If it has moved
 		// on, the commit is asked for by its id.
-		args := []string{fmt.Sprintf("+refs/pull/%d/head:refs/keyward/pull", j.Pull)}
-		if m.Shallow || m.empty() {
-			args = append([]string{"--depth=50"}, args...)
-		}
-		if err := m.fetch(ctx, args...); errors.Is(err, ErrTooLarge) {
+		if err := m.fetchTip(ctx, fmt.Sprintf("+refs/pull/%d/head:refs/keyward/pull", j.Pull)); errors.Is(err, ErrTooLarge) {
 			return "", err
 		}
 	}
 	if err := m.get(ctx, j.Head); err != nil {
 		return "", err
 	}
-	if !m.has(ctx, j.Head) {
+	if !m.Has(ctx, j.Head) {
 		if kind := m.kind(ctx, j.Head); kind == "" || kind == "commit" {
 			return "", fmt.Errorf("fetch %.12s: it did not come", j.Head)
 		}
@@ -259,7 +253,7 @@ func (e *Engine) ends(ctx context.Context, m *mirror, j *Job, r *Result) (base s
 		if err == nil {
 			return j.Base, nil
 		}
-		if j.FromBase || errors.Is(err, ErrTooLarge) || m.has(ctx, j.Base) || ctx.Err() != nil {
+		if j.FromBase || errors.Is(err, ErrTooLarge) || m.Has(ctx, j.Base) || ctx.Err() != nil {
 			return "", err
 		}
 		if !refused(err) {
@@ -279,11 +273,7 @@ func (e *Engine) ends(ctx context.Context, m *mirror, j *Job, r *Result) (base s
 
 // beforeDefault returns the tip of the default branch, for a ref that is new.
 func (e *Engine) beforeDefault(ctx context.Context, m *mirror, j *Job, r *Result) (string, error) {
-	args := []string{"+refs/heads/" + j.Default + ":refs/keyward/default"}
-	if m.Shallow || m.empty() {
-		args = append([]string{"--depth=50"}, args...)
-	}
-	if err := m.fetch(ctx, args...); err != nil {
+	if err := m.fetchTip(ctx, "+refs/heads/"+j.Default+":refs/keyward/default"); err != nil {
 		if !refused(err) {
 			return "", err
 		}
@@ -300,16 +290,20 @@ func (e *Engine) beforeDefault(ctx context.Context, m *mirror, j *Job, r *Result
 	return base, m.bring(ctx, base, j.Head)
 }
 
-func (e *Engine) files(r *Result) files.Options {
+// read scans the blobs of changes. The reader says which of the findings are new.
+func (e *Engine) read(ctx context.Context, m *mirror, s *scanner.Scanner, list []git.Change, r *Result) (*changes.Reader, []scanner.Finding, error) {
 	r.Coverage.Skipped = map[string]int{}
-	return files.Options{MaxSize: e.maxFile, Skipped: func(_, why string) { r.Coverage.Skipped[why]++ }}
+	opt := files.Options{MaxSize: e.maxFile, Skipped: func(_, why string) { r.Coverage.Skipped[why]++ }}
+	reader := &changes.Reader{Repo: m.Repo, Scanner: s, Files: opt}
+	found, err := e.collect(ctx, s, reader.Blobs(ctx, list), r)
+	return reader, found, err
 }
 
 // collect scans a source, and counts what it covers.
 func (e *Engine) collect(ctx context.Context, s *scanner.Scanner, src scanner.Source, r *Result) ([]scanner.Finding, error) {
 	counted := func(yield func(scanner.Blob, error) bool) {
 		for b, err := range src {
-			if err == nil && (b.Commit == "" || b.ID != b.Commit) { // a commit's message belongs to the commit
+			if err == nil && !b.IsMessage() {
 				r.Coverage.Bytes += int64(len(b.Data))
 				if b.Offset == 0 {
 					r.Coverage.Blobs++

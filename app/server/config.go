@@ -80,6 +80,17 @@ func number(to func(*Config) *int64) func(*Config, string) error {
 	}
 }
 
+func count(to func(*Config) *int) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			return errors.New("is no number")
+		}
+		*to(c) = n
+		return nil
+	}
+}
+
 // settings are the variables of the environment, in the order of the help text.
 var settings = []setting{
 	{"GITHUB_APP_ID", "the App's id", number(func(c *Config) *int64 { return &c.AppID })},
@@ -102,22 +113,8 @@ var settings = []setting{
 		}
 		return err
 	}},
-	{"KEYWARD_FIRST_ISSUES", "how many keys of a first history get issues at once, by default 10", func(c *Config, v string) error {
-		n, err := strconv.Atoi(v)
-		if err != nil {
-			return errors.New("is no number")
-		}
-		c.FirstIssues = n
-		return nil
-	}},
-	{"KEYWARD_WORKERS", "scans at once, by default 4 or as many as there are processors", func(c *Config, v string) error {
-		n, err := strconv.Atoi(v)
-		if err != nil {
-			return errors.New("is no number")
-		}
-		c.Workers = n
-		return nil
-	}},
+	{"KEYWARD_FIRST_ISSUES", "how many keys of a first history get issues at once, by default 10", count(func(c *Config) *int { return &c.FirstIssues })},
+	{"KEYWARD_WORKERS", "scans at once, by default 4 or as many as there are processors", count(func(c *Config) *int { return &c.Workers })},
 	{"MAX_REPOSITORY_MB", "larger repositories are not scanned, by default 5000", number(func(c *Config) *int64 { return &c.MaxRepository })},
 	{"CACHE_MB", "disk for copies of repositories, by default 20000", number(func(c *Config) *int64 { return &c.Cache })},
 	{"MAX_FILE_MB", "larger files are not read, by default 100", number(func(c *Config) *int64 { return &c.MaxFile })},

@@ -216,12 +216,11 @@ func (s *Store) Credentials(ctx context.Context, installation int64, states ...s
 	for _, state := range states {
 		args = append(args, state)
 	}
-	marks := strings.TrimSuffix(strings.Repeat("?, ", len(states)), ", ")
 	err = s.rows(ctx, func(r *sql.Rows) error {
 		c, err := scanCredential(r)
 		out = append(out, c)
 		return err
-	}, "SELECT "+credentialColumns+" FROM credential WHERE installation = ? AND state IN ("+marks+")", args...)
+	}, "SELECT "+credentialColumns+" FROM credential WHERE installation = ? AND state IN ("+marks(len(states))+")", args...)
 	if err != nil {
 		return nil, fmt.Errorf("read keys of installation %d: %w", installation, err)
 	}

@@ -190,13 +190,11 @@ func (s *Store) Rescue(ctx context.Context, alive []string) (int64, error) {
 	for i, id := range alive {
 		args[i] = id
 	}
-	marks := strings.TrimSuffix(strings.Repeat("?, ", len(alive)), ", ")
 	last := "json_extract(attempted_by, '$[#-1]')"
-	when := "datetime('now', 'subsec')"
 	if s.Pool != nil {
-		last, when = "attempted_by[array_upper(attempted_by, 1)]", "now()"
+		last = "attempted_by[array_upper(attempted_by, 1)]"
 	}
-	return s.exec(ctx, "UPDATE river_job SET state = 'available', scheduled_at = "+when+" WHERE state = 'running' AND coalesce("+last+", '') NOT IN ("+marks+")", args...)
+	return s.exec(ctx, "UPDATE river_job SET state = 'available', scheduled_at = "+s.queueNow()+" WHERE state = 'running' AND coalesce("+last+", '') NOT IN ("+marks(len(alive))+")", args...)
 }
 
 // Holder is the name under which a job of a process books something.
@@ -281,11 +279,7 @@ func (s *Store) TellerDone(ctx context.Context, installation int64, holder strin
 
 // Revive makes the jobs available again that were tried as often as allowed.
 func (s *Store) Revive(ctx context.Context) (int64, error) {
-	when := "datetime('now', 'subsec')"
-	if s.Pool != nil {
-		when = "now()"
-	}
-	n, err := s.exec(ctx, "UPDATE river_job SET state = 'available', finalized_at = NULL, max_attempts = attempt + 6, scheduled_at = "+when+" WHERE state IN ('discarded', 'cancelled')")
+	n, err := s.exec(ctx, "UPDATE river_job SET state = 'available', finalized_at = NULL, max_attempts = attempt + 6, scheduled_at = "+s.queueNow()+" WHERE state IN ('discarded', 'cancelled')")
 	if err != nil {
 		return 0, fmt.Errorf("put dead jobs back: %w", err)
 	}

@@ -235,6 +235,17 @@ func (s *Store) rows(ctx context.Context, scan func(*sql.Rows) error, query stri
 	return rows.Err()
 }
 
+// marks are the placeholders of so many values.
+func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?, ", n), ", ") }
+
+// queueNow is the present time as the queue's tables keep it.
+func (s *Store) queueNow() string {
+	if s.Pool != nil {
+		return "now()"
+	}
+	return "datetime('now', 'subsec')"
+}
+
 // millis is a time as the database keeps it.
 func millis(t time.Time) int64 {
 	if t.IsZero() {

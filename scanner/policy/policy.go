@@ -307,6 +307,28 @@ func (p *Policy) Known(k *scanner.Key, now time.Time) *scanner.Known {
 	return nil
 }
 
+// Enabled returns the rules of a list that the policy does not switch off. A rule that
+// is not there is an error: a misspelt one would stay on.
+func (p *Policy) Enabled(list []scanner.Rule) ([]scanner.Rule, error) {
+	for _, d := range p.Disable {
+		n := slices.IndexFunc(list, func(r scanner.Rule) bool { return r.ID == d.Rule })
+		if n < 0 {
+			return nil, fmt.Errorf("policy %s: [[disable]]: there is no rule %q", p.Path, d.Rule)
+		}
+		list = slices.Delete(list, n, n+1)
+	}
+	return list, nil
+}
+
+// Off returns a note for each rule that the policy switches off.
+func (p *Policy) Off() []string {
+	var out []string
+	for _, d := range p.Disable {
+		out = append(out, fmt.Sprintf("rule %s is off: %s (%s)", d.Rule, d.Reason, p.Path))
+	}
+	return out
+}
+
 // Lapsed returns a note for each exception that has expired.
 func (p *Policy) Lapsed(now time.Time) []string {
 	var out []string
