@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -177,6 +178,14 @@ type result struct {
 
 // feed hands the blobs of src to the workers, and its errors to the caller.
 func feed(ctx context.Context, src Source, blobs chan<- Blob, results chan<- result) {
+	defer func() {
+		if recover() != nil {
+			select {
+			case results <- result{err: fmt.Errorf("read what is to be scanned: panic at %s", debug.Stack())}:
+			case <-ctx.Done():
+			}
+		}
+	}()
 	for b, err := range src {
 		if err != nil {
 			select {
@@ -194,9 +203,20 @@ func feed(ctx context.Context, src Source, blobs chan<- Blob, results chan<- res
 	}
 }
 
+// careful scans a blob. A panic is a gap: what one blob holds must not keep the others
+// from being scanned. Its value may quote the blob, and is not told.
+func (s *Scanner) careful(b Blob) (found []Finding, err error) {
+	defer func() {
+		if recover() != nil {
+			found, err = nil, &Gap{Path: b.Path, Commit: b.Commit, Reason: "the scanner broke on it, which is a bug: please report it"}
+		}
+	}()
+	return s.Scan(nil, b)
+}
+
 func (s *Scanner) drain(ctx context.Context, blobs <-chan Blob, results chan<- result) {
 	for b := range blobs {
-		found, err := s.Scan(nil, b)
+		found, err := s.careful(b)
 		if found == nil && err == nil {
 			continue
 		}

@@ -71,7 +71,7 @@ func New(cfg Config) (*App, error) {
 	if a.base == nil {
 		a.base = http.DefaultTransport
 	}
-	a.jwt = ghinstallation.NewAppsTransportFromPrivateKey(a.base, cfg.AppID, key)
+	a.jwt = ghinstallation.NewAppsTransportFromPrivateKey(readable{a.base}, cfg.AppID, key)
 	a.jwt.BaseURL = strings.TrimSuffix(cfg.API.String(), "/")
 	a.itself = a.client(&limited{app: a, next: a.jwt})
 	a.clients, err = lru.New[int64, *Client](maxClients)

@@ -188,7 +188,9 @@ func tokenError(err error) error {
 		if limit := limitOf(he.Response); limit != nil {
 			return limit
 		}
-		return ErrSuspended
+		if text, err := io.ReadAll(he.Response.Body); err == nil && strings.Contains(strings.ToLower(string(text)), "suspended") {
+			return ErrSuspended
+		}
 	case http.StatusTooManyRequests:
 		if limit := limitOf(he.Response); limit != nil {
 			return limit
@@ -199,6 +201,23 @@ func tokenError(err error) error {
 		return errors.New("GitHub does not accept the App's private key: is it the key of this App, and is the clock right? (keyward-app doctor)")
 	}
 	return fmt.Errorf("GitHub gave no token for the installation: it answered %d", he.Response.StatusCode)
+}
+
+// readable keeps what GitHub says when it refuses a token: ghinstallation closes the
+// answer before it tells of it.
+type readable struct{ next http.RoundTripper }
+
+func (t readable) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := t.next.RoundTrip(r)
+	if err != nil || res.StatusCode < 400 {
+		return res, err
+	}
+	text, err := io.ReadAll(io.LimitReader(res.Body, 64<<10))
+	if err = errors.Join(err, res.Body.Close()); err != nil {
+		return nil, fmt.Errorf("read GitHub's answer: %w", err)
+	}
+	res.Body = io.NopCloser(bytes.NewReader(text))
+	return res, nil
 }
 
 // installed signs requests as an installation. A token that is refused before its

@@ -46,9 +46,7 @@ func (r *Runner) again(ctx context.Context, job *river.Job[AgainArgs], log *slog
 		if s.State != store.ScanBegun {
 			continue
 		}
-		of := *e
-		of.Tag, of.Default = false, false
-		if err := r.rescan(ctx, s, repo, &of, job.Attempt, log); err != nil {
+		if err := r.rescan(ctx, s, repo, job.Attempt, log); err != nil {
 			return err
 		}
 	}
@@ -75,7 +73,7 @@ func (r *Runner) button(ctx context.Context, job *river.Job[ButtonArgs], log *sl
 	if err != nil {
 		return err
 	}
-	if !slices.Contains([]string{"admin", "maintain", "write"}, role) {
+	if !mayWrite(role) {
 		log.Info("button not honoured", "button", e.Button, "why", "who pressed it may not write to the repository")
 		return nil
 	}
@@ -111,6 +109,11 @@ func (r *Runner) role(ctx context.Context, repo *store.Repository, login string)
 	return level.GetPermission(), nil
 }
 
+// mayWrite reports whether a role may push.
+func mayWrite(role string) bool {
+	return slices.Contains([]string{"admin", "maintain", "write"}, role)
+}
+
 // openKey makes a key get its issue, if it has none.
 func (r *Runner) openKey(ctx context.Context, installation int64, fp string) error {
 	c, err := r.Store.Credential(ctx, installation, fp)
@@ -126,6 +129,9 @@ func (r *Runner) openKey(ctx context.Context, installation int64, fp string) err
 // notKey notes that what a check found is no key. For grave ones it takes another
 // person than the one who pushed.
 func (r *Runner) notKey(ctx context.Context, s *store.Scan, e *webhook.Event) error {
+	if len(s.Result.Keys) == 0 {
+		return nil
+	}
 	result := *s.Result
 	var left []string
 	grave := false
@@ -149,12 +155,13 @@ func (r *Runner) notKey(ctx context.Context, s *store.Scan, e *webhook.Event) er
 	who := "`" + e.SenderLogin + "`"
 	switch {
 	case grave:
-		result.Summary = "> " + who + " says that this is no key. For critical and high ones somebody else than who pushed them has to say so.\n\n" + s.Result.Summary
-	case result.Title == "Not everything could be scanned" || result.Title == "Not scanned":
-		return nil
+		result.Note = "> " + who + " says that this is no key. For critical and high ones somebody else than who pushed them has to say so."
+	case result.Rest == "failure":
+		result.Title = titleIncomplete
+		result.Note = "> " + who + " says that this is no key: it is not counted any more. What was not scanned is."
 	default:
 		result.Conclusion, result.Title = "neutral", "No key, says "+e.SenderLogin
-		result.Summary = "> " + who + " says that this is no key: it is not counted any more.\n\n" + s.Result.Summary
+		result.Note = "> " + who + " says that this is no key: it is not counted any more."
 	}
 	result.Keys = left
 	if err := r.Store.FinishScan(ctx, s, &result); err != nil {

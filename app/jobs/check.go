@@ -14,7 +14,6 @@ import (
 	"github.com/keyward/keyward/app/github"
 	"github.com/keyward/keyward/app/scan"
 	"github.com/keyward/keyward/app/store"
-	"github.com/keyward/keyward/app/webhook"
 	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/files"
 	"github.com/keyward/keyward/scanner/report"
@@ -46,6 +45,10 @@ func (r *Runner) progress(ctx context.Context, c *github.Client, s *store.Scan, 
 	})
 	var limit *github.LimitError
 	if errors.As(err, &limit) {
+		return nil
+	}
+	if github.Status(err) >= 500 { // it is shown when the scan is done
+		r.Log.Warn("no check run in progress", "repository", repo.ID, "status", github.Status(err))
 		return nil
 	}
 	if err != nil {
@@ -90,12 +93,15 @@ func (r *Runner) findCheck(ctx context.Context, c *github.Client, s *store.Scan,
 	}
 }
 
+// titleIncomplete is the title of a check that found nothing in what it could read.
+const titleIncomplete = "Not everything could be scanned"
+
 // maxSummary is what GitHub takes as the summary of a check run, with room to spare.
 const maxSummary = 65_000
 
 // result makes what the check of a scan says.
-func (r *Runner) result(s *store.Scan, repo *store.Repository, e *webhook.Event, res *scan.Result) (*store.Result, error) {
-	out := &store.Result{Head: res.Head, Conclusion: conclusion(res), Title: title(res), Silent: e.Tag && len(res.Keys) == 0 && res.Coverage.Complete() && res.Broken == ""}
+func (r *Runner) result(s *store.Scan, repo *store.Repository, res *scan.Result) (*store.Result, error) {
+	out := &store.Result{Head: res.Head, Conclusion: conclusion(res, res.Keys), Rest: conclusion(res, nil), Title: title(res), Silent: s.Tag && len(res.Keys) == 0 && res.Coverage.Complete() && res.Broken == ""}
 	if out.Head == "" {
 		out.Head, out.Silent = s.Head, true // a tag at a blob: there is no commit to hang a check on
 	}
@@ -112,9 +118,7 @@ func (r *Runner) result(s *store.Scan, repo *store.Repository, e *webhook.Event,
 		md.WriteString("\n**No key?** Who may write here presses *Not a key* above (another person than the author, if it is critical or high), or writes `keyward:allow` with a reason on its line.\n")
 	}
 	out.Summary = r.Guard.String(md.String())
-	if len(out.Summary) > maxSummary {
-		out.Summary = strings.ToValidUTF8(out.Summary[:maxSummary], "") + "\n\n…\n"
-	}
+	out.Summary = cut(out.Summary, maxSummary)
 	for _, k := range res.Keys {
 		out.Keys = append(out.Keys, k.Fingerprint)
 	}
@@ -122,13 +126,22 @@ func (r *Runner) result(s *store.Scan, repo *store.Repository, e *webhook.Event,
 	return out, nil
 }
 
+// cut bounds a text, and shows that it was longer.
+func cut(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	const mark = "\n\n…\n"
+	return strings.ToValidUTF8(s[:most-len(mark)], "") + mark
+}
+
 // conclusion is success, neutral or failure. What was not scanned is no success.
-func conclusion(res *scan.Result) string {
+func conclusion(res *scan.Result, keys []*scanner.Key) string {
 	least := res.Policy.App.FailOn
 	if least == "" {
 		least = "low"
 	}
-	for _, k := range res.Keys {
+	for _, k := range keys {
 		if least != "none" && scanner.AtLeast(k.Severity, least) {
 			return "failure"
 		}
@@ -139,7 +152,7 @@ func conclusion(res *scan.Result) string {
 		return "failure"
 	case !res.Coverage.Complete(): // what lies in Git LFS is never here: that must not stop every push
 		return "neutral"
-	case len(res.Keys) > 0 || res.Broken != "":
+	case len(keys) > 0 || res.Broken != "":
 		return "neutral"
 	}
 	return "success"
@@ -153,7 +166,7 @@ func title(res *scan.Result) string {
 	case n > 1:
 		return fmt.Sprintf("%d keys found", n)
 	case !res.Coverage.Complete():
-		return "Not everything could be scanned"
+		return titleIncomplete
 	case res.Broken != "":
 		return "No keys found, but the policy is broken"
 	}
@@ -162,6 +175,10 @@ func title(res *scan.Result) string {
 
 // maxAnnotations bounds what is shown beside lines; the summary counts all.
 const maxAnnotations = 500
+
+// maxTitle is what GitHub takes as the title of an annotation.
+// https://docs.github.com/rest/checks/runs#create-a-check-run
+const maxTitle = 255
 
 // annotations are the keys beside the lines where they stand at the head. What a later
 // commit took out again is in the summary only: there is no line to show it at.
@@ -186,7 +203,7 @@ func (r *Runner) annotations(res *scan.Result) (out []store.Annotation) {
 				continue
 			}
 			seen[at] = true
-			out = append(out, store.Annotation{Path: p.Path, Line: p.Line, EndLine: max(p.Line, p.EndLine), Level: level, Title: r.Guard.String(k.Rule.Title), Message: r.Guard.String(message)})
+			out = append(out, store.Annotation{Path: p.Path, Line: p.Line, EndLine: max(p.Line, p.EndLine), Level: level, Title: cut(r.Guard.String(k.Rule.Title), maxTitle), Message: r.Guard.String(message)})
 		}
 	}
 	for i := range out {
@@ -224,7 +241,7 @@ func (r *Runner) worst(ctx context.Context, c *github.Client, s *store.Scan, rep
 				return fmt.Errorf("look up pull request %d: %w", o.Pull, err)
 			}
 			s.Result.Conclusion, s.Result.Title = "failure", fmt.Sprintf("Fails for pull request #%d", o.Pull)
-			s.Result.Summary = fmt.Sprintf("> Pull request #%d has the same last commit, and fails: a commit has one check, for all.\n\n", o.Pull) + s.Result.Summary
+			s.Result.Note = fmt.Sprintf("> Pull request #%d has the same last commit, and fails: a commit has one check, for all.", o.Pull)
 			return nil
 		}
 	}
@@ -302,7 +319,11 @@ func buttons(s *store.Scan) []*gh.CheckRunAction {
 }
 
 func output(s *store.Scan, from int) *gh.CheckRunOutput {
-	out := &gh.CheckRunOutput{Title: &s.Result.Title, Summary: &s.Result.Summary}
+	summary := s.Result.Summary
+	if s.Result.Note != "" {
+		summary = cut(s.Result.Note+"\n\n"+summary, maxSummary)
+	}
+	out := &gh.CheckRunOutput{Title: &s.Result.Title, Summary: &summary}
 	for _, a := range s.Result.Annotations[min(from, len(s.Result.Annotations)):min(from+batch, len(s.Result.Annotations))] {
 		out.Annotations = append(out.Annotations, &gh.CheckRunAnnotation{Path: &a.Path, StartLine: &a.Line, EndLine: &a.EndLine, AnnotationLevel: &a.Level, Title: &a.Title, Message: &a.Message})
 	}
@@ -317,10 +338,20 @@ func (r *Runner) createCheck(ctx context.Context, c *github.Client, s *store.Sca
 		opt.Status, opt.Conclusion, opt.Actions = gh.String("completed"), &s.Result.Conclusion, buttons(s)
 	}
 	run, _, err := c.Checks.CreateCheckRun(ctx, repo.Owner, repo.Name, opt)
+	if github.Status(err) == http.StatusUnprocessableEntity {
+		opt.Output, opt.Status, opt.Conclusion, opt.Actions = plain(s), gh.String("completed"), &s.Result.Conclusion, buttons(s)
+		run, _, err = c.Checks.CreateCheckRun(ctx, repo.Owner, repo.Name, opt)
+	}
 	if err != nil {
 		return 0, r.checkError(ctx, repo, err)
 	}
 	return run.GetID(), nil
+}
+
+// plain is what a check says if GitHub refuses what it should say: it must not stay in
+// progress for the name of a file that GitHub does not like.
+func plain(s *store.Scan) *gh.CheckRunOutput {
+	return &gh.CheckRunOutput{Title: &s.Result.Title, Summary: gh.String("GitHub did not take the whole report. `keyward scan` shows it in a clone, and each key has its rotation issue.")}
 }
 
 // updateCheck writes what the check run does not say yet: the annotations from a number
@@ -332,7 +363,13 @@ func (r *Runner) updateCheck(ctx context.Context, c *github.Client, s *store.Sca
 		if last {
 			opt.Status, opt.Conclusion, opt.Actions = gh.String("completed"), &s.Result.Conclusion, buttons(s)
 		}
-		if _, _, err := c.Checks.UpdateCheckRun(ctx, repo.Owner, repo.Name, s.CheckRun, opt); err != nil {
+		_, _, err := c.Checks.UpdateCheckRun(ctx, repo.Owner, repo.Name, s.CheckRun, opt)
+		if github.Status(err) == http.StatusUnprocessableEntity {
+			opt.Output, opt.Status, opt.Conclusion, opt.Actions = plain(s), gh.String("completed"), &s.Result.Conclusion, buttons(s)
+			_, _, err = c.Checks.UpdateCheckRun(ctx, repo.Owner, repo.Name, s.CheckRun, opt)
+			last = true
+		}
+		if err != nil {
 			return r.checkError(ctx, repo, err)
 		}
 		if last {

@@ -13,7 +13,6 @@ import (
 	"github.com/keyward/keyward/app/github"
 	"github.com/keyward/keyward/app/scan"
 	"github.com/keyward/keyward/app/store"
-	"github.com/keyward/keyward/app/webhook"
 )
 
 // BackfillArgs scans the history of a repository.
@@ -140,8 +139,16 @@ func (r *Runner) backfill(ctx context.Context, job *river.Job[BackfillArgs], log
 		return err
 	}
 	c := r.GitHub.Installation(repo.Installation)
-	res, err := r.Engine.History(ctx, r.scanJob(c, &store.Scan{Source: "push"}, repo, &webhook.Event{}))
+	res, err := r.Engine.History(ctx, r.scanJob(c, &store.Scan{Source: "push"}, repo))
 	state, note := "done", ""
+	late := errors.Is(ctx.Err(), context.DeadlineExceeded)
+	if late {
+		err = fmt.Errorf("it took longer than %s", backfillTimeout)
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+		defer cancel()
+	}
+	_, wait := github.Wait(err)
 	switch {
 	case err == nil:
 		list := r.credentials(res.Keys, res.Policy.App, store.StateHeld)
@@ -153,20 +160,32 @@ func (r *Runner) backfill(ctx context.Context, job *river.Job[BackfillArgs], log
 		}
 		log.Info("history scanned", "repository", repo.ID, "commits", res.Coverage.Commits, "blobs", res.Coverage.Blobs, "bytes", res.Coverage.Bytes, "keys", len(res.Keys),
 			"not_scanned", len(res.Coverage.Gaps), "took", res.Coverage.Took.String())
-	case errors.Is(err, scan.ErrTooLarge) || job.Attempt >= job.MaxAttempts:
+	case !wait && ctx.Err() == nil && !ended(err) && (late || errors.Is(err, scan.ErrTooLarge) || job.Attempt >= tries): // the other histories do not wait for it
 		state, note = "failed", r.Guard.String(err.Error())
 		log.Error("history not scanned", "repository", repo.ID, "why", note)
+		if late || errors.Is(err, scan.ErrTooLarge) {
+			err = river.JobCancel(err)
+		}
 	default:
 		return err
 	}
 	if err := r.Store.SetBackfill(ctx, repo.ID, state, note); err != nil {
 		return err
 	}
-	left, err := r.Store.Backfilling(ctx, repo.Installation)
+	return errors.Join(err, r.triageSoon(ctx, repo.Installation))
+}
+
+// triageSoon has the keys of the histories sorted if all histories were looked at.
+func (r *Runner) triageSoon(ctx context.Context, installation int64) error {
+	left, err := r.Store.Backfilling(ctx, installation)
 	if err != nil || left > 0 {
 		return err
 	}
-	return r.insert(ctx, TriageArgs{repo.Installation}, &river.InsertOpts{Queue: queueTell, Priority: 3})
+	held, err := r.Store.Credentials(ctx, installation, store.StateHeld)
+	if err != nil || len(held) == 0 {
+		return err
+	}
+	return r.insert(ctx, TriageArgs{installation}, &river.InsertOpts{Queue: queueTell, Priority: 3})
 }
 
 // triage sorts the keys that histories held.

@@ -23,7 +23,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -34,7 +33,6 @@ import (
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivermigrate"
 	"github.com/riverqueue/river/rivertype"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/keyward/keyward/app/github"
 	"github.com/keyward/keyward/app/rotation"
@@ -53,7 +51,7 @@ type Config struct {
 	Guard   *guard.Guard
 	Log     *slog.Logger
 	Process string // unique name of this process
-	Workers int    // how many scans run at once; 0 means 4
+	Workers int    // how many scans run at once
 	First   int    // how many keys of a first history get their issues at once
 	// Alone says that no other process uses the database: what was under way when this
 	// one starts was left by one that is gone.
@@ -61,6 +59,8 @@ type Config struct {
 	// Beat is how often a process says that it is alive; 0 means 3 seconds. One that
 	// is silent for five beats counts as gone.
 	Beat time.Duration
+	// Timeout is how long one scan may take; 0 means 15 minutes.
+	Timeout time.Duration
 	// Observe is told of every job that ends; may be nil.
 	Observe func(kind, outcome string, took time.Duration)
 }
@@ -78,7 +78,6 @@ type queue interface {
 type Runner struct {
 	Config
 	queue    queue
-	heavy    *semaphore.Weighted          // scans at once, whichever queue they come from
 	policies *lru.Cache[int64, orgPolicy] // by installation
 	swept    atomic.Bool                  // this process has looked at all of GitHub's deliveries once
 	stop     context.CancelFunc
@@ -101,8 +100,8 @@ func lane(installation int64) string {
 // The times after which jobs are stopped. Those that a process left that is gone are
 // taken up within seconds; rescueAfter is for those that hang.
 const (
-	scanTimeout     = 15 * time.Minute
 	backfillTimeout = 2 * time.Hour
+	writeTimeout    = 30 * time.Second // for noting that another time was up
 	rescueAfter     = 3 * time.Hour
 	// keepCompleted is how long a job's delivery is remembered: GitHub redelivers what is
 	// up to three days old.
@@ -126,20 +125,20 @@ func Migrate(ctx context.Context, s *store.Store) error {
 // New returns a runner that is not started. A runner that is never started takes events
 // all the same.
 func New(cfg Config) (*Runner, error) {
-	if cfg.Workers <= 0 {
-		cfg.Workers = max(4, runtime.GOMAXPROCS(0))
-	}
 	if cfg.Beat <= 0 {
 		cfg.Beat = 3 * time.Second
 	}
-	r := &Runner{Config: cfg, heavy: semaphore.NewWeighted(int64(cfg.Workers))}
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = 15 * time.Minute
+	}
+	r := &Runner{Config: cfg}
 	var err error
 	if r.policies, err = lru.New[int64, orgPolicy](1000); err != nil {
 		return nil, err
 	}
 	workers := river.NewWorkers()
 	for _, err := range []error{
-		add(r, workers, scanTimeout, r.scan), add(r, workers, scanTimeout, r.text), add(r, workers, time.Minute, r.again), add(r, workers, time.Minute, r.button),
+		add(r, workers, cfg.Timeout, r.scan), add(r, workers, cfg.Timeout, r.text), add(r, workers, cfg.Timeout, r.again), add(r, workers, time.Minute, r.button),
 		add(r, workers, 5*time.Minute, r.tell), add(r, workers, 10*time.Minute, r.installation), add(r, workers, time.Minute, r.repository), add(r, workers, time.Minute, r.member),
 		add(r, workers, backfillTimeout, r.backfill), add(r, workers, 10*time.Minute, r.triage), add(r, workers, 10*time.Minute, r.sweep),
 	} {
@@ -154,7 +153,7 @@ func New(cfg Config) (*Runner, error) {
 	}
 	rc := &river.Config{
 		ID: cfg.Process, Queues: queues, Workers: workers, Logger: slog.New(quiet{cfg.Log.Handler()}), ErrorHandler: r, MaxAttempts: 25, RetryPolicy: backoff{},
-		FetchCooldown: 20 * time.Millisecond, FetchPollInterval: 500 * time.Millisecond, RescueStuckJobsAfter: rescueAfter, JobTimeout: scanTimeout,
+		FetchCooldown: 20 * time.Millisecond, FetchPollInterval: 500 * time.Millisecond, RescueStuckJobsAfter: max(rescueAfter, cfg.Timeout+time.Hour), JobTimeout: cfg.Timeout,
 		CompletedJobRetentionPeriod: keepCompleted, CancelledJobRetentionPeriod: 30 * 24 * time.Hour, DiscardedJobRetentionPeriod: 30 * 24 * time.Hour,
 		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(time.Hour), func() (river.JobArgs, *river.InsertOpts) {
 			return SweepArgs{}, nil
@@ -243,12 +242,11 @@ func (r *Runner) live(ctx context.Context) {
 }
 
 func (r *Runner) beat(ctx context.Context, alone bool) error {
-	now := time.Now()
-	since := now.Add(-5 * r.Beat)
+	silent := 5 * r.Beat
 	if alone {
-		since = now // whoever was there before is gone
+		silent = -time.Hour // whoever was there before is gone
 	}
-	alive, err := r.Store.Alive(ctx, r.Process, now, since)
+	alive, err := r.Store.Alive(ctx, r.Process, silent)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,8 @@ func (r *Runner) scan(ctx context.Context, job *river.Job[ScanArgs], log *slog.L
 	if err != nil {
 		return err
 	}
-	s, err := r.Store.BeginScan(ctx, &store.Scan{ID: scanID(e), Installation: e.Installation, Repository: repo.ID, Source: source(e), Head: e.Head, Base: e.Base, Pull: e.Number, Sender: e.Sender})
+	s, err := r.Store.BeginScan(ctx, &store.Scan{ID: scanID(e), Installation: e.Installation, Repository: repo.ID, Source: source(e), Head: e.Head, Base: e.Base, Default: e.Default, Fork: e.Fork, Tag: e.Tag,
+		Pull: e.Number, Sender: e.Sender})
 	if err != nil {
 		return err
 	}
@@ -53,31 +54,30 @@ func (r *Runner) scan(ctx context.Context, job *river.Job[ScanArgs], log *slog.L
 	case s.State == store.ScanDone:
 		return r.tellSoon(ctx, e.Installation)
 	}
-	return r.rescan(ctx, s, repo, e, job.Attempt, log)
+	return r.rescan(ctx, s, repo, job.Attempt, log)
 }
 
 // rescan does a scan that was begun.
-func (r *Runner) rescan(ctx context.Context, s *store.Scan, repo *store.Repository, e *webhook.Event, attempt int, log *slog.Logger) error {
+func (r *Runner) rescan(ctx context.Context, s *store.Scan, repo *store.Repository, attempt int, log *slog.Logger) error {
 	c := r.GitHub.Installation(s.Installation)
 	if repo.Name == ".github" {
 		r.policies.Remove(s.Installation)
 	}
-	if s.CheckRun == 0 && !e.Tag {
+	if s.CheckRun == 0 && !s.Tag {
 		if err := r.progress(ctx, c, s, repo, attempt > 1); err != nil {
 			return err
 		}
 	}
-	if err := r.heavy.Acquire(ctx, 1); err != nil {
-		return err
-	}
-	res, err := r.Engine.Range(ctx, r.scanJob(c, s, repo, e))
-	r.heavy.Release(1)
+	res, err := r.Engine.Range(ctx, r.scanJob(c, s, repo))
 	if err != nil {
 		return r.unscanned(ctx, s, repo, attempt, err)
 	}
-	result, err := r.keep(ctx, s, repo, e, res)
+	result, err := r.keep(ctx, s, repo, res)
 	if err != nil {
-		return err
+		return r.unscanned(ctx, s, repo, attempt, err)
+	}
+	if s.Compared = res.Base; s.Compared == "" {
+		s.Compared = store.Nothing
 	}
 	if err := r.Store.FinishScan(ctx, s, result); err != nil {
 		return err
@@ -146,27 +146,54 @@ func (r *Runner) gone(ctx context.Context, repo *store.Repository, cause error) 
 	return cause
 }
 
+// forgetRepository forgets a repository. Others of its installation may have waited for
+// its history.
 func (r *Runner) forgetRepository(ctx context.Context, id int64) error {
+	repo, err := r.Store.Repository(ctx, id)
+	if err != nil && !errors.Is(err, store.ErrGone) {
+		return err
+	}
 	if err := r.Store.ForgetRepository(ctx, id); err != nil {
 		return err
 	}
-	return r.Engine.Remove(ctx, id)
+	if err := r.Engine.Remove(ctx, id); err != nil || repo == nil {
+		return err
+	}
+	return r.triageSoon(ctx, repo.Installation)
 }
 
-func (r *Runner) scanJob(c *github.Client, s *store.Scan, repo *store.Repository, e *webhook.Event) *scan.Job {
-	return &scan.Job{
+// scanJob is what the engine has to scan. A scan that is made again is compared with
+// what it was compared with first: a branch may have been merged since.
+func (r *Runner) scanJob(c *github.Client, s *store.Scan, repo *store.Repository) *scan.Job {
+	j := &scan.Job{
 		Repository: repo.ID, URL: r.GitHub.CloneURL(repo.Owner, repo.Name), Base: s.Base, Head: s.Head, Pull: s.Pull, Default: repo.DefaultBranch,
-		IsDefault: e.Default, FromBase: s.Source != "push",
+		IsDefault: s.Default, FromBase: s.Source != "push",
 		Token:    c.GitToken,
 		Fallback: func(ctx context.Context) (string, []byte, error) { return r.organisationPolicy(ctx, c, repo) },
 	}
+	switch {
+	case j.FromBase, s.Compared == "":
+	case s.Compared == store.Nothing:
+		j.Base, j.IsDefault = "", true
+	default:
+		j.Base = s.Compared
+	}
+	return j
 }
 
-// unscanned decides what becomes of a scan that could not be made. After a few tries
-// its check says so: it must not stay in progress for ever, and never pass.
+// unscanned decides what becomes of a scan that could not be made. After a few tries,
+// or when it takes too long, its check says so: it must not stay in progress for ever,
+// and never pass.
 func (r *Runner) unscanned(ctx context.Context, s *store.Scan, repo *store.Repository, attempt int, cause error) error {
-	if _, wait := github.Wait(cause); wait || ctx.Err() != nil || errors.Is(cause, github.ErrSuspended) || errors.Is(cause, github.ErrUninstalled) {
+	late := errors.Is(ctx.Err(), context.DeadlineExceeded)
+	if _, wait := github.Wait(cause); wait || ctx.Err() != nil && !late || ended(cause) {
 		return cause
+	}
+	if late {
+		cause = fmt.Errorf("it took longer than %s", r.Timeout)
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+		defer cancel()
 	}
 	if said := cause.Error(); strings.Contains(said, "not found") || strings.Contains(said, "404") || strings.Contains(said, "403") || strings.Contains(said, "301") || strings.Contains(said, "redirect") {
 		if err := r.gone(ctx, repo, cause); errors.Is(err, store.ErrGone) {
@@ -177,7 +204,7 @@ func (r *Runner) unscanned(ctx context.Context, s *store.Scan, repo *store.Repos
 		}
 	}
 	large := errors.Is(cause, scan.ErrTooLarge)
-	if attempt < tries && !large {
+	if attempt < tries && !large && !late {
 		return cause
 	}
 	if s.Result == nil || !s.Result.Unscanned {
@@ -214,9 +241,9 @@ func repositoryFrom(now *gh.Repository, installation int64) *store.Repository {
 }
 
 // keep records the keys that a scan found, and makes what the check says.
-func (r *Runner) keep(ctx context.Context, s *store.Scan, repo *store.Repository, e *webhook.Event, res *scan.Result) (*store.Result, error) {
+func (r *Runner) keep(ctx context.Context, s *store.Scan, repo *store.Repository, res *scan.Result) (*store.Result, error) {
 	state := store.StateOpen
-	if e.Fork { // anybody can open one: it must not make us open issues
+	if s.Fork { // anybody can open one: it must not make us open issues
 		state = store.StateQuiet
 	}
 	nameless(res)
@@ -224,6 +251,11 @@ func (r *Runner) keep(ctx context.Context, s *store.Scan, repo *store.Repository
 	changes, err := r.Store.Record(ctx, repo.ID, list)
 	if err != nil {
 		return nil, err
+	}
+	if s.Default && res.Broken == "" {
+		if err := r.settle(ctx, repo, res); err != nil {
+			return nil, err
+		}
 	}
 	dismissed := map[string]bool{}
 	for _, change := range changes {
@@ -239,7 +271,22 @@ func (r *Runner) keep(ctx context.Context, s *store.Scan, repo *store.Repository
 		keys = append(keys, k)
 	}
 	res.Keys = keys
-	return r.result(s, repo, e, res)
+	return r.result(s, repo, res)
+}
+
+// settle lets the keys that have no issue know of a policy that may be new: it may name
+// a tracker. That of the organisation holds for all repositories that have none.
+func (r *Runner) settle(ctx context.Context, repo *store.Repository, res *scan.Result) error {
+	n, err := r.Store.Settle(ctx, repo.Installation, repo.ID, res.Policy.App)
+	if err == nil && repo.Name == ".github" {
+		var more int64
+		more, err = r.Store.Settle(ctx, repo.Installation, 0, res.Policy.App)
+		n += more
+	}
+	if err != nil || n == 0 {
+		return err
+	}
+	return r.tellSoon(ctx, repo.Installation)
 }
 
 // nameless takes the names of people out of a result: the commit says who it was to

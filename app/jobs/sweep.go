@@ -46,6 +46,11 @@ func (r *Runner) sweep(ctx context.Context, _ *river.Job[SweepArgs], log *slog.L
 	if err != nil {
 		return err
 	}
+	if !r.swept.Load() { // the configuration may name another tracker than before
+		if err := r.Store.Retry(ctx); err != nil {
+			return err
+		}
+	}
 	r.swept.Store(true)
 	if _, err := r.Store.PruneScans(ctx, time.Now().Add(-keepScans)); err != nil {
 		return err

@@ -2,8 +2,12 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -48,36 +52,70 @@ func (r *Runner) tell(ctx context.Context, job *river.Job[TellArgs], log *slog.L
 		}
 		return nil
 	}
-	more, err := r.tellAll(ctx, id, holder, job.Attempt)
-	if done := r.Store.TellerDone(context.WithoutCancel(ctx), id, holder); err == nil {
-		err = done
-	}
-	if err != nil {
+	done := func() error { return r.Store.TellerDone(context.WithoutCancel(ctx), id, holder) }
+	failed := map[string]error{}
+	more, err := r.tellAll(ctx, id, holder, job.Attempt, failed)
+	if err := errors.Join(err, done()); err != nil {
 		return err
 	}
-	if !more { // what came after the last look has a job that found us at it
-		if more, err = r.anything(ctx, id); err != nil {
-			return err
+	if len(failed) < maxFailed && !more { // what came after the last look has a job that found us at it
+		if next, err := r.next(ctx, id, failed); err != nil || next == nil {
+			return errors.Join(append(slices.Collect(maps.Values(failed)), err)...)
+		}
+		more = true
+	}
+	err = errors.Join(slices.Collect(maps.Values(failed))...)
+	if more {
+		err = errors.Join(err, r.tellSoon(ctx, id))
+	}
+	return err
+}
+
+// an untold is something to tell: a scan's result, or what is known of a key.
+type untold struct {
+	name string // by which it is known in what failed
+	scan *store.Scan
+	key  string
+}
+
+// next returns what is to be told next, scans before keys and the oldest first, without
+// what failed; nil if there is nothing. What can not be told must not keep the rest
+// from being told.
+func (r *Runner) next(ctx context.Context, installation int64, failed map[string]error) (*untold, error) {
+	scans, err := r.Store.Untold(ctx, installation, len(failed)+1)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range scans {
+		if u := (untold{name: "scan " + s.ID, scan: s}); failed[u.name] == nil {
+			return &u, nil
 		}
 	}
-	if more {
-		return r.tellSoon(ctx, id)
+	stale, err := r.Store.Stale(ctx, installation, len(failed)+1)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	for _, key := range stale {
+		if u := (untold{name: "key " + key[:min(12, len(key))], key: key}); failed[u.name] == nil {
+			return &u, nil
+		}
+	}
+	return nil, nil
 }
 
 // anything reports whether there is something to tell.
 func (r *Runner) anything(ctx context.Context, installation int64) (bool, error) {
-	scans, err := r.Store.Untold(ctx, installation, 1)
-	if err != nil || len(scans) > 0 {
-		return len(scans) > 0, err
-	}
-	stale, err := r.Store.Stale(ctx, installation, 1)
-	return len(stale) > 0, err
+	u, err := r.next(ctx, installation, nil)
+	return u != nil, err
 }
 
-// tellAll tells until there is nothing more or the time is up; then there is more.
-func (r *Runner) tellAll(ctx context.Context, id int64, holder string, attempt int) (more bool, err error) {
+// maxFailed is after how many failures the rest is left for the next time: then it is
+// not one check or issue that is the matter.
+const maxFailed = 20
+
+// tellAll tells until there is nothing more or the time is up; then there is more. What
+// can not be told it adds to failed.
+func (r *Runner) tellAll(ctx context.Context, id int64, holder string, attempt int, failed map[string]error) (more bool, err error) {
 	inst, err := r.Store.Installation(ctx, id)
 	if err != nil {
 		return false, err
@@ -87,30 +125,36 @@ func (r *Runner) tellAll(ctx context.Context, id int64, holder string, attempt i
 	}
 	c := r.GitHub.Installation(id)
 	end := time.Now().Add(tellFor)
-	for time.Now().Before(end) {
+	for time.Now().Before(end) && len(failed) < maxFailed {
 		if _, err := r.Store.Teller(ctx, id, holder, time.Now(), tellHold); err != nil {
 			return false, err
 		}
-		scans, err := r.Store.Untold(ctx, id, 1)
-		if err != nil {
+		u, err := r.next(ctx, id, failed)
+		if err != nil || u == nil {
 			return false, err
 		}
-		if len(scans) > 0 {
-			if err := r.publish(ctx, c, scans[0], attempt); err != nil {
+		if err := r.tellOne(ctx, c, inst, u, holder, attempt); err != nil {
+			if _, wait := github.Wait(err); wait || ctx.Err() != nil || errors.Is(err, github.ErrSuspended) || errors.Is(err, github.ErrUninstalled) {
 				return false, err
 			}
-			continue
-		}
-		stale, err := r.Store.Stale(ctx, id, 1)
-		if err != nil {
-			return false, err
-		}
-		if len(stale) == 0 {
-			return false, nil
-		}
-		if err := r.Keeper.Tell(ctx, c, inst, stale[0], holder); err != nil {
-			return false, fmt.Errorf("key %.12s: %w", stale[0], err)
+			if errors.Is(err, store.ErrGone) { // it, not the installation
+				err = errors.New(err.Error())
+			}
+			failed[u.name] = fmt.Errorf("%s: %w", u.name, err)
 		}
 	}
-	return true, nil
+	return len(failed) < maxFailed, nil
+}
+
+// tellOne tells one thing. A panic is an error, so that the rest is told.
+func (r *Runner) tellOne(ctx context.Context, c *github.Client, inst *store.Installation, u *untold, holder string, attempt int) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = fmt.Errorf("panic at %s", debug.Stack())
+		}
+	}()
+	if u.scan != nil {
+		return r.publish(ctx, c, u.scan, attempt)
+	}
+	return r.Keeper.Tell(ctx, c, inst, u.key, holder)
 }

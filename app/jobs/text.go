@@ -41,7 +41,11 @@ func (r *Runner) text(ctx context.Context, job *river.Job[TextArgs], log *slog.L
 	if err != nil {
 		return err
 	}
-	list := r.credentials(keys, settings, store.StateOpen)
+	state, err := r.heard(ctx, repo, e)
+	if err != nil {
+		return err
+	}
+	list := r.credentials(keys, settings, state)
 	for i := range list {
 		for j := range list[i].Places {
 			list[i].Places[j].URL = url
@@ -56,6 +60,19 @@ func (r *Runner) text(ctx context.Context, job *river.Job[TextArgs], log *slog.L
 		return err
 	}
 	return r.reply(ctx, c, repo, e, name, keys, changes)
+}
+
+// heard says what becomes of a key in a text. Where everybody may write comments, only
+// what those say who may write to the repository opens issues.
+func (r *Runner) heard(ctx context.Context, repo *store.Repository, e *webhook.Event) (string, error) {
+	if !repo.Public {
+		return store.StateOpen, nil
+	}
+	role, err := r.role(ctx, repo, e.SenderLogin)
+	if err == nil && mayWrite(role) {
+		return store.StateOpen, nil
+	}
+	return store.StateQuiet, err
 }
 
 // read returns the text that an event speaks of, what to call it and its address.

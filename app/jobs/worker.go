@@ -57,6 +57,12 @@ func outcome(err error) string {
 	return "failed"
 }
 
+// ended reports whether an error says that an installation or repository is not there
+// to be worked for.
+func ended(err error) bool {
+	return errors.Is(err, store.ErrGone) || errors.Is(err, github.ErrUninstalled) || errors.Is(err, github.ErrSuspended)
+}
+
 // verdict decides what becomes of a job by its error.
 func (r *Runner) verdict(ctx context.Context, err error, log *slog.Logger) error {
 	var snooze *river.JobSnoozeError

@@ -51,6 +51,9 @@ func files(cred *store.Credential) int {
 	return len(seen)
 }
 
+// maxLabel is what GitHub takes as the name of a label.
+const maxLabel = 50
+
 // open opens the issue. If an earlier try may have opened it, it is looked for first.
 func (k *Keeper) open(ctx context.Context, c *github.Client, cred *store.Credential, r *store.Rotation, text *report.Issue) error {
 	owner, name, _ := strings.Cut(r.Repository, "/")
@@ -63,7 +66,8 @@ func (k *Keeper) open(ctx context.Context, c *github.Client, cred *store.Credent
 		}
 	}
 	if issue == nil {
-		labels := append(text.Labels(), "kw/kind:"+cred.Rule)
+		kind := "kw/kind:" + cred.Rule
+		labels := append(text.Labels(), kind[:min(maxLabel, len(kind))])
 		if !cred.PublicSince.IsZero() {
 			labels = append(labels, "kw/public")
 		}
@@ -73,7 +77,13 @@ func (k *Keeper) open(ctx context.Context, c *github.Client, cred *store.Credent
 			ask.Assignees = &[]string{r.Owner}
 		}
 		issue, _, err = c.Issues.Create(ctx, owner, name, ask)
+		if github.Status(err) == http.StatusUnprocessableEntity { // who was to be assigned may have left since
+			ask.Assignees, ask.Labels = nil, &[]string{"keyward"}
+			issue, _, err = c.Issues.Create(ctx, owner, name, ask)
+		}
 		switch github.Status(err) {
+		case http.StatusUnprocessableEntity:
+			return k.nowhere(ctx, cred, "GitHub refuses the issue in "+r.Repository)
 		case http.StatusGone:
 			return k.nowhere(ctx, cred, "issues are switched off in "+r.Repository)
 		case http.StatusForbidden:
@@ -156,7 +166,11 @@ func (k *Keeper) edit(ctx context.Context, c *github.Client, cred *store.Credent
 		change.Assignees = &[]string{r.Owner}
 	}
 	if *change != (gh.IssueRequest{}) {
-		if _, _, err := c.Issues.Edit(ctx, owner, name, r.Number, change); err != nil {
+		_, _, err := c.Issues.Edit(ctx, owner, name, r.Number, change)
+		if github.Status(err) == http.StatusForbidden { // archived
+			return k.nowhere(ctx, cred, fmt.Sprintf("the App may not write to %s#%d any more", r.Repository, r.Number))
+		}
+		if err != nil {
 			return fmt.Errorf("edit issue %s#%d: %w", r.Repository, r.Number, err)
 		}
 	}
@@ -201,7 +215,7 @@ func (k *Keeper) dismissed(ctx context.Context, c *github.Client, cred *store.Cr
 	}
 	owner, name, _ := strings.Cut(r.Repository, "/")
 	_, _, err := c.Issues.Edit(ctx, owner, name, r.Number, &gh.IssueRequest{State: gh.String("closed"), StateReason: gh.String("not_planned")})
-	if s := github.Status(err); err != nil && s != http.StatusGone && s != http.StatusNotFound {
+	if s := github.Status(err); err != nil && s != http.StatusGone && s != http.StatusNotFound && s != http.StatusForbidden {
 		return fmt.Errorf("close issue %s#%d: %w", r.Repository, r.Number, err)
 	}
 	return k.Store.Fresh(ctx, cred)

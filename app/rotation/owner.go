@@ -55,7 +55,7 @@ func (k *Keeper) owner(ctx context.Context, c *github.Client, cred *store.Creden
 			continue
 		}
 		commit, _, err := c.Repositories.GetCommit(ctx, repo.Owner, repo.Name, p.Commit, &gh.ListOptions{PerPage: 1})
-		if s := github.Status(err); s == http.StatusNotFound || s == http.StatusUnprocessableEntity {
+		if s := github.Status(err); s == http.StatusNotFound || s == http.StatusUnprocessableEntity || s == http.StatusForbidden {
 			break
 		}
 		if err != nil {

@@ -89,10 +89,7 @@ func (k *Keeper) Tell(ctx context.Context, c *github.Client, inst *store.Install
 	} else if target, err = k.target(ctx, c, inst, cred, repos); err != nil {
 		var nowhere errNoPlace
 		if errors.As(err, &nowhere) {
-			if err := k.nowhere(ctx, cred, nowhere.Error()); err != nil {
-				return err
-			}
-			return k.Store.Fresh(ctx, cred)
+			return errors.Join(k.nowhere(ctx, cred, nowhere.Error()), k.Store.Fresh(ctx, cred))
 		}
 		return err
 	}

@@ -27,64 +27,76 @@ type Cache struct {
 	MaxAll  int64 // bytes of all copies
 
 	mu      sync.Mutex
-	locks   map[int64]*sync.Mutex
+	locks   map[string]chan struct{} // full while the copy is in use
 	evicted time.Time
 }
 
 // ErrTooLarge says that a repository is larger than the cache takes.
 var ErrTooLarge = errors.New("the repository is larger than MAX_REPOSITORY_MB allows")
 
-// path is where the copy of a repository lies, and what belongs to it.
-func (c *Cache) path(id int64, suffix string) string {
-	return filepath.Join(c.Dir, strconv.FormatInt(id, 10)+suffix)
-}
+// copyOf names the copy of a repository that pushes are fetched into, wholeOf one that
+// holds all of it while its history is scanned, which may take an hour: no push waits
+// for that.
+func copyOf(id int64) string  { return strconv.FormatInt(id, 10) }
+func wholeOf(id int64) string { return copyOf(id) + "-whole" }
 
-// open returns the copy of a repository, made if there is none, locked until it is
+// path is where a copy lies.
+func (c *Cache) path(name string) string { return filepath.Join(c.Dir, name+".git") }
+
+// open returns a copy of a repository, made if there is none, locked until it is
 // released.
-func (c *Cache) open(ctx context.Context, id int64, url string, token func(context.Context, bool) (string, error)) (*mirror, error) {
+func (c *Cache) open(ctx context.Context, name, url string, token func(context.Context, bool) (string, error)) (*mirror, error) {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the cache of repositories: %w", err)
 	}
-	m := &mirror{cache: c, dir: c.path(id, ".git"), token: token, seen: map[string]bool{}}
+	m := &mirror{cache: c, dir: c.path(name), token: token, seen: map[string]bool{}}
 	var err error
-	if m.unlock, err = c.lock(ctx, id); err != nil {
+	if m.unlock, err = c.lock(ctx, name); err != nil {
 		return nil, err
 	}
 	if err := m.prepare(ctx, url); err != nil {
 		m.unlock()
-		return nil, fmt.Errorf("the copy of repository %d: %w", id, err)
+		return nil, fmt.Errorf("the copy of repository %s: %w", name, err)
 	}
 	return m, nil
 }
 
-// lock waits for the copy of a repository: for this process's jobs, then for other
-// processes'.
-func (c *Cache) lock(ctx context.Context, id int64) (func(), error) {
+// lock waits for a copy until ctx ends: for this process's jobs, then for other
+// processes'. A copy that is free is had even if ctx has ended.
+func (c *Cache) lock(ctx context.Context, name string) (func(), error) {
 	c.mu.Lock()
 	if c.locks == nil {
-		c.locks = map[int64]*sync.Mutex{}
+		c.locks = map[string]chan struct{}{}
 	}
-	if c.locks[id] == nil {
-		c.locks[id] = &sync.Mutex{}
+	if c.locks[name] == nil {
+		c.locks[name] = make(chan struct{}, 1)
 	}
-	l := c.locks[id]
+	l := c.locks[name]
 	c.mu.Unlock()
-	l.Lock()
-	f, err := os.OpenFile(c.path(id, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	select {
+	case l <- struct{}{}:
+	default:
+		select {
+		case l <- struct{}{}:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	f, err := os.OpenFile(filepath.Join(c.Dir, name+".lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		l.Unlock()
-		return nil, fmt.Errorf("lock the copy of repository %d: %w", id, err)
+		<-l
+		return nil, fmt.Errorf("lock the copy of repository %s: %w", name, err)
 	}
 	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
-			return func() { _ = f.Close(); l.Unlock() }, nil // closing it unlocks it
+			return func() { _ = f.Close(); <-l }, nil // closing it unlocks it
 		}
 		select {
 		case <-time.After(50 * time.Millisecond):
 		case <-ctx.Done():
 			_ = f.Close() // the error is that of the context
-			l.Unlock()
+			<-l
 			return nil, ctx.Err()
 		}
 	}
@@ -116,7 +128,7 @@ func (c *Cache) evict(now time.Time) {
 		return
 	}
 	type copied struct {
-		id   int64
+		name string
 		used time.Time
 		size int64
 	}
@@ -127,13 +139,12 @@ func (c *Cache) evict(now time.Time) {
 		return
 	}
 	for _, dir := range dirs {
-		id, err := strconv.ParseInt(strings.TrimSuffix(filepath.Base(dir), ".git"), 10, 64)
-		info, statErr := os.Stat(dir)
-		if err != nil || statErr != nil {
+		info, err := os.Stat(dir)
+		if err != nil {
 			continue
 		}
 		size := diskUse(dir)
-		all = append(all, copied{id, info.ModTime(), size})
+		all = append(all, copied{strings.TrimSuffix(filepath.Base(dir), ".git"), info.ModTime(), size})
 		sum += size
 	}
 	slices.SortFunc(all, func(a, b copied) int { return a.used.Compare(b.used) })
@@ -141,45 +152,31 @@ func (c *Cache) evict(now time.Time) {
 		if sum <= c.MaxAll {
 			return
 		}
-		if c.remove(old.id) {
+		dontWait, cancel := context.WithCancel(context.Background())
+		cancel()
+		if c.remove(dontWait, old.name) == nil {
 			sum -= old.size
 		}
 	}
 }
 
-// remove removes the copy of a repository unless it is in use.
-func (c *Cache) remove(id int64) bool {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel() // do not wait
-	c.mu.Lock()
-	l := c.locks[id]
-	c.mu.Unlock()
-	if l != nil && !l.TryLock() {
-		return false
-	}
-	if l != nil {
-		l.Unlock()
-	}
-	unlock, err := c.lock(ctx, id)
-	if err != nil {
-		return false
-	}
-	defer unlock()
-	return os.RemoveAll(c.path(id, ".git")) == nil
-}
-
-// Remove removes the copy of a repository that is not ours to read any more.
-func (c *Cache) Remove(ctx context.Context, id int64) error {
-	if _, err := os.Stat(c.Dir); err != nil {
-		return nil // there never was one
-	}
-	unlock, err := c.lock(ctx, id)
+// remove removes a copy when it is not in use any more.
+func (c *Cache) remove(ctx context.Context, name string) error {
+	unlock, err := c.lock(ctx, name)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := os.RemoveAll(c.path(id, ".git")); err != nil {
-		return fmt.Errorf("remove the copy of repository %d: %w", id, err)
+	if err := os.RemoveAll(c.path(name)); err != nil {
+		return fmt.Errorf("remove the copy of repository %s: %w", name, err)
 	}
 	return nil
+}
+
+// Remove removes the copies of a repository that is not ours to read any more.
+func (c *Cache) Remove(ctx context.Context, id int64) error {
+	if _, err := os.Stat(c.Dir); err != nil {
+		return nil // there never was one
+	}
+	return errors.Join(c.remove(ctx, copyOf(id)), c.remove(ctx, wholeOf(id)))
 }

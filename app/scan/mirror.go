@@ -165,8 +165,11 @@ func (m *mirror) empty() bool {
 }
 
 // tip is the ref under which a commit is kept, so that the next fetch can say what is
-// there. There are few: a new one takes the place of an old one.
+// there. There are few: a new one takes the place of an old one. What heads are
+// compared with has names of its own, so that a fetch can ask for both.
 func tip(id string) string { return "refs/keyward/tips/" + id[:2] }
+
+func baseTip(id string) string { return "refs/keyward/bases/" + id[:2] }
 
 // fetchTip fetches a ref, of its history the newest commits only unless the copy has all.
 func (m *mirror) fetchTip(ctx context.Context, ref string) error {
@@ -210,7 +213,7 @@ func (m *mirror) bring(ctx context.Context, base, head string) error {
 		}
 		args := []string{step, "+" + head + ":" + tip(head)}
 		if base != "" {
-			args = append(args, "+"+base+":"+tip(base))
+			args = append(args, "+"+base+":"+baseTip(base))
 		}
 		if err := m.fetch(ctx, args...); err != nil {
 			return fmt.Errorf("fetch the history of %.12s: %w", head, err)

@@ -21,14 +21,17 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/changes"
@@ -42,6 +45,7 @@ import (
 // An Engine scans. It is safe for concurrent use.
 type Engine struct {
 	cache    *Cache
+	slots    *semaphore.Weighted // ranges that are scanned at once
 	pepper   []byte
 	maxFile  int64
 	builtin  *scanner.Scanner
@@ -49,14 +53,17 @@ type Engine struct {
 }
 
 // New returns an engine that keeps its repositories in cache and makes fingerprints
-// with pepper. Files larger than maxFile are not read, and said so; 0 means
-// files.DefaultMaxSize.
-func New(cache *Cache, pepper []byte, maxFile int64) (*Engine, error) {
+// with pepper, and scans so many ranges at once; 0 means as many as are asked for.
+// Files larger than maxFile are not read, and said so; 0 means files.DefaultMaxSize.
+func New(cache *Cache, pepper []byte, maxFile int64, atOnce int) (*Engine, error) {
 	list, err := rules.Lazy()
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{cache: cache, pepper: pepper, maxFile: maxFile}
+	if atOnce <= 0 {
+		atOnce = math.MaxInt
+	}
+	e := &Engine{cache: cache, pepper: pepper, maxFile: maxFile, slots: semaphore.NewWeighted(int64(atOnce))}
 	if e.builtin, err = scanner.New(list, scanner.Options{Pepper: pepper}); err != nil {
 		return nil, err
 	}
@@ -88,6 +95,7 @@ type Result struct {
 	Notes       []string
 	Policy      *policy.Policy
 	Broken      string            // what is wrong with the policy; then the defaults hold
+	Base        string            // the commit that Head was compared with, "" for nothing
 	Head        string            // the commit that was scanned, tags followed
 	AtHead      map[string]string // blobs by path at Head, of the paths at which keys stand
 }
@@ -115,27 +123,46 @@ func (e *Engine) Text(name string, text []byte) ([]*scanner.Key, error) {
 // Range scans what the commits bring that Head reaches and Base does not, messages of
 // commits and tags too.
 func (e *Engine) Range(ctx context.Context, j *Job) (*Result, error) {
-	return e.with(ctx, j, e.scanRange)
+	return e.with(ctx, copyOf(j.Repository), j, func(ctx context.Context, m *mirror, j *Job) (*Result, error) {
+		if err := e.slots.Acquire(ctx, 1); err != nil { // who waits for the copy has none
+			return nil, err
+		}
+		defer e.slots.Release(1)
+		return e.scanRange(ctx, m, j)
+	})
 }
 
-// with does work on the copy of a repository. A copy may have been damaged by a power
-// cut or a full disk: if the work fails on one that was there, it is made anew once.
-func (e *Engine) with(ctx context.Context, j *Job, work func(context.Context, *mirror, *Job) (*Result, error)) (*Result, error) {
+// with does work on a copy of a repository. A copy may have been damaged by a power
+// cut or a full disk, or have grown too large by and by: if the work fails on one that
+// was there, it is made anew once.
+func (e *Engine) with(ctx context.Context, name string, j *Job, work func(context.Context, *mirror, *Job) (*Result, error)) (*Result, error) {
 	for {
-		m, err := e.cache.open(ctx, j.Repository, j.URL, j.Token)
+		m, err := e.cache.open(ctx, name, j.URL, j.Token)
 		if err != nil {
 			return nil, err
 		}
-		r, err := work(ctx, m, j)
-		damaged := !m.fresh && ctx.Err() == nil && (err != nil && damage.MatchString(err.Error()) && m.broken(ctx) || err == nil && slices.ContainsFunc(r.Coverage.Gaps, missing))
-		if damaged {
+		r, err := whole(ctx, m, j, work)
+		anew := !m.fresh && ctx.Err() == nil && (errors.Is(err, ErrTooLarge) || err != nil && damage.MatchString(err.Error()) && m.broken(ctx) ||
+			err == nil && slices.ContainsFunc(r.Coverage.Gaps, missing))
+		if anew {
 			_ = os.RemoveAll(m.dir) // if it can not be removed, opening it again says so
 		}
 		m.release(context.WithoutCancel(ctx))
-		if !damaged {
+		if !anew {
 			return r, err
 		}
 	}
+}
+
+// whole makes a panic an error: what a repository holds must not keep a check in
+// progress for ever. The panic's value may quote it, and is not told.
+func whole(ctx context.Context, m *mirror, j *Job, work func(context.Context, *mirror, *Job) (*Result, error)) (r *Result, err error) {
+	defer func() {
+		if recover() != nil {
+			r, err = nil, fmt.Errorf("scan: panic at %s", debug.Stack())
+		}
+	}()
+	return work(ctx, m, j)
 }
 
 // damage is what git says of a copy that lacks something, or has it wrong.
@@ -153,6 +180,7 @@ func (e *Engine) scanRange(ctx context.Context, m *mirror, j *Job) (*Result, err
 	if err != nil {
 		return nil, err
 	}
+	r.Base = base
 	trusted := j.Head
 	if j.FromBase {
 		trusted = base
@@ -185,7 +213,10 @@ func (e *Engine) scanRange(ctx context.Context, m *mirror, j *Job) (*Result, err
 
 // History scans every blob that any branch or tag reaches, each once.
 func (e *Engine) History(ctx context.Context, j *Job) (*Result, error) {
-	return e.with(ctx, j, e.scanHistory)
+	defer func() {
+		_ = e.cache.remove(context.WithoutCancel(ctx), wholeOf(j.Repository)) // what is left is used, or makes room, later
+	}()
+	return e.with(ctx, wholeOf(j.Repository), j, e.scanHistory)
 }
 
 func (e *Engine) scanHistory(ctx context.Context, m *mirror, j *Job) (*Result, error) {

@@ -129,6 +129,7 @@ func TestText(t *testing.T) {
 		// The same comment edited tells nothing twice.
 		w.gh.EditComment("acme", "widgets", id, "oh, and with "+keys[1]+" again", "sam")
 		// In public nobody is pointed at it.
+		w.gh.SetPermission("acme", "open", "dana", "write")
 		p := w.gh.OpenIssue("acme", "open", "Help", "It says 403, with "+keys[2], "dana")
 		w.issues("rotation", 3)
 		w.idle()

@@ -49,6 +49,7 @@ type Config struct {
 	Drain          string   `toml:"drain"`
 	WritePause     string   `toml:"write-pause"`
 	Beat           string   `toml:"beat"`
+	ScanTimeout    string   `toml:"scan-timeout"`
 
 	file     string // it was read from, or ""
 	key      []byte
@@ -57,6 +58,7 @@ type Config struct {
 	drain    time.Duration
 	pause    time.Duration // between two writes of an installation to GitHub
 	beat     time.Duration
+	timeout  time.Duration // of one scan
 }
 
 // a setting is one value that the environment can give.
@@ -119,6 +121,7 @@ var settings = []setting{
 	{"CACHE_MB", "disk for copies of repositories, by default 20000", number(func(c *Config) *int64 { return &c.Cache })},
 	{"MAX_FILE_MB", "larger files are not read, by default 100", number(func(c *Config) *int64 { return &c.MaxFile })},
 	{"LOG_LEVEL", "debug, info, warn or error", text(func(c *Config) *string { return &c.LogLevel })},
+	{"SCAN_TIMEOUT", "how long one scan may take, by default 15m; then its check says so and fails", text(func(c *Config) *string { return &c.ScanTimeout })},
 	{"KEYWARD_WRITE_PAUSE", "between two writes of an installation to GitHub, by default 1s", text(func(c *Config) *string { return &c.WritePause })},
 	{"KEYWARD_BEAT", "how often a process says that it is alive, by default 3s; after five its jobs go to others", text(func(c *Config) *string { return &c.Beat })},
 	{"DRAIN", "how long jobs may go on after SIGTERM, by default 30s", text(func(c *Config) *string { return &c.Drain })},
@@ -214,6 +217,7 @@ func (c *Config) defaults() {
 	or(&c.Drain, "30s")
 	or(&c.WritePause, "1s")
 	or(&c.Beat, "3s")
+	or(&c.ScanTimeout, "15m")
 	c.GitHubURL = strings.TrimSuffix(c.GitHubURL, "/")
 	if c.GitHubURL == "https://github.com" {
 		or(&c.GitHubAPI, "https://api.github.com/")
@@ -251,7 +255,7 @@ func (c *Config) check(signedIn bool) (bad []string) {
 	for name, d := range map[string]struct {
 		text string
 		to   *time.Duration
-	}{"DRAIN": {c.Drain, &c.drain}, "KEYWARD_WRITE_PAUSE": {c.WritePause, &c.pause}, "KEYWARD_BEAT": {c.Beat, &c.beat}} {
+	}{"DRAIN": {c.Drain, &c.drain}, "KEYWARD_WRITE_PAUSE": {c.WritePause, &c.pause}, "KEYWARD_BEAT": {c.Beat, &c.beat}, "SCAN_TIMEOUT": {c.ScanTimeout, &c.timeout}} {
 		if *d.to, err = time.ParseDuration(d.text); err != nil || *d.to < time.Millisecond {
 			say("%s %q is no time such as 30s", name, d.text)
 		}

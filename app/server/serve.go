@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -88,7 +89,11 @@ func (env *Env) serve(ctx context.Context, cfg *Config) (err error) {
 func (env *Env) runner(cfg *Config, s *store.Store, app *github.App, log *slog.Logger, m *metrics, alone bool) (*jobs.Runner, error) {
 	const mb = 1 << 20
 	cache := &scan.Cache{Dir: filepath.Join(cfg.DataDir, "repositories"), MaxRepo: cfg.MaxRepository * mb, MaxAll: cfg.Cache * mb}
-	engine, err := scan.New(cache, []byte(cfg.Pepper), cfg.MaxFile*mb)
+	workers := cfg.Workers
+	if workers == 0 {
+		workers = max(4, runtime.GOMAXPROCS(0))
+	}
+	engine, err := scan.New(cache, []byte(cfg.Pepper), cfg.MaxFile*mb, workers)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +106,7 @@ func (env *Env) runner(cfg *Config, s *store.Store, app *github.App, log *slog.L
 		byID[list[i].ID] = &list[i]
 	}
 	keeper := &rotation.Keeper{Store: s, Web: app.Web(), Pepper: []byte(cfg.Pepper), Guard: env.guard, Rules: byID, Tracker: cfg.Tracker, Public: cfg.PublicIssues, Log: log}
-	return jobs.New(jobs.Config{Store: s, GitHub: app, Engine: engine, Keeper: keeper, Guard: env.guard, Log: log, Process: processName(), Workers: cfg.Workers, First: cfg.FirstIssues, Alone: alone, Beat: cfg.beat, Observe: m.job})
+	return jobs.New(jobs.Config{Store: s, GitHub: app, Engine: engine, Keeper: keeper, Guard: env.guard, Log: log, Process: processName(), Workers: workers, First: cfg.FirstIssues, Alone: alone, Beat: cfg.beat, Timeout: cfg.timeout, Observe: m.job})
 }
 
 // processName is a name that no other process has.

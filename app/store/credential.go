@@ -95,6 +95,11 @@ func (s *Store) Record(ctx context.Context, repository int64, list []Credential)
 	return changes, err
 }
 
+// clean is a text as every database takes it: names of files are bytes of any kind.
+func clean(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
 func (tx *tx) record(c *Credential, r *Repository) (Change, error) {
 	change := Change{Fingerprint: c.Fingerprint, State: c.State}
 	now := time.Now()
@@ -112,17 +117,18 @@ func (tx *tx) record(c *Credential, r *Repository) (Change, error) {
 	}
 	n, err := tx.exec(`INSERT INTO credential (installation, fingerprint, rule, severity, redacted, confidence, facts, expires, detected, first_commit, first_at, public_since, state, settings)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (installation, fingerprint) DO NOTHING`,
-		c.Installation, c.Fingerprint, c.Rule, c.Severity, c.Redacted, c.Confidence, string(facts), millis(c.Expires), now.UnixMilli(), c.FirstCommit, millis(c.FirstAt), public, c.State, string(settings))
+		c.Installation, c.Fingerprint, c.Rule, c.Severity, clean(c.Redacted), c.Confidence, string(facts), millis(c.Expires), now.UnixMilli(), c.FirstCommit, millis(c.FirstAt), public, c.State, string(settings))
 	if err != nil {
 		return change, err
 	}
 	change.New = n == 1
 	if !change.New {
-		if err := tx.merge(c, public, &change); err != nil {
+		if err := tx.merge(c, public, string(settings), &change); err != nil {
 			return change, err
 		}
 	}
 	for _, p := range c.Places {
+		p.Path, p.Decoded, p.URL = clean(p.Path), clean(p.Decoded), clean(p.URL)
 		known, err := tx.has("SELECT 1 FROM place WHERE installation = ? AND fingerprint = ? AND repository = ? AND path = ?", c.Installation, c.Fingerprint, r.ID, p.Path)
 		if err != nil {
 			return change, err
@@ -141,11 +147,11 @@ func (tx *tx) record(c *Credential, r *Repository) (Change, error) {
 }
 
 // merge brings a credential that is known up to date with how it was found again.
-func (tx *tx) merge(c *Credential, public int64, change *Change) error {
-	var severity, state string
+func (tx *tx) merge(c *Credential, public int64, settings string, change *Change) error {
+	var severity, state, old string
 	var first int64
-	if err := tx.QueryRowContext(tx.ctx, numbered(tx.pg, "SELECT severity, state, first_at FROM credential WHERE installation = ? AND fingerprint = ?"), c.Installation, c.Fingerprint).
-		Scan(&severity, &state, &first); err != nil {
+	if err := tx.QueryRowContext(tx.ctx, numbered(tx.pg, "SELECT severity, state, settings, first_at FROM credential WHERE installation = ? AND fingerprint = ?"), c.Installation, c.Fingerprint).
+		Scan(&severity, &state, &old, &first); err != nil {
 		return err
 	}
 	change.State = state
@@ -158,6 +164,10 @@ func (tx *tx) merge(c *Credential, public int64, change *Change) error {
 	}
 	args := []any{severity, change.State}
 	set := "severity = ?, state = ?"
+	if c.State != StateQuiet && settings != old { // the newest policy holds; what has no issue may get one by it
+		set += ", settings = ?, stale = stale OR NOT EXISTS " + hasIssue
+		args = append(args, settings)
+	}
 	if at := millis(c.FirstAt); at != 0 && (first == 0 || at < first) {
 		set += ", first_commit = ?, first_at = ?"
 		args = append(args, c.FirstCommit, at)
@@ -252,6 +262,42 @@ func (s *Store) SetState(ctx context.Context, installation int64, fingerprint, s
 	_, err := s.exec(ctx, "UPDATE credential SET state = ?, note = ?, stale = TRUE WHERE installation = ? AND fingerprint = ?", state, note, installation, fingerprint)
 	if err != nil {
 		return fmt.Errorf("store state of key %.12s: %w", fingerprint, err)
+	}
+	return nil
+}
+
+// hasIssue is true of a credential that has an issue.
+const hasIssue = "(SELECT 1 FROM rotation r WHERE r.installation = credential.installation AND r.fingerprint = credential.fingerprint AND r.number <> 0)"
+
+// Settle gives the open keys of a repository that have no issue the settings of a
+// policy that has changed: by it they may get one. It returns how many there are.
+// With repository 0 it gives them to all of the installation that have none yet.
+func (s *Store) Settle(ctx context.Context, installation, repository int64, settings policy.App) (int64, error) {
+	text, err := json.Marshal(settings)
+	if err != nil {
+		return 0, err
+	}
+	none, err := json.Marshal(policy.App{})
+	if err != nil {
+		return 0, err
+	}
+	where, whose := "settings = ?", any(string(none))
+	if repository != 0 {
+		where, whose = "EXISTS (SELECT 1 FROM place p WHERE p.installation = credential.installation AND p.fingerprint = credential.fingerprint AND p.repository = ?)", repository
+	}
+	n, err := s.exec(ctx, "UPDATE credential SET settings = ?, stale = TRUE WHERE installation = ? AND state = ? AND settings <> ? AND NOT EXISTS "+hasIssue+" AND "+where,
+		string(text), installation, StateOpen, string(text), whose)
+	if err != nil {
+		return 0, fmt.Errorf("store settings of repository %d: %w", repository, err)
+	}
+	return n, nil
+}
+
+// Retry makes those keys be looked at again that are open and have no issue: what was
+// in its way may be gone.
+func (s *Store) Retry(ctx context.Context) error {
+	if _, err := s.exec(ctx, "UPDATE credential SET stale = TRUE WHERE state = ? AND NOT EXISTS "+hasIssue, StateOpen); err != nil {
+		return fmt.Errorf("look again at keys without an issue: %w", err)
 	}
 	return nil
 }

@@ -26,6 +26,9 @@ type Scan struct {
 	Repository   int64
 	Source       string // push, pull or merge
 	Head, Base   string
+	Compared     string // the commit that Head was compared with, Nothing, or "" while it is not known
+	Default      bool   // Head was pushed to the default branch
+	Fork, Tag    bool   // Head comes from a fork; it is of a tag
 	Pull         int
 	Sender       int64 // who caused it
 	CheckRun     int64 // 0 until GitHub has given it
@@ -33,6 +36,9 @@ type Scan struct {
 	Result       *Result
 	Round        int // how often it was asked for again
 }
+
+// Nothing is what a scan is compared with that looks through a whole history.
+const Nothing = "nothing"
 
 // ExternalID is how a check run names its scan.
 func (s *Scan) ExternalID() string { return fmt.Sprintf("%s#%d", s.ID, s.Round) }
@@ -46,6 +52,8 @@ type Result struct {
 	Keys        []string // fingerprints of what it counts
 	Head        string   // the commit that the check run is of: tags followed
 	Silent      bool     // no check run is wanted
+	Note        string   // what is said before the summary
+	Rest        string   // the conclusion if Keys were none
 	Unscanned   bool     // it could not be scanned, which is tried again
 }
 
@@ -57,12 +65,12 @@ type Annotation struct {
 	Title, Message string
 }
 
-const scanColumns = "id, installation, repository, source, head, base, pull, sender, check_run, state, result, round"
+const scanColumns = "id, installation, repository, source, head, base, compared, to_default, fork, tag, pull, sender, check_run, state, result, round"
 
 func scanScan(row interface{ Scan(...any) error }) (*Scan, error) {
 	s := &Scan{}
 	var result string
-	if err := row.Scan(&s.ID, &s.Installation, &s.Repository, &s.Source, &s.Head, &s.Base, &s.Pull, &s.Sender, &s.CheckRun, &s.State, &result, &s.Round); err != nil {
+	if err := row.Scan(&s.ID, &s.Installation, &s.Repository, &s.Source, &s.Head, &s.Base, &s.Compared, &s.Default, &s.Fork, &s.Tag, &s.Pull, &s.Sender, &s.CheckRun, &s.State, &result, &s.Round); err != nil {
 		return nil, err
 	}
 	if result == "" {
@@ -74,8 +82,9 @@ func scanScan(row interface{ Scan(...any) error }) (*Scan, error) {
 
 // BeginScan notes a scan, and returns it as it is if it was begun before.
 func (s *Store) BeginScan(ctx context.Context, c *Scan) (*Scan, error) {
-	_, err := s.exec(ctx, `INSERT INTO scan (id, installation, repository, source, head, base, pull, sender, state, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (id) DO NOTHING`, c.ID, c.Installation, c.Repository, c.Source, c.Head, c.Base, c.Pull, c.Sender, ScanBegun, time.Now().UnixMilli())
+	_, err := s.exec(ctx, `INSERT INTO scan (id, installation, repository, source, head, base, to_default, fork, tag, pull, sender, state, created)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO NOTHING`, c.ID, c.Installation, c.Repository, c.Source, c.Head, c.Base, c.Default, c.Fork, c.Tag, c.Pull, c.Sender, ScanBegun, time.Now().UnixMilli())
 	if err != nil {
 		return nil, fmt.Errorf("store scan of %.12s: %w", c.Head, err)
 	}
@@ -129,7 +138,7 @@ func (s *Store) FinishScan(ctx context.Context, c *Scan, result *Result) error {
 	if err != nil {
 		return err
 	}
-	n, err := s.exec(ctx, "UPDATE scan SET state = ?, result = ?, finished = ? WHERE id = ?", ScanDone, string(text), time.Now().UnixMilli(), c.ID)
+	n, err := s.exec(ctx, "UPDATE scan SET state = ?, result = ?, compared = ?, finished = ? WHERE id = ?", ScanDone, string(text), c.Compared, time.Now().UnixMilli(), c.ID)
 	if err != nil {
 		return fmt.Errorf("store result of scan %s: %w", c.ID, err)
 	}
@@ -154,17 +163,22 @@ func (s *Store) AgainScan(ctx context.Context, id string) error {
 	return err
 }
 
-// PruneScans deletes scans that were published before a day.
+// PruneScans deletes scans that were begun before a day, told or not.
 func (s *Store) PruneScans(ctx context.Context, before time.Time) (int64, error) {
-	return s.exec(ctx, "DELETE FROM scan WHERE state = ? AND created < ?", ScanPublished, millis(before))
+	return s.exec(ctx, "DELETE FROM scan WHERE created < ?", millis(before))
 }
 
-// Alive notes that a process is at work, and returns those that are: seen since.
-func (s *Store) Alive(ctx context.Context, id string, now, since time.Time) (alive []string, err error) {
-	if _, err := s.exec(ctx, "INSERT INTO process (id, seen) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET seen = excluded.seen", id, millis(now)); err != nil {
+// Alive notes that a process is at work, and returns those that are: not silent for
+// longer than so. The clock is the database's, as those of hosts may differ.
+func (s *Store) Alive(ctx context.Context, id string, silent time.Duration) (alive []string, err error) {
+	now := "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+	if s.Pool != nil {
+		now = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+	}
+	if _, err := s.exec(ctx, "INSERT INTO process (id, seen) VALUES (?, "+now+") ON CONFLICT (id) DO UPDATE SET seen = excluded.seen", id); err != nil {
 		return nil, err
 	}
-	if _, err := s.exec(ctx, "DELETE FROM process WHERE seen < ?", millis(since)); err != nil {
+	if _, err := s.exec(ctx, "DELETE FROM process WHERE id <> ? AND seen < "+now+" - ?", id, silent.Milliseconds()); err != nil {
 		return nil, err
 	}
 	err = s.rows(ctx, func(r *sql.Rows) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -231,5 +232,32 @@ func TestScans(t *testing.T) {
 		if again, err = s.Scan(ctx, c.ID); err != nil || again.CheckRun != 0 {
 			t.Errorf("an old round's check run is taken for the new one's: %+v %v", again, err)
 		}
+	})
+}
+
+// TestAlive has a process be silent: another one notices, whatever its own clock says.
+func TestAlive(t *testing.T) {
+	stores(t, func(t *testing.T, s *store.Store) {
+		ctx := context.Background()
+		a, b := fmt.Sprint("a", number.Add(1)), fmt.Sprint("b", number.Add(1))
+		look := func(id string, silent time.Duration, want ...string) {
+			t.Helper()
+			alive, err := s.Alive(ctx, id, silent)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range []string{a, b} {
+				if slices.Contains(alive, p) != slices.Contains(want, p) {
+					t.Errorf("alive %v, want %v", alive, want)
+				}
+			}
+		}
+		look(a, time.Minute, a)
+		look(b, time.Minute, a, b)
+		time.Sleep(300 * time.Millisecond)
+		look(b, time.Minute, a, b)
+		look(b, 200*time.Millisecond, b)
+		look(a, time.Minute, a, b)
+		look(b, -time.Hour, b) // it is alone
 	})
 }
