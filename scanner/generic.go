@@ -2,28 +2,19 @@ package scanner
 
 import (
 	"bytes"
-	"encoding/base64"
 	"path"
 	"strings"
+
+	"github.com/keyward/keyward/scanner/score"
 )
 
-// A finder is a hand-made matcher for keys without a format of their own.
-type finder int
-
-const (
-	keyFinder finder = iota
-	passwordFinder
-	provisioningFinder
-	urlFinder
-	headerFinder
-	finderCount
-)
-
-func finderOf(name string) (finder, bool) {
-	f, ok := map[string]finder{"key": keyFinder, "password": passwordFinder, "provisioning": provisioningFinder,
-		"url": urlFinder, "header": headerFinder}[name]
-	return f, ok
+// finderOf returns the kind of key that a hand-made matcher finds.
+func finderOf(name string) (score.Kind, bool) {
+	k, ok := map[string]score.Kind{"key": score.Key, "password": score.Password, "provisioning": score.Provisioning, "url": score.URL, "header": score.Header}[name]
+	return k, ok
 }
+
+const finderCount = int(score.Header) + 1
 
 // A trigger is what a keyword means to the finders.
 type trigger uint8
@@ -32,34 +23,15 @@ const (
 	noTrigger     trigger = iota
 	nameTrigger           // part of a name that may speak of a key
 	urlTrigger            // ://
-	headerTrigger         // Bearer or Basic
+	headerTrigger         // Bearer, Basic or NTLM
+	clauseTrigger         // IDENTIFIED BY
 )
 
 var triggers = map[string]trigger{
 	"key": nameTrigger, "token": nameTrigger, "secret": nameTrigger, "passw": nameTrigger, "pass": nameTrigger,
 	"pwd": nameTrigger, "passphrase": nameTrigger, "credential": nameTrigger, "auth": nameTrigger, "salt": nameTrigger,
-	"nonce": nameTrigger, "://": urlTrigger, "bearer": headerTrigger, "basic ": headerTrigger,
+	"nonce": nameTrigger, "seed": nameTrigger, "ticket": nameTrigger, "pin": nameTrigger, "identified": clauseTrigger, "://": urlTrigger, "bearer": headerTrigger, "basic ": headerTrigger, "ntlm ": headerTrigger,
 }
-
-// A candidate is a value that is assigned to a name that speaks of a key.
-type candidate struct {
-	name   []byte // as written
-	value  span
-	quoted bool
-	form   form
-}
-
-type form int
-
-const (
-	assignment form = iota // name = value, name: value, "name": "value"
-	argument               // name("value"), ("name", "value")
-	element                // <name>value</name>
-	flag                   // --name value
-	pair                   // name: NAME, value: VALUE on the next line
-	userinfo               // scheme://user:VALUE@host
-	scheme                 // Authorization: Bearer VALUE
-)
 
 // maxName is the longest name taken into account, maxValue the longest value.
 const (
@@ -82,67 +54,110 @@ func (w *work) named(pos int) {
 		end++
 	}
 	w.nameEnd = end
-	name := bytes.Trim(t[start:end], ".-$")
-	kind, ok := kindOfName(name)
-	if !ok {
-		return
-	}
-	value, how, quoted := w.valueAfter(start, end)
+	value, form, quoted := w.valueAfter(start, end)
 	if value.start >= value.end {
 		return
 	}
-	c := candidate{name: name, value: value, quoted: quoted, form: how}
-	if kind == passwordFinder && w.s.finders[passwordFinder] == nil || kind == provisioningFinder && w.s.finders[provisioningFinder] == nil {
-		kind = keyFinder
+	name := bytes.Trim(t[start:end], ".-$")
+	kind := score.KindOf(name)
+	if kind == score.Password && w.s.finders[score.Password] == nil || kind == score.Provisioning && w.s.finders[score.Provisioning] == nil {
+		kind = score.Key
 	}
-	w.judged(kind, c)
+	w.judged(kind, form, name, value, quoted)
+}
+
+// clause handles "identified" at pos: the password of SQL's IDENTIFIED BY.
+func (w *work) clause(pos int) {
+	t := w.text[pos:min(len(w.text), pos+80)]
+	if i := bytes.IndexByte(t, '\n'); i >= 0 {
+		t = t[:i]
+	}
+	i := indexFold(t, " by ")
+	if i < 0 || bytes.IndexByte(t[:i], ';') >= 0 {
+		return
+	}
+	if v, quoted := w.literal(pos+i+4, score.Clause); quoted && v.start < v.end {
+		w.judged(score.Password, score.Clause, w.text[pos:pos+i+3], v, true)
+	}
+}
+
+func indexFold(t []byte, low string) int {
+	for i := 0; i+len(low) <= len(t); i++ {
+		if hasPrefixFold(t[i:], low) {
+			return i
+		}
+	}
+	return -1
 }
 
 func isNameByte(c byte) bool { return isWordByte(c) || c == '.' || c == '$' }
 
 // valueAfter finds the value assigned to the name at text[start:end].
-func (w *work) valueAfter(start, end int) (v span, how form, quoted bool) {
+func (w *work) valueAfter(start, end int) (v span, how score.Form, quoted bool) {
 	t := w.text
 	i := end
 	isFlag := start >= 1 && t[start] == '-' || start >= 2 && t[start-1] == '-'
-	i = skipAny(t, i, "\"'`\\])}")
+	i = skipAny(t, i, "\"'`\\])}*")
+	i = skipEntity(t, i)
 	closing := i > end
 	j := skipAny(t, i, " \t")
 	if j >= len(t) {
 		return span{}, 0, false
 	}
 	switch c := t[j]; {
-	case c == '=' || c == ':' || c == '|' && j+1 < len(t) && t[j+1] == '|':
+	case c == '=' || c == ':' || (c == '|' || c == '!') && j+1 < len(t) && (t[j+1] == '|' || t[j+1] == '='):
 		if c == ':' {
 			if k := afterType(t, j+1); k > 0 {
 				j = k
 			}
 		}
-		v, quoted = w.literal(skipAny(t, j, "=:|>~"), assignment)
+		how = score.Assignment
+		if c == '=' && start > 0 && (t[start-1] == '?' || t[start-1] == '&' || t[start-1] == ';') {
+			how = score.Query
+		}
+		v, quoted = w.literal(skipAny(t, j, "=:|>~!*"), how)
 		if v.start == v.end {
 			return w.nextLine(j, start)
 		}
-		return v, assignment, quoted
+		return v, how, quoted
 	case c == '>' && start > 0 && t[start-1] == '<' || c == '>' && bytes.IndexByte(t[max(0, start-20):start], '<') >= 0:
-		v, quoted = w.literal(j+1, element)
-		return v, element, quoted
+		v, quoted = w.literal(j+1, score.Element)
+		return v, score.Element, quoted
 	case c == '(' || c == ',' && closing:
-		v, quoted = w.literal(j+1, argument)
-		return v, argument, quoted
+		v, quoted = w.literal(j+1, score.Argument)
+		return v, score.Argument, quoted
 	case (c == '"' || c == '\'') && j > i && !closing:
-		v, quoted = w.literal(j, argument)
-		return v, argument, quoted
+		v, quoted = w.literal(j, score.Argument)
+		return v, score.Argument, quoted
 	case closing && hasPrefixFold(t[j:], "value"):
 		k := skipAny(t, j+5, " \t=:")
-		v, quoted = w.literal(k, pair)
-		return v, pair, quoted
+		v, quoted = w.literal(k, score.Pair)
+		return v, score.Pair, quoted
 	case isFlag && j > end:
-		v, quoted = w.literal(j, flag)
-		return v, flag, quoted
+		v, quoted = w.literal(j, score.Flag)
+		return v, score.Flag, quoted
 	case c == '\n' || c == '\r' || c == ',':
 		return w.nextLine(j, start)
+	case j > i && !closing: // the token 4d3f…, in a text
+		k := j
+		for k < len(t) && k-j < maxValue && isWordByte(t[k]) {
+			k++
+		}
+		if surelyRandom(t[j:k]) {
+			return span{j, k}, score.Sentence, false
+		}
 	}
 	return span{}, 0, false
+}
+
+// skipEntity skips a quote that is written as an HTML entity.
+func skipEntity(t []byte, i int) int {
+	for _, e := range []string{"&quot;", "&#34;", "&#39;", "&apos;"} {
+		if i < len(t) && t[i] == '&' && hasPrefixFold(t[i:], e) {
+			return i + len(e)
+		}
+	}
+	return i
 }
 
 // afterType skips a type between a name and its value, as in
@@ -156,16 +171,16 @@ func afterType(t []byte, i int) int {
 	if k == j {
 		return 0
 	}
-	k = skipAny(t, k, " \t")
-	if k+1 < len(t) && t[k] == '=' && t[k+1] != '=' {
-		return k
+	o := skipAny(t, k, " \t")
+	if o > k && o+1 < len(t) && t[o] == '=' && t[o+1] != '=' { // without a space it is the padding of base64
+		return o
 	}
 	return 0
 }
 
 // nextLine handles "name: TOKEN" followed by "value: …", as Kubernetes and
 // many lists of settings have it. The name stood at the end of its line.
-func (w *work) nextLine(i, nameStart int) (span, form, bool) {
+func (w *work) nextLine(i, nameStart int) (span, score.Form, bool) {
 	t := w.text
 	before := t[max(0, nameStart-12):nameStart]
 	if !bytes.Contains(before, []byte("name")) && !bytes.Contains(before, []byte("key")) && !bytes.Contains(before, []byte("Name")) {
@@ -179,8 +194,8 @@ func (w *work) nextLine(i, nameStart int) (span, form, bool) {
 	if j >= len(t) || t[j] != ':' && t[j] != '=' {
 		return span{}, 0, false
 	}
-	v, quoted := w.literal(j+1, pair)
-	return v, pair, quoted
+	v, quoted := w.literal(j+1, score.Pair)
+	return v, score.Pair, quoted
 }
 
 func skipAny(t []byte, i int, set string) int {
@@ -192,7 +207,7 @@ func skipAny(t []byte, i int, set string) int {
 
 // literal reads the value that begins at or after i on the same line: what is
 // between quotes, or an unquoted word where the file's language has such.
-func (w *work) literal(i int, how form) (v span, quoted bool) {
+func (w *work) literal(i int, how score.Form) (v span, quoted bool) {
 	t := w.text
 	i = skipAny(t, i, " \t")
 	i = skipPrefix(t, i)
@@ -201,6 +216,12 @@ func (w *work) literal(i int, how form) (v span, quoted bool) {
 		i = skipCall(t, i)
 	}
 	if i >= len(t) {
+		return span{}, false
+	}
+	if j := skipEntity(t, i); j > i {
+		if k := bytes.IndexByte(t[j:min(len(t), j+maxValue)], '&'); k >= 0 && bytes.IndexByte(t[j:j+k], '\n') < 0 {
+			return span{j, j + k}, true
+		}
 		return span{}, false
 	}
 	escaped := t[i] == '\\' && i+1 < len(t) && (t[i+1] == '"' || t[i+1] == '\'')
@@ -213,40 +234,59 @@ func (w *work) literal(i int, how form) (v span, quoted bool) {
 		}
 		return w.untilQuote(i+1, q, escaped), true
 	}
-	if how == argument {
+	if how == score.Argument {
 		return span{}, false
 	}
 	end := i
 	for end < len(t) && end-i < maxValue && !endsWord(t[end], how) {
 		end++
 	}
-	if w.codeFile && !w.inString(i) && !surelyRandom(t[i:end]) {
+	if w.codeFile && !w.inString(i) && !surelyRandom(t[i:end]) && !bare(t[i:end], how) {
 		return span{}, false // a variable, not a value
 	}
 	return span{i, end}, false
 }
 
+// bare reports whether an unquoted word in code may be a value: of a configuration in a
+// comment, or in a string of several lines. Calls, members and numbers are none.
+func bare(v []byte, how score.Form) bool {
+	if how != score.Assignment || len(v) < 4 || len(v) > 100 {
+		return false
+	}
+	digits := 0
+	for _, c := range v {
+		if c == '(' || c == '.' || c == '[' || c == '{' || c == '&' || c == '*' || c == '<' || c == ':' {
+			return false
+		}
+		if '0' <= c && c <= '9' {
+			digits++
+		}
+	}
+	return digits < len(v)
+}
+
 // skipCall skips the beginning of a call or composite around a literal, as in
 // String("…"), []byte("…"), Base64.decode("…").
 func skipCall(t []byte, i int) int {
+	start := i
 	for range 2 { // new SecretKey(decode("…"))
 		j := i
 		for j < len(t) && j-i < 60 && (isNameByte(t[j]) || t[j] == '[' || t[j] == ']' || t[j] == '&' || t[j] == '*' || t[j] == ':') {
 			j++
 		}
 		if j == i || j >= len(t) || t[j] != '(' && t[j] != '{' {
-			return i
+			return start
 		}
 		k := skipAny(t, j, "({ \t")
 		if k >= len(t) {
-			return i
+			return start
 		}
 		if t[k] == '"' || t[k] == '\'' || t[k] == '`' {
 			return k
 		}
 		i = k
 	}
-	return i
+	return start
 }
 
 // skipPrefix skips what some languages write before a literal: b"…", r"…",
@@ -261,15 +301,15 @@ func skipPrefix(t []byte, i int) int {
 // surelyRandom reports whether v can not be a name in code, but may stand in a
 // string of several lines: a template, a configuration in a test.
 func surelyRandom(v []byte) bool {
-	s := shapeOf(v)
-	return len(v) >= 20 && s.digit >= 3 && s.alphabet < anyPrintable && entropyShare(v, s.alphabet) > 0.9 && wordLikeness(v) < 5
+	s := score.ShapeOf(v)
+	return len(v) >= 20 && s.Digit >= 3 && s.Alphabet < score.AnyPrintable && score.EntropyShare(v, s.Alphabet) > 0.9 && score.WordLikeness(v) < 5
 }
 
-func endsWord(c byte, how form) bool {
+func endsWord(c byte, how score.Form) bool {
 	if c <= ' ' || c == '"' || c == '\'' || c == '`' || c == '<' {
 		return true
 	}
-	return (how == assignment || how == pair) && (c == ',' || c == ';' || c == '}' || c == ')' || c == '&')
+	return (how == score.Assignment || how == score.Pair || how == score.Query) && (c == ',' || c == ';' || c == '}' || c == ')' || c == '&')
 }
 
 // untilQuote returns the text from i to the quote q on the same line.
@@ -312,7 +352,7 @@ func (w *work) url(pos int) {
 		case c == '@':
 			if colon >= 0 && i > colon+1 {
 				name := bytes.ToLower(t[max(0, pos-12):pos])
-				w.judged(urlFinder, candidate{name: lastWord(name), value: span{colon + 1, i}, form: userinfo})
+				w.judged(score.URL, score.Userinfo, lastWord(name), span{colon + 1, i}, false)
 			}
 			return
 		case c <= ' ' || c == '/' || c == '"' || c == '\'' || c == '`' || c == '<' || c == '>' || c == '\\' || c == '?' || c == '#' && colon < 0:
@@ -341,11 +381,15 @@ func (w *work) header(pos int) {
 	if j == i || pos > 0 && isWordByte(t[pos-1]) {
 		return
 	}
-	end := j
+	end, letters := j, true
 	for end < len(t) && end-j < maxValue && (isWordByte(t[end]) || strings.IndexByte("+/=.~%", t[end]) >= 0) {
+		letters = letters && !('0' <= t[end] && t[end] <= '9')
 		end++
 	}
-	w.judged(headerFinder, candidate{name: word, value: span{j, end}, form: scheme})
+	if letters && end-j < 12 { // basic authentication, the bearer of this letter
+		return
+	}
+	w.judged(score.Header, score.Scheme, word, span{j, end}, false)
 }
 
 // codeExtensions are the files in which an unquoted value is an expression.
@@ -355,6 +399,36 @@ func isCode(p string) bool { return codeExtensions[strings.ToLower(path.Ext(p))]
 
 // testWords in a path say that its keys are for tests or for show.
 var testWords = set("test tests testing testdata spec specs fixture fixtures mock mocks example examples sample samples demo demos doc docs documentation tutorial tutorials e2e stub stubs fake fakes __tests__ __mocks__ cassettes vcr")
+
+// languages of file types, by how they write values.
+var languages = func() map[string]score.Language {
+	m := map[string]score.Language{"": score.NoExtension}
+	for l, list := range map[score.Language]string{
+		score.CLike: ".go .java .kt .kts .scala .cs .swift .c .h .cc .cpp .hpp .m .mm .rs .dart .vb .groovy .gradle .zig .sol", score.Script: ".js .jsx .ts .tsx .mjs .cjs .vue .svelte .coffee",
+		score.Dynamic: ".py .pyi .rb .erb .php .pl .pm .lua .ex .exs .r .jl .erl .clj", score.Shell: ".sh .bash .zsh .fish .ps1 .psm1 .bat .cmd .dockerfile .mk", score.YAML: ".yml .yaml", score.JSON: ".json .jsonl .ipynb .har .cast",
+		score.Markup: ".xml .html .htm .xhtml .config .csproj .plist .pom .xsd .svg .jsp .cshtml", score.Settings: ".env .ini .conf .cfg .cnf .properties .toml .tf .tfvars .hcl .npmrc .netrc",
+		score.Prose: ".md .rst .adoc .txt .log", score.SQL: ".sql",
+	} {
+		for ext := range set(list) {
+			m[ext] = l
+		}
+	}
+	return m
+}()
+
+// fileOf says what counts of a file by its path.
+func fileOf(p string) score.File {
+	low := strings.ToLower(p)
+	f := score.File{Code: isCode(p), Language: languages[path.Ext(low)]}
+	for part := range strings.FieldsFuncSeq(low, func(r rune) bool { return strings.ContainsRune("/.-_", r) }) {
+		f.Test = f.Test || testPaths[part]
+		f.Example = f.Example || testWords[part] && !testPaths[part]
+	}
+	return f
+}
+
+// testPaths are those of testWords that speak of tests.
+var testPaths = set("test tests testing testdata spec specs fixture fixtures mock mocks e2e stub stubs fake fakes __tests__ __mocks__ cassettes vcr")
 
 // inTest reports whether a path is a test, an example or documentation.
 func inTest(p string) bool {
@@ -371,15 +445,4 @@ func inTest(p string) bool {
 		return true
 	}
 	return false
-}
-
-// decodesToUserinfo reports whether v is base64 of user:password, as the Basic
-// scheme of HTTP has it (RFC 7617).
-func decodesToUserinfo(v []byte) bool {
-	raw, err := base64.StdEncoding.DecodeString(string(v))
-	if err != nil {
-		raw, err = base64.RawURLEncoding.DecodeString(string(v))
-	}
-	i := bytes.IndexByte(raw, ':')
-	return err == nil && i >= 0 && i < len(raw)-1 && printableShare(raw) > 0.95
 }

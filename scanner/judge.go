@@ -2,42 +2,85 @@ package scanner
 
 import (
 	"bytes"
-	"fmt"
 	"math"
+
+	"github.com/keyward/keyward/scanner/score"
 )
 
-// A Reason is one addend of a finding's score.
-type Reason struct {
-	What string
-	Adds float64
-}
-
-// judged scores a candidate of a finder and keeps it if it may be a key.
-func (w *work) judged(f finder, c candidate) {
-	rule := w.s.finders[f]
+// judged scores a candidate and keeps it if it may be a key.
+func (w *work) judged(kind score.Kind, form score.Form, name []byte, value span, quoted bool) {
+	rule := w.s.finders[kind]
 	if rule == nil {
 		return
 	}
-	v := w.text[c.value.start:c.value.end]
-	if why := refused(v, c); why != "" {
-		w.drop(rule, c.value, why)
+	v := w.text[value.start:value.end]
+	if why := refused(v, name); why != "" {
+		w.drop(rule, value, why)
 		return
 	}
-	score, reasons := w.score(f, c, v)
-	if score < min(w.s.opt.MinConfidence, DefaultConfidence)/2 {
-		w.dropScored(rule, c.value, score, reasons)
+	c := score.Candidate{Kind: kind, Form: form, Quoted: quoted, Name: name, Value: v, File: &w.file}
+	c.Before, c.After = w.beside(value)
+	if w.visit != nil {
+		w.visit(value, &c)
 		return
 	}
-	if why := w.excepted(rule, c.value, c.value); why != "" {
-		w.drop(rule, c.value, why)
+	c.Measure(&w.vector)
+	odds := score.Default().Odds(&w.vector)
+	var reasons []score.Addend
+	if w.explain != nil {
+		reasons = score.Default().Explain(&w.vector)
+	}
+	if w.generated {
+		odds -= generatedOdds
+		reasons = append(reasons, score.Addend{What: "in a lock file or generated code", Adds: -generatedOdds})
+	}
+	p := 1 / (1 + math.Exp(-odds))
+	if p < min(w.s.opt.MinConfidence, DefaultConfidence)/2 {
+		w.dropScored(rule, value, p, reasons)
 		return
 	}
-	w.keep(hit{rule: rule, span: c.value, score: score, reasons: reasons})
+	if why := w.excepted(rule, value, value); why != "" {
+		w.drop(rule, value, why)
+		return
+	}
+	w.keep(hit{rule: rule, span: value, score: p, reasons: reasons})
+}
+
+// generatedOdds is what a value in a file counts less that a program wrote: hashes and
+// encoded tables stand there by the thousand, and nobody's keys. The labelled data has
+// too few such files to learn it from.
+const generatedOdds = 2.5
+
+// beside returns what stands before and after a value on its lines.
+func (w *work) beside(v span) (before, after []byte) {
+	before = w.text[max(0, v.start-score.MaxBeside):v.start]
+	if i := bytes.LastIndexByte(before, '\n'); i >= 0 {
+		before = before[i+1:]
+	}
+	after = w.text[v.end:min(len(w.text), v.end+score.MaxBeside)]
+	if i := bytes.IndexByte(after, '\n'); i >= 0 {
+		after = after[:i]
+	}
+	return before, after
+}
+
+// Candidates calls visit for each value in b that the score judges, with its place in
+// b.Data, for programs that learn what the score is. What is passed may not be kept.
+func (s *Scanner) Candidates(b Blob, visit func(start, end int, c *score.Candidate)) {
+	w := s.pool.Get().(*work)
+	defer s.pool.Put(w)
+	w.visit = func(v span, c *score.Candidate) {
+		if w.layer == nil {
+			visit(v.start, v.end, c)
+		}
+	}
+	_, _ = w.scan(nil, b, nil) // findings are not asked for, nor gaps
+	w.visit = nil
 }
 
 // refused returns why v is certainly no key: too short, too long, a reference
 // to a key that lives elsewhere, encrypted, a placeholder.
-func refused(v []byte, c candidate) string {
+func refused(v, name []byte) string {
 	switch {
 	case reference(v):
 		return "a reference to a value that lives elsewhere"
@@ -47,10 +90,14 @@ func refused(v []byte, c candidate) string {
 		return "too long for a generic key"
 	case encrypted(v):
 		return "encrypted"
-	case placeholder(v):
+	case score.Placeholder(v):
 		return "a placeholder"
-	case bytes.Equal(bytes.ToLower(v), bytes.ToLower(c.name)):
+	case bytes.Equal(bytes.ToLower(v), bytes.ToLower(name)):
 		return "its own name"
+	case score.IsUUID(v) && !score.Secretive(name):
+		return "a UUID, and the name speaks of no secret: it names a thing"
+	case score.OfAuthor(name):
+		return "the name of an author"
 	}
 	return ""
 }
@@ -69,7 +116,7 @@ var references = []string{
 func reference(v []byte) bool {
 	for _, r := range references {
 		if hasPrefixFold(v, r) {
-			return !defaultInside(v)
+			return !defaultInside(v) && !bytes.HasPrefix(v, []byte(`{\"`))
 		}
 	}
 	for _, r := range []string{"${", "{{", "}}", "$(", "%{", "#{", "<%", "%s", "%v", "%d", "://", "{0}"} {
@@ -106,12 +153,12 @@ func plain(v []byte) bool {
 	if reference(v) {
 		return true
 	}
-	s := shapeOf(v)
-	like := wordLikeness(v)
+	s := score.ShapeOf(v)
+	like := score.WordLikeness(v)
 	switch {
-	case s.digit == 0 && s.alphabet != hexLower && s.alphabet != hexUpper:
+	case s.Digit == 0 && s.Alphabet != score.HexLower && s.Alphabet != score.HexUpper:
 		return like > 5.6 && len(v) < 40
-	case s.under+s.dashes+s.dots >= 2 && (s.upper == 0 || s.lower == 0) && s.digit*8 < len(v): // words joined by signs
+	case s.Under+s.Dashes+s.Dots >= 2 && (s.Upper == 0 || s.Lower == 0) && s.Digit*8 < len(v): // words joined by signs
 		return like > 5.6
 	}
 	return false
@@ -124,152 +171,7 @@ func misnamed(text []byte, start int) bool {
 	for end < len(text) && end-start < maxName && isNameByte(text[end]) {
 		end++
 	}
-	var buf nameBuffer
-	words := buf.split(text[start:end])
-	if len(words) == 0 {
-		return false
-	}
-	last := words[len(words)-1]
-	return harmless(aboutWords, buf.low[last.start:last.end])
-}
-
-var aboutWords = set("sha sha1 sha256 sha512 md5 hash checksum digest path file url length count version")
-
-// score judges a candidate: a sum of reasons, each in units of log odds.
-func (w *work) score(f finder, c candidate, v []byte) (float64, []Reason) {
-	s := shapeOf(v)
-	var reasons []Reason
-	sum := 0.0
-	add := func(x float64, format string, args ...any) {
-		if x != 0 {
-			sum += x
-			reasons = append(reasons, Reason{fmt.Sprintf(format, args...), x})
-		}
-	}
-	share := entropyShare(v, s.alphabet)
-	like := wordLikeness(v)
-	if s.alphabet == hexLower || s.alphabet == hexUpper {
-		like = -1 // the pairs of six letters say nothing
-	}
-	add(map[finder]float64{keyFinder: -1.2, passwordFinder: -0.6, provisioningFinder: -0.9, urlFinder: 0.2, headerFinder: -0.4}[f], "start for %s", w.s.finders[f].ID)
-	add(lengthReason(f, len(v)), "%d characters", len(v))
-	switch {
-	case len(v) >= 8 && share > 0.93:
-		add(1.2, "as varied as random text")
-	case share < 0.75:
-		add(-1.5, "repeats itself")
-	}
-	if like >= 0 {
-		add(math.Max(-3.2, math.Min(2.2, (5.2-like)*1.5)), "letters follow each other as in %s", map[bool]string{true: "random text", false: "words"}[like < 5.2])
-	}
-	classes := btoi(s.lower > 0) + btoi(s.upper > 0) + btoi(s.digit > 0) + btoi(s.punct > 0)
-	switch {
-	case s.digit == 0 && s.punct == 0:
-		add(-0.9, "letters only")
-	case classes >= 3 && s.classRuns*3 >= len(v):
-		add(1.3, "kinds of characters mixed")
-	case s.digit > 0 && s.lower+s.upper > 0 && s.classRuns >= 4:
-		add(0.8, "letters and digits mixed")
-	}
-	w.formReasons(f, c, v, s, add)
-	return 1 / (1 + math.Exp(-sum)), reasons
-}
-
-func lengthReason(f finder, n int) float64 {
-	switch {
-	case f == passwordFinder || f == urlFinder:
-		switch {
-		case n < 5:
-			return -1
-		case n > 64:
-			return -1
-		case n >= 8:
-			return 0.3
-		}
-		return 0
-	case n < 8:
-		return -2.2
-	case n < 16:
-		return -0.7
-	case n >= 20 && n <= 128:
-		return 0.8
-	case n > 300:
-		return -0.8
-	}
-	return 0
-}
-
-// formReasons judges what v looks like and how it stands.
-func (w *work) formReasons(f finder, c candidate, v []byte, s shape, add func(float64, string, ...any)) {
-	switch {
-	case isUUID(v):
-		add(-1.2, "a UUID")
-	case s.alphabet == digits:
-		add(-3, "digits only")
-	case (s.alphabet == hexLower || s.alphabet == hexUpper) && len(v) < 16:
-		add(-1, "few hexadecimal digits")
-	case s.alphabet == hexLower && (len(v) == 40 || len(v) == 64 || len(v) == 32 || len(v) == 128):
-		add(-0.3, "may be a hash")
-	}
-	if s.space > 0 {
-		add(-2-0.5*float64(min(s.space, 4)), "white space inside")
-	}
-	if s.other > 0 {
-		add(-2, "characters beyond ASCII")
-	}
-	if s.dots >= 1 && s.alphabet == anyPrintable && s.digit*4 < len(v) && !c.quoted {
-		add(-1.5, "dots as in code")
-	}
-	if bytes.IndexByte(v, '(') >= 0 || bytes.IndexByte(v, '[') >= 0 && !c.quoted || bytes.Contains(v, []byte("->")) {
-		add(-2, "brackets as in code")
-	}
-	if s.slashes >= 2 && s.digit*5 < len(v) || v[0] == '/' || bytes.HasPrefix(v, []byte("./")) {
-		add(-1.5, "a path")
-	}
-	if identifier(v, s) {
-		add(-1.6, "reads as a name in code")
-	}
-	low := bytes.ToLower(v)
-	for _, p := range placeholderWords {
-		if bytes.Contains(low, []byte(p)) {
-			add(-1.8, "contains %q", p)
-			break
-		}
-	}
-	switch c.form {
-	case element, argument:
-		add(-0.3, "an argument")
-	case userinfo:
-		add(0.5, "between user and host of a URL")
-	case scheme:
-		if bytes.EqualFold(c.name, []byte("basic")) {
-			if decodesToUserinfo(v) {
-				add(3, "base64 of user and password")
-			} else {
-				add(-3, "no base64 of user and password")
-			}
-		}
-	}
-	if !c.quoted && (c.form == assignment || c.form == flag) {
-		add(-0.4, "not quoted")
-	}
-	if f == keyFinder && bytes.HasSuffix(bytes.ToLower(c.name), []byte("key")) && len(c.name) <= 3 {
-		add(-0.8, "named only %q", c.name)
-	}
-	if w.generated {
-		add(-2.5, "in a lock file or generated code")
-	}
-}
-
-// identifier reports whether v reads as words joined by signs or case.
-func identifier(v []byte, s shape) bool {
-	if s.punct > s.under+s.dashes+s.dots+s.colons+s.slashes || s.other > 0 {
-		return false
-	}
-	if s.digit > 2 && s.digit*6 > len(v) {
-		return false
-	}
-	return wordLikeness(v) > 5.3
+	return score.About(text[start:end])
 }
 
 func btoi(b bool) int {

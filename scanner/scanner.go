@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/keyward/keyward/scanner/score"
 )
 
 // Options change what a Scanner looks for. The zero value is the default.
@@ -94,11 +96,13 @@ func New(rules []Rule, opt Options) (*Scanner, error) {
 func (s *Scanner) wants(t trigger) bool {
 	switch t {
 	case urlTrigger:
-		return s.finders[urlFinder] != nil
+		return s.finders[score.URL] != nil
+	case clauseTrigger:
+		return s.finders[score.Password] != nil
 	case headerTrigger:
-		return s.finders[headerFinder] != nil
+		return s.finders[score.Header] != nil
 	}
-	return s.finders[keyFinder] != nil || s.finders[passwordFinder] != nil || s.finders[provisioningFinder] != nil
+	return s.finders[score.Key] != nil || s.finders[score.Password] != nil || s.finders[score.Provisioning] != nil
 }
 
 // Compile compiles every rule and returns the first error. Rules that people

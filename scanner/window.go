@@ -10,6 +10,8 @@ import (
 
 	"github.com/wasilibs/go-re2"
 	"github.com/wasilibs/go-re2/experimental"
+
+	"github.com/keyward/keyward/scanner/score"
 )
 
 const (
@@ -294,9 +296,9 @@ func (w *work) match(c *compiled, secret, whole span) {
 		why = "a letter or digit stands right before it"
 	case bounded && secret.end == whole.end && !freeRight(w.text, secret.end, c.Check.Ends):
 		why = "the value goes on after it"
-	case c.Check.Entropy > 0 && shannon(v) < c.Check.Entropy:
+	case c.Check.Entropy > 0 && score.Shannon(v) < c.Check.Entropy:
 		why = "entropy below the rule's minimum"
-	case !c.Loose && placeholder(v):
+	case !c.Loose && score.Placeholder(v):
 		why = "a placeholder, not a key"
 	case c.Check.Checksum != "" && !checksums[c.Check.Checksum](v):
 		why = "its checksum is wrong"

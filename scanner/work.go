@@ -6,6 +6,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/keyward/keyward/scanner/score"
 )
 
 // A span is a part of a text, its end excluded.
@@ -20,7 +22,7 @@ type hit struct {
 	near    []Fact
 	score   float64
 	rank    int
-	reasons []Reason
+	reasons []score.Addend
 	layer   *layer // where the secret was seen
 	value   []byte // the secret, while Scan runs
 	facts   details
@@ -42,7 +44,7 @@ type Decision struct {
 	Kept       bool
 	Why        string // why it was dropped, or which rule was preferred
 	Confidence float64
-	Reasons    []Reason
+	Reasons    []score.Addend
 }
 
 // work is the state of one Scan, reused from blob to blob.
@@ -58,6 +60,9 @@ type work struct {
 	nameEnd   int
 	codeFile  bool
 	generated bool
+	file      score.File
+	vector    score.Vector
+	visit     func(span, *score.Candidate) // instead of a score
 	binary    bool
 	hits      []hit
 	budget    int // bytes of decoded text that may still be looked at
@@ -91,7 +96,7 @@ func (w *work) scan(dst []Finding, b Blob, explain *[]Decision) ([]Finding, erro
 	w.blob, w.hits, w.explain = b, w.hits[:0], explain
 	w.budget, w.spent = max(decodeRatio*len(b.Data), decodeLeast), false
 	w.codeFile = isCode(b.Path)
-	w.generated = isGenerated(b.Path, b.Data)
+	w.file, w.generated = fileOf(b.Path), isGenerated(b.Path, b.Data)
 	t, wide := fromUTF16(b.Data)
 	if wide {
 		dst = w.scanText(dst, t, "utf-16")
@@ -144,11 +149,15 @@ func (w *work) onWord(word, pos int) bool {
 		case nameTrigger:
 			w.named(pos)
 		case urlTrigger:
-			if w.s.finders[urlFinder] != nil {
+			if w.s.finders[score.URL] != nil {
 				w.url(pos)
 			}
+		case clauseTrigger:
+			if w.s.finders[score.Password] != nil {
+				w.clause(pos)
+			}
 		case headerTrigger:
-			if w.s.finders[headerFinder] != nil {
+			if w.s.finders[score.Header] != nil {
 				w.header(pos)
 			}
 		}
@@ -199,7 +208,7 @@ func (w *work) drop(c *compiled, at span, why string) {
 	}
 }
 
-func (w *work) dropScored(c *compiled, at span, score float64, reasons []Reason) {
+func (w *work) dropScored(c *compiled, at span, score float64, reasons []score.Addend) {
 	if w.explain != nil {
 		w.decide(c, at, Decision{Why: "its score is too low", Confidence: score, Reasons: reasons})
 	}

@@ -1,56 +1,124 @@
-package scanner
+package score
 
 import (
 	"bytes"
 	"strings"
 )
 
-// kindOfName says whether a name speaks of a key, and of which kind. The last
-// word counts most: keyName, tokenType and secretRef hold no secret.
-func kindOfName(name []byte) (finder, bool) {
+// A Name is what the words of a name say.
+type Name struct {
+	words      uint32 // groups of words that it contains
+	last       int8   // the group of its last word, or -1
+	after      int8   // words after the last one that speaks of a key
+	count      int8   // words
+	about      bool   // a word after says that the value is about a key
+	harmless   bool   // a word makes it public, or no secret
+	keyOfElse  bool   // "key" follows a word such as primary
+	upper, low bool
+}
+
+// nameParts are pieces of names. What they say is learned.
+var nameParts = [...][]string{
+	{"pass", "pwd", "passphrase"},
+	{"token"},
+	{"secret"},
+	{"key"},
+	{"auth"},
+	{"cred"},
+	{"api", "app"},
+	{"access", "client", "consumer"},
+	{"private", "master", "encrypt", "signing", "shared"},
+	{"salt", "nonce", "seed", "hmac"},
+	{"user", "login", "admin", "root"},
+	{"test", "fake", "dummy", "example", "sample", "mock", "wrong", "invalid", "bad"},
+	{"db", "sql", "mongo", "redis", "postgres", "ldap", "smtp", "mail", "rabbit", "mqtt", "ftp"},
+	{"aws", "s3", "google", "github", "gitlab", "slack", "azure", "twilio", "stripe", "facebook", "twitter"},
+	{"sign", "verif", "ticket", "session", "csrf", "cookie", "hash", "digest", "finger", "checksum"},
+	{"refresh", "bearer", "jwt", "oauth", "sso"},
+	{"name", "type", "path", "file", "field", "label", "title", "text", "desc", "msg", "message"},
+	{"id", "uuid"},
+	{"new", "old", "confirm", "current", "default", "expected"},
+	{"author"},
+	{"keyid", "key_id", "key-id"},
+	{"repo", "gpg", "fingerprint", "host", "ssh", "rsa", "pub"},
+}
+
+// ReadName says what the words of a name say.
+func ReadName(name []byte) (n Name) {
 	var buf nameBuffer
 	words := buf.split(name)
-	kind, ok := keyFinder, false
-	provisioning := false
-	for i, w := range words {
-		word := buf.low[w.start:w.end]
-		if harmless(harmlessNames, word) {
-			return 0, false
-		}
-		provisioning = provisioning || provisioningWords[string(word)]
-		k, known := nameKind(word)
-		if !known || i > 0 && string(word) == "key" && harmless(harmlessKeys, buf.low[words[i-1].start:words[i-1].end]) {
-			continue
-		}
-		kind, ok = k, true
-		for _, after := range words[i+1:] {
-			if harmless(harmlessAfter, buf.low[after.start:after.end]) {
-				ok = false
+	low := buf.low[:buf.n]
+	for g, parts := range nameParts {
+		for _, p := range parts {
+			if bytes.Contains(low, []byte(p)) {
+				n.words |= 1 << g
+				break
 			}
 		}
 	}
-	if ok && provisioning && kind == keyFinder {
-		kind = provisioningFinder
+	n.last, n.count = -1, int8(len(words))
+	spoken := false
+	for i, w := range words {
+		word := buf.low[w.start:w.end]
+		n.harmless = n.harmless || harmlessNames[string(word)]
+		k, known := nameKind(word)
+		if known && i > 0 && string(word) == "key" && harmlessKeys[string(buf.low[words[i-1].start:words[i-1].end])] {
+			n.keyOfElse = true
+		}
+		if known {
+			spoken, n.after, n.about = true, 0, false
+			if i == len(words)-1 {
+				n.last = int8(k)
+			}
+			continue
+		}
+		if spoken {
+			n.after++
+			n.about = n.about || harmlessAfter[string(word)]
+		}
 	}
-	return kind, ok
+	if !spoken {
+		n.after = -1
+	}
+	for _, c := range name {
+		n.upper = n.upper || 'A' <= c && c <= 'Z'
+		n.low = n.low || 'a' <= c && c <= 'z'
+	}
+	return n
 }
 
-func harmless(words map[string]bool, word []byte) bool { return words[string(word)] }
+// KindOf says which kind of key a name speaks of. What speaks of none plainly is a
+// [Key]: the score says how much that counts.
+func KindOf(name []byte) Kind {
+	var buf nameBuffer
+	kind, provisioning := Key, false
+	for _, w := range buf.split(name) {
+		word := buf.low[w.start:w.end]
+		provisioning = provisioning || provisioningWords[string(word)]
+		if k, ok := nameKind(word); ok {
+			kind = k
+		}
+	}
+	if kind == Key && provisioning {
+		return Provisioning
+	}
+	return kind
+}
 
 // nameKind says what a word of a name speaks of. Words run together, such as
 // pgpassword, are known by their end.
-func nameKind(word []byte) (finder, bool) {
+func nameKind(word []byte) (Kind, bool) {
 	if k, ok := nameWords[string(word)]; ok {
 		return k, true
 	}
 	for _, end := range passwordEnds {
 		if bytes.HasSuffix(word, end) {
-			return passwordFinder, true
+			return Password, true
 		}
 	}
 	for _, end := range keyEnds {
 		if bytes.HasSuffix(word, end) {
-			return keyFinder, true
+			return Key, true
 		}
 	}
 	return 0, false
@@ -63,14 +131,18 @@ var (
 
 // A nameBuffer splits a name into its words without allocating.
 type nameBuffer struct {
-	low   [2 * maxName]byte // the name in lower case
+	low   [160]byte // the name in lower case
 	words [8]span
+	n     int
 }
+
+type span struct{ start, end int }
 
 // split splits a name by signs and by changes of case. It returns the last
 // words, as places in b.low.
 func (b *nameBuffer) split(name []byte) []span {
 	name = name[max(0, len(name)-len(b.low)):]
+	b.n = len(name)
 	n, start := 0, 0
 	flush := func(end int) {
 		next := end
@@ -115,13 +187,13 @@ func set(words string) map[string]bool {
 }
 
 var (
-	nameWords = func() map[string]finder {
-		m := map[string]finder{}
+	nameWords = func() map[string]Kind {
+		m := map[string]Kind{}
 		for w := range set("key keys apikey accesskey secretkey privatekey authkey appkey masterkey token tokens accesstoken authtoken secret secrets clientsecret appsecret credential credentials cred creds auth authorization apitoken apisecret bearer salt nonce hmac pat sharedsecret encryptionkey signingkey consumersecret consumerkey nkey psk webhook") {
-			m[w] = keyFinder
+			m[w] = Key
 		}
 		for w := range set("password passwd passwort pass pwd passphrase passcode userpass dbpass dbpassword adminpassword userpassword rootpassword pw passw") {
-			m[w] = passwordFinder
+			m[w] = Password
 		}
 		return m
 	}()
@@ -134,3 +206,42 @@ var (
 	// is about the key and is not the key.
 	harmlessAfter = set("name names type types id ids path paths file files filename dir url uri endpoint ref reference field fields column length len size count index hash algorithm alg format prefix suffix provider policy policies expiry expires expiration expire ttl timeout age lifetime duration date time at label title description desc message msg error errors hint help placeholder prompt template regex pattern validator validation valid invalid required enabled disabled enable disable exists missing needed rotation version store storage manager service handler helper util utils factory builder class source env var variable input form page view button link text icon state status mode method scope scopes issuer audience subject owner user username users group groups role roles permission permissions list map set get value_from selector bits usage code codes event events test tests config configuration settings options param params header headers cookie location server client request response callback review reset confirmation strength generator generate generated store stored schema kind namespace arn alias identifier fingerprint thumbprint comment note notes position char chars press down up binding bindings board word words pair pairs chain ring size")
 )
+
+// About reports whether a name ends in a word that says that its value is about a key,
+// such as the checksum of a token's program.
+func About(name []byte) bool {
+	var buf nameBuffer
+	words := buf.split(name)
+	if len(words) == 0 {
+		return false
+	}
+	last := words[len(words)-1]
+	return aboutWords[string(buf.low[last.start:last.end])]
+}
+
+var aboutWords = set("sha sha1 sha256 sha512 md5 hash checksum digest path file url length count version")
+
+// Secretive reports whether a name speaks of a secret, and not of a key only, which may
+// be that of a map.
+func Secretive(name []byte) bool {
+	var buf nameBuffer
+	buf.split(name)
+	low := buf.low[:buf.n]
+	for _, w := range secretive {
+		if bytes.Contains(low, w) {
+			return true
+		}
+	}
+	return false
+}
+
+var secretive = bytes.Fields([]byte("token secret pass pwd auth cred api access private licen enrol regist provision join bearer basic"))
+
+// OfAuthor reports whether a name speaks of an author, which has "auth" in it.
+func OfAuthor(name []byte) bool {
+	var buf nameBuffer
+	buf.split(name)
+	low := buf.low[:buf.n]
+	i := bytes.Index(low, []byte("author"))
+	return i >= 0 && !bytes.HasPrefix(low[i+6:], []byte("i")) && !bytes.HasPrefix(low[i+6:], []byte("e")) && bytes.Count(low, []byte("auth")) == 1 && !bytes.Contains(low, []byte("token")) && !bytes.Contains(low, []byte("key"))
+}

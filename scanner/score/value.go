@@ -1,12 +1,13 @@
-package scanner
+package score
 
 import (
 	"bytes"
 	"math"
+	"sync/atomic"
 )
 
-// shannon returns the entropy of v in bits per byte.
-func shannon(v []byte) float64 {
+// Shannon returns the entropy of v in bits per byte.
+func Shannon(v []byte) float64 {
 	if len(v) == 0 {
 		return 0
 	}
@@ -24,117 +25,112 @@ func shannon(v []byte) float64 {
 	return h
 }
 
-// An alphabet is the smallest usual set of characters that a value is drawn from.
-type alphabet int
+// An Alphabet is the smallest usual set of characters that a value is drawn from.
+type Alphabet int
 
 const (
-	digits alphabet = iota
-	hexLower
-	hexUpper
-	base32Upper
-	letters      // letters of one case
-	lowerDigits  // letters of one case, and digits
-	alnum        // letters of both cases, perhaps digits
-	base64Like   // alnum and + / - _ =
-	anyPrintable // with punctuation
+	Digits Alphabet = iota
+	HexLower
+	HexUpper
+	Base32Upper
+	Letters      // letters of one case
+	LowerDigits  // letters of one case, and digits
+	Alnum        // letters of both cases, perhaps digits
+	Base64Like   // alnum and + / - _ =
+	AnyPrintable // with punctuation
 )
 
 // size is the number of characters of the alphabet.
-func (a alphabet) size() float64 {
+func (a Alphabet) size() float64 {
 	return [...]float64{10, 16, 16, 32, 26, 36, 62, 64, 90}[a]
 }
 
-// shape is what a look at each byte of a value tells.
-type shape struct {
-	alphabet                             alphabet
-	lower, upper, digit, punct, space    int
-	other                                int // bytes that are not printable ASCII
-	classRuns                            int // stretches of one class: many in random text
-	longestLetters                       int // the longest run of letters of one case
-	dots, slashes, dashes, under, colons int
+// A Shape is what a look at each byte of a value tells.
+type Shape struct {
+	Alphabet                             Alphabet
+	Lower, Upper, Digit, Punct, Space    int
+	Other                                int // bytes that are not printable ASCII
+	ClassRuns                            int // stretches of one class: many in random text
+	Dots, Slashes, Dashes, Under, Colons int
 }
 
-func shapeOf(v []byte) shape {
-	var s shape
+// ShapeOf looks at each byte of v.
+func ShapeOf(v []byte) Shape {
+	var s Shape
 	hexL, hexU, b32, b64 := true, true, true, true
-	prev, run := byte(0), 0
+	prev := byte(0)
 	for _, c := range v {
 		k := classOf(c)
 		if k != prev {
-			s.classRuns++
-			run = 0
+			s.ClassRuns++
 		}
 		prev = k
-		run++
 		switch k {
 		case 'a':
-			s.lower++
+			s.Lower++
 			hexU, b32 = false, false
 			hexL = hexL && c <= 'f'
 		case 'A':
-			s.upper++
+			s.Upper++
 			hexL = false
 			hexU = hexU && c <= 'F'
 		case '0':
-			s.digit++
+			s.Digit++
 			b32 = b32 && '2' <= c && c <= '7'
 		default:
 			s.count(c)
 			hexL, hexU, b32 = false, false, false
 			b64 = b64 && (c == '+' || c == '/' || c == '=' || c == '-' || c == '_')
 		}
-		if k == 'a' || k == 'A' {
-			s.longestLetters = max(s.longestLetters, run)
-		}
 	}
-	s.alphabet = s.pick(hexL, hexU, b32, b64)
+	s.Alphabet = s.pick(hexL, hexU, b32, b64)
 	return s
 }
 
-func (s *shape) count(c byte) {
+func (s *Shape) count(c byte) {
 	switch {
 	case c == ' ' || c == '\t' || c == '\n' || c == '\r':
-		s.space++
+		s.Space++
 	case c < 0x20 || c > 0x7e:
-		s.other++
+		s.Other++
 	default:
-		s.punct++
+		s.Punct++
 	}
 	switch c {
 	case '.':
-		s.dots++
+		s.Dots++
 	case '/', '\\':
-		s.slashes++
+		s.Slashes++
 	case '-':
-		s.dashes++
+		s.Dashes++
 	case '_':
-		s.under++
+		s.Under++
 	case ':':
-		s.colons++
+		s.Colons++
 	}
 }
 
-func (s *shape) pick(hexL, hexU, b32, b64 bool) alphabet {
-	n := s.lower + s.upper
+func (s *Shape) pick(hexL, hexU, b32, b64 bool) Alphabet {
+	n := s.Lower + s.Upper
 	switch {
-	case s.punct+s.space+s.other == 0 && n == 0:
-		return digits
-	case hexL && s.digit > 0:
-		return hexLower
-	case hexU && s.digit > 0:
-		return hexUpper
-	case b32 && s.digit > 0:
-		return base32Upper
-	case s.punct+s.space+s.other == 0 && s.digit == 0 && (s.lower == 0 || s.upper == 0):
-		return letters
-	case s.punct+s.space+s.other == 0 && (s.lower == 0 || s.upper == 0):
-		return lowerDigits
-	case s.punct+s.space+s.other == 0:
-		return alnum
+	case s.Punct+s.Space+s.Other == 0 && n == 0:
+		return Digits
+	case hexL && s.Digit > 0:
+		return HexLower
+	case hexU && s.Digit > 0:
+		return HexUpper
+	case b32 && s.Digit > 0:
+		return Base32Upper
+	case s.Punct+s.Space+s.Other == 0 && s.Digit == 0 && (s.Lower == 0 || s.Upper == 0):
+		return Letters
+	case s.Punct+s.Space+s.Other == 0 && (s.Lower == 0 || s.Upper == 0):
+		return LowerDigits
+	case s.Punct+s.Space+s.Other == 0:
+		return Alnum
 	case b64:
-		return base64Like
+		return Base64Like
 	}
-	return anyPrintable
+	return AnyPrintable
 }
 
 func classOf(c byte) byte {
@@ -153,11 +149,24 @@ func classOf(c byte) byte {
 // an alphabet of k. A flat threshold would throw away one in five random keys
 // of 32 hexadecimal digits. Each character's count is binomial, so the mean is
 // log2 n less k/n times the mean of j log2 j over j.
-func expectedEntropy(n int, k float64) float64 {
+func expectedEntropy(n int, a Alphabet) float64 {
 	if n < 2 {
 		return 0
 	}
-	n = min(n, 512)
+	n = min(n, maxMeasured)
+	known := &expected[a][n]
+	if bits := known.Load(); bits != 0 {
+		return math.Float64frombits(bits)
+	}
+	h := meanEntropy(n, a.size())
+	known.Store(math.Float64bits(h))
+	return h
+}
+
+// expected keeps what meanEntropy was asked for.
+var expected [AnyPrintable + 1][maxMeasured + 1]atomic.Uint64
+
+func meanEntropy(n int, k float64) float64 {
 	p := 1 / k
 	prob := math.Pow(1-p, float64(n)) // of j = 0
 	loss := 0.0
@@ -168,20 +177,20 @@ func expectedEntropy(n int, k float64) float64 {
 	return math.Log2(float64(n)) - k/float64(n)*loss
 }
 
-// entropyShare is the entropy of v as a share of what a random value of its
+// EntropyShare is the entropy of v as a share of what a random value of its
 // length and alphabet has: about 1 for random values, lower for words.
-func entropyShare(v []byte, a alphabet) float64 {
-	want := expectedEntropy(len(v), a.size())
+func EntropyShare(v []byte, a Alphabet) float64 {
+	want := expectedEntropy(len(v), a)
 	if want <= 0 {
 		return 0
 	}
-	return shannon(v) / want
+	return Shannon(v) / want
 }
 
-// wordLikeness is how usual the pairs of letters in v are: about 4 for random
+// WordLikeness is how usual the pairs of letters in v are: about 4 for random
 // letters, 6.5 for English words and the names in code. It returns -1 if v has
 // fewer than 3 pairs.
-func wordLikeness(v []byte) float64 {
+func WordLikeness(v []byte) float64 {
 	sum, n := 0, 0
 	for i := 1; i < len(v); i++ {
 		a, b := v[i-1]|0x20, v[i]|0x20
@@ -228,21 +237,14 @@ const bigrams = "" +
 	"54545522511221361236232331" + // x
 	"23314111401555461566123123" + // y
 	"42226111311211310121111123" // z
-// placeholderWords mark a value as standing for another one.
-var placeholderWords = []string{
-	"example", "changeme", "change_me", "change-me", "placeholder", "replace", "your", "insert", "dummy", "redacted", "xxxx",
-	"removed", "todo", "notreal", "fake", "sample", "<", "****", "...", "foobar", "lorem", "mypass", "mysecret", "mytoken",
-	"mykey", "my_", "my-", "test", "secret", "password", "passwd", "token", "deadbeef", "undefined", "null", "none", "default",
-	"abcdef", "qwerty", "enter",
-}
 
-// placeholder reports whether v plainly stands for a key and is none: one
+// Placeholder reports whether v plainly stands for a key and is none: one
 // character over and over, a counted row, an angle bracket, a known example.
-func placeholder(v []byte) bool {
+func Placeholder(v []byte) bool {
 	if len(v) == 0 || v[0] == '<' && v[len(v)-1] == '>' {
 		return true
 	}
-	if repeated(v) || counted(v) {
+	if Repeated(v) || counted(v) {
 		return true
 	}
 	for _, w := range []string{"EXAMPLE", "xxxxx", "XXXXX", "*****", "......", "_____", "00000000000"} {
@@ -253,8 +255,8 @@ func placeholder(v []byte) bool {
 	return false
 }
 
-// repeated reports whether v is one short piece over and over.
-func repeated(v []byte) bool {
+// Repeated reports whether v is one short piece over and over.
+func Repeated(v []byte) bool {
 	for n := 1; n <= 4 && n*3 <= len(v); n++ {
 		same := true
 		for i := n; i < len(v) && same; i++ {
@@ -279,8 +281,8 @@ func counted(v []byte) bool {
 	return len(v) >= 4 && steps*10 >= (len(v)-1)*7
 }
 
-// isUUID reports whether v is 8-4-4-4-12 hexadecimal digits.
-func isUUID(v []byte) bool {
+// IsUUID reports whether v is 8-4-4-4-12 hexadecimal digits.
+func IsUUID(v []byte) bool {
 	if len(v) != 36 {
 		return false
 	}
@@ -303,5 +305,3 @@ func isHex(c byte) bool {
 func isAlnum(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
-
-func isWordByte(c byte) bool { return isAlnum(c) || c == '_' || c == '-' }

@@ -1,0 +1,84 @@
+// Package score says how likely it is that a value is a key.
+//
+// What has a format of its own is found by rules. The rest is judged here: a value
+// that is assigned to a name, passed with a flag, written into a URL or a header. A
+// look at the value, the name, the line and the file gives a few dozen numbers, and a
+// small model made of decision trees sums up what they say. Program train makes the
+// model from labelled lines; nothing in it is set by hand, and each addend of a score
+// can be told ([Model.Explain]).
+//
+// Everything here is pure and allocates nothing on the way to a score.
+package score
+
+// A Kind says which finder saw a candidate.
+type Kind uint8
+
+// The kinds, by what the name speaks of or where the value stands.
+const (
+	Key Kind = iota
+	Password
+	Provisioning
+	URL
+	Header
+)
+
+// A Form is how a value stands beside its name.
+type Form uint8
+
+// The forms.
+const (
+	Assignment Form = iota // name = value, name: value, "name": "value"
+	Argument               // name("value"), ("name", "value")
+	Element                // <name>value</name>
+	Flag                   // --name value
+	Pair                   // name: NAME, value: VALUE on the next line
+	Userinfo               // scheme://user:VALUE@host
+	Scheme                 // Authorization: Bearer VALUE
+	Query                  // ?name=VALUE&
+	Clause                 // IDENTIFIED BY 'VALUE'
+	Sentence               // the token VALUE
+	formCount
+)
+
+// A Candidate is a value that may be a key. It points into the text that is scanned.
+type Candidate struct {
+	Kind   Kind
+	Form   Form
+	Quoted bool
+	Name   []byte // as written
+	Value  []byte
+	Before []byte // of its line, the name too, at most MaxBeside bytes
+	After  []byte // of its line, at most MaxBeside bytes
+	File   *File
+}
+
+// MaxBeside is how much of a line is looked at on each side of a value.
+const MaxBeside = 160
+
+// A File is what counts of the file that a candidate stands in.
+type File struct {
+	Test     bool // its path speaks of tests
+	Example  bool // of examples, samples or documentation
+	Code     bool // an unquoted value is an expression
+	Language Language
+}
+
+// A Language is a group of file types that write values alike.
+type Language uint8
+
+// The groups.
+const (
+	OtherLanguage Language = iota
+	CLike                  // Go, Java, C#, Swift, Rust and their like
+	Script                 // JavaScript and TypeScript
+	Dynamic                // Python, Ruby, PHP, Perl
+	Shell                  // shells and Dockerfiles
+	YAML
+	JSON
+	Markup // XML and HTML
+	Settings
+	Prose
+	SQL
+	NoExtension
+	languageCount
+)
