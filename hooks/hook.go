@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/report"
 )
 
@@ -49,6 +50,18 @@ func hookOptions(o *scanOptions) *scanOptions {
 	return o
 }
 
+// split parts the keys that stop somebody from those that are not sure enough.
+func split(keys []*scanner.Key) (sure, unsure []*scanner.Key) {
+	for _, k := range keys {
+		if k.Confidence >= scanner.BlockConfidence {
+			sure = append(sure, k)
+		} else {
+			unsure = append(unsure, k)
+		}
+	}
+	return sure, unsure
+}
+
 // stopOn does a job and, if it finds a key or leaves something out, says on one
 // screen what is stopped, why, and what to do.
 func (env *Env) stopOn(ctx context.Context, o *scanOptions, what report.Stopped, work func(*job, context.Context) error) error {
@@ -60,9 +73,11 @@ func (env *Env) stopOn(ctx context.Context, o *scanOptions, what report.Stopped,
 	if err != nil {
 		return err
 	}
-	if len(r.Keys) == 0 && r.Coverage.Complete() {
-		return nil
+	sure, unsure := split(r.Keys)
+	if len(sure) == 0 && r.Coverage.Complete() {
+		return report.WriteUnsure(env.Stderr, r)
 	}
+	r.Keys = append(sure, unsure...)
 	if exe, err := os.Executable(); err == nil && env.Getenv("PRE_COMMIT") != "" && strings.Contains(exe, "golangenv") {
 		r.Notes = append(r.Notes, "keyward is not on your PATH: go install github.com/keyward/keyward@latest")
 		if what.Bypass != "" {

@@ -3,12 +3,17 @@ package hooks_test
 import (
 	"bytes"
 	"context"
+	"fmt"
+	mathrand "math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/keyward/keyward/hooks"
+	"github.com/keyward/keyward/scanner"
+	"github.com/keyward/keyward/scanner/rules"
 )
 
 // The hook's quick way says what the whole scan says, whatever state a repository
@@ -99,5 +104,58 @@ func TestHookEqualsScan(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestUnsure commits a value that may be a key and is not sure to be one: it is named
+// and passes, and a scan lists it. Beside a sure one it is told with it.
+func TestUnsure(t *testing.T) {
+	list, err := rules.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := scanner.New(list, scanner.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := ""
+	rng := mathrand.New(mathrand.NewPCG(1, 2))
+	for range 20_000 { // what the score is not sure of changes when it learns
+		v := make([]byte, 6+rng.IntN(6))
+		for i := range v {
+			v[i] = "abcdefghijklmnopqrstuvwxyz0123456789"[rng.IntN(36)]
+		}
+		line := fmt.Sprintf("db_password = %q\n", v)
+		found, err := s.Scan(nil, scanner.Blob{Path: "a.py", Data: []byte(line)})
+		if err == nil && len(found) == 1 && found[0].Confidence < scanner.BlockConfidence-0.01 && found[0].Confidence > scanner.DefaultConfidence+0.01 {
+			text = line
+			break
+		}
+	}
+	if text == "" {
+		t.Fatal("the score is sure of every value")
+	}
+	dir := t.TempDir()
+	git(t, dir, "init", "-q", ".")
+	put(t, dir, "a.py", text)
+	git(t, dir, "add", ".")
+	run := func(args ...string) (int, string) {
+		var out bytes.Buffer
+		code := hooks.Main(context.Background(), hooks.Env{Args: args, Dir: dir, Stdin: &bytes.Buffer{}, Stdout: &out, Stderr: &out, Getenv: func(string) string { return "" }})
+		if strings.Contains(out.String(), strings.Split(text, `"`)[1]) {
+			t.Errorf("%v shows the value", args)
+		}
+		return code, out.String()
+	}
+	if code, out := run("hook", "pre-commit"); code != 0 || !strings.Contains(out, "not stopped: may be a key") || !strings.Contains(out, "a.py:1 generic-password") {
+		t.Errorf("the hook ended with %d and said %q", code, out)
+	}
+	if code, out := run("scan"); code != 1 || !strings.Contains(out, "a.py:1") {
+		t.Errorf("the scan ended with %d and said %q", code, out)
+	}
+	put(t, dir, "b.py", "token = \""+gitlab+"\"\n")
+	git(t, dir, "add", ".")
+	if code, out := run("hook", "pre-commit"); code != 1 || !strings.Contains(out, "2 keys") || strings.Index(out, "b.py:1") > strings.Index(out, "a.py:1") {
+		t.Errorf("the hook ended with %d and said %q", code, out)
 	}
 }

@@ -400,36 +400,6 @@ func isCode(p string) bool { return codeExtensions[strings.ToLower(path.Ext(p))]
 // testWords in a path say that its keys are for tests or for show.
 var testWords = set("test tests testing testdata spec specs fixture fixtures mock mocks example examples sample samples demo demos doc docs documentation tutorial tutorials e2e stub stubs fake fakes __tests__ __mocks__ cassettes vcr")
 
-// languages of file types, by how they write values.
-var languages = func() map[string]score.Language {
-	m := map[string]score.Language{"": score.NoExtension}
-	for l, list := range map[score.Language]string{
-		score.CLike: ".go .java .kt .kts .scala .cs .swift .c .h .cc .cpp .hpp .m .mm .rs .dart .vb .groovy .gradle .zig .sol", score.Script: ".js .jsx .ts .tsx .mjs .cjs .vue .svelte .coffee",
-		score.Dynamic: ".py .pyi .rb .erb .php .pl .pm .lua .ex .exs .r .jl .erl .clj", score.Shell: ".sh .bash .zsh .fish .ps1 .psm1 .bat .cmd .dockerfile .mk", score.YAML: ".yml .yaml", score.JSON: ".json .jsonl .ipynb .har .cast",
-		score.Markup: ".xml .html .htm .xhtml .config .csproj .plist .pom .xsd .svg .jsp .cshtml", score.Settings: ".env .ini .conf .cfg .cnf .properties .toml .tf .tfvars .hcl .npmrc .netrc",
-		score.Prose: ".md .rst .adoc .txt .log", score.SQL: ".sql",
-	} {
-		for ext := range set(list) {
-			m[ext] = l
-		}
-	}
-	return m
-}()
-
-// fileOf says what counts of a file by its path.
-func fileOf(p string) score.File {
-	low := strings.ToLower(p)
-	f := score.File{Code: isCode(p), Language: languages[path.Ext(low)]}
-	for part := range strings.FieldsFuncSeq(low, func(r rune) bool { return strings.ContainsRune("/.-_", r) }) {
-		f.Test = f.Test || testPaths[part]
-		f.Example = f.Example || testWords[part] && !testPaths[part]
-	}
-	return f
-}
-
-// testPaths are those of testWords that speak of tests.
-var testPaths = set("test tests testing testdata spec specs fixture fixtures mock mocks e2e stub stubs fake fakes __tests__ __mocks__ cassettes vcr")
-
 // inTest reports whether a path is a test, an example or documentation.
 func inTest(p string) bool {
 	p = strings.ToLower(p)

@@ -18,7 +18,7 @@ func (w *work) judged(kind score.Kind, form score.Form, name []byte, value span,
 		w.drop(rule, value, why)
 		return
 	}
-	c := score.Candidate{Kind: kind, Form: form, Quoted: quoted, Name: name, Value: v, File: &w.file}
+	c := score.Candidate{Kind: kind, Form: form, Quoted: quoted, Name: name, Value: v}
 	c.Before, c.After = w.beside(value)
 	if w.visit != nil {
 		w.visit(value, &c)
@@ -98,6 +98,8 @@ func refused(v, name []byte) string {
 		return "a UUID, and the name speaks of no secret: it names a thing"
 	case score.OfAuthor(name):
 		return "the name of an author"
+	case score.KeyID(name):
+		return "the id of a key, which is told to everybody"
 	}
 	return ""
 }

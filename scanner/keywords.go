@@ -25,7 +25,10 @@ type keyword struct {
 	anchor int    // where in text its indexed 4 bytes begin
 }
 
-// newKeywordIndex indexes words, which are lower case and not empty.
+// leastKeyword is the length of the shortest keyword that is indexed.
+const leastKeyword = 3
+
+// newKeywordIndex indexes words, which are lower case and of leastKeyword bytes at least.
 func newKeywordIndex(words []string) *keywordIndex {
 	x := &keywordIndex{slots: make([][]int32, 1, len(words)+1)}
 	for i, w := range words {
@@ -42,25 +45,12 @@ func newKeywordIndex(words []string) *keywordIndex {
 	return x
 }
 
-// putShort indexes a keyword of 1 to 3 bytes under every 4 bytes it may begin.
+// putShort indexes a keyword of 3 bytes under every 4 bytes it may begin.
 func (x *keywordIndex) putShort(w string, i int32) {
-	var b [4]byte
-	copy(b[:], w)
-	var fill func(n int)
-	fill = func(n int) {
-		if n == 4 {
-			x.put(fold4(string(b[:])), i)
-			return
+	for c := range 256 {
+		if byte(c)&0x20 != 0 { // folded bytes only
+			x.put(fold4(w+string([]byte{byte(c)})), i)
 		}
-		for c := range 256 {
-			if byte(c)&0x20 != 0 { // folded bytes only
-				b[n] = byte(c)
-				fill(n + 1)
-			}
-		}
-	}
-	if len(w) == 3 {
-		fill(3)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -25,6 +26,10 @@ type Options struct {
 
 // DefaultConfidence is the least confidence of a finding that is reported.
 const DefaultConfidence = 0.5
+
+// BlockConfidence is the least confidence of a finding that stops somebody: a hook
+// names what is below it and lets it pass.
+const BlockConfidence = 0.65
 
 // A Scanner finds keys in blobs. It is immutable and safe for concurrent use.
 type Scanner struct {
@@ -74,8 +79,9 @@ func New(rules []Rule, opt Options) (*Scanner, error) {
 			s.finders[f] = c
 			continue
 		}
-		if len(c.Keywords) == 0 {
-			s.always = append(s.always, n)
+		if len(c.Keywords) == 0 || slices.ContainsFunc(c.Keywords, func(k string) bool { return len(k) < leastKeyword }) {
+			s.always = append(s.always, n) // one or two letters are everywhere: they save nothing
+			continue
 		}
 		for _, k := range c.Keywords {
 			w := word(strings.ToLower(k))

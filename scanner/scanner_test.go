@@ -307,3 +307,19 @@ func parseDay(t *testing.T, s string) time.Time {
 	}
 	return d
 }
+
+// TestShortKeywords has rules whose keywords are too short for the index: they are
+// looked for all the same, everywhere in a text.
+func TestShortKeywords(t *testing.T) {
+	for _, k := range []string{"z", "zq", "zqx", "zqxj"} {
+		s, err := New([]Rule{{ID: "short", Keywords: []string{k}, Pattern: `zqxj-[0-9]{6}`}}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range []string{"zqxj-123456", "a ZQXJ zqxj-123456 and more text after it\n", strings.Repeat("line\n", 1000) + "zqxj-123456\n"} {
+			if found := scanText(t, s, "a", text); len(found) != 1 {
+				t.Errorf("keyword %q in %.20q: %d found", k, text, len(found))
+			}
+		}
+	}
+}

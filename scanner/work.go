@@ -60,7 +60,6 @@ type work struct {
 	nameEnd   int
 	codeFile  bool
 	generated bool
-	file      score.File
 	vector    score.Vector
 	visit     func(span, *score.Candidate) // instead of a score
 	binary    bool
@@ -96,7 +95,7 @@ func (w *work) scan(dst []Finding, b Blob, explain *[]Decision) ([]Finding, erro
 	w.blob, w.hits, w.explain = b, w.hits[:0], explain
 	w.budget, w.spent = max(decodeRatio*len(b.Data), decodeLeast), false
 	w.codeFile = isCode(b.Path)
-	w.file, w.generated = fileOf(b.Path), isGenerated(b.Path, b.Data)
+	w.generated = isGenerated(b.Path, b.Data)
 	t, wide := fromUTF16(b.Data)
 	if wide {
 		dst = w.scanText(dst, t, "utf-16")

@@ -72,6 +72,22 @@ func WriteStopped(w io.Writer, r *Report, s *Stopped, opt Options) error {
 	return t.Flush()
 }
 
+// WriteUnsure names what may be keys, for a hook that stops nobody for it.
+func WriteUnsure(w io.Writer, r *Report) error {
+	const most = 3
+	r = tidy(r)
+	t := &textWriter{Writer: bufio.NewWriter(w)}
+	for i, k := range r.Keys {
+		if i == most && len(r.Keys) > most+1 {
+			fmt.Fprintf(t, "keyward: and %d more: keyward scan lists them\n", len(r.Keys)-i)
+			break
+		}
+		p := k.Places[0]
+		fmt.Fprintf(t, "keyward: not stopped: may be a key, %.0f %% sure: %s:%d %s %s\n", 100*k.Confidence, p.Path, p.Line, k.Rule.ID, k.Redacted)
+	}
+	return t.Flush()
+}
+
 // rest names the keys for which the screen has no room.
 func (t *textWriter) rest(keys []*scanner.Key) {
 	const most = 5

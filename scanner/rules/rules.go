@@ -265,4 +265,4 @@ func ExamplePath(r *scanner.Rule) string {
 
 // examplePaths are the kinds of files that rules are bound to.
 var examplePaths = []string{"home/.npmrc", "home/.netrc", "home/.pgpass", "etc/.htpasswd", "home/.docker/config.json", "home/.pypirc",
-	"app/.env", "deploy/main.tf", "deploy/values.yaml", "etc/app.conf", ".github/workflows/ci.yml", "etc/ipsec.secrets", "wg0.conf"}
+	"app/.env", "deploy/main.tf", "deploy/values.yaml", "etc/app.conf", ".github/workflows/ci.yml", "etc/ipsec.secrets", "wg0.conf", "home/.ftpconfig", "home/.git-credentials", "home/.mozilla/logins.json"}

@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -88,4 +89,44 @@ func explained(s *scanner.Scanner, b scanner.Blob) string {
 		out = append(out, d.Rule.ID+" "+d.Redacted+": "+d.Why)
 	}
 	return strings.Join(out, "\n")
+}
+
+// TestReported holds what was reported once. A report becomes two lines of the file.
+func TestReported(t *testing.T) {
+	text, err := os.ReadFile("testdata/reported.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := rules.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := scanner.New(list, scanner.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSuffix(line, "\n"); line == "" || line[0] == '#' {
+			continue
+		}
+		n++
+		f := strings.SplitN(line, "\t", 3)
+		if len(f) != 3 {
+			t.Fatalf("%q is not rule, path and text", line)
+		}
+		content := strings.NewReplacer("|", "", `\\`, `\`, `\n`, "\n", `\t`, "\t").Replace(f[2])
+		b := scanner.Blob{Path: f[1], Data: []byte(content)}
+		found, err := s.Scan(nil, b)
+		got := "nothing"
+		if len(found) > 0 {
+			got = found[0].Rule.ID
+		}
+		if err != nil || got != f[0] || len(found) > 1 {
+			t.Errorf("%s: got %s, %v; want %s\n%s", content, ids(found), err, f[0], explained(s, b))
+		}
+	}
+	if n < 10 {
+		t.Errorf("%d reports are read", n)
+	}
 }

@@ -2,7 +2,7 @@
 //
 // What has a format of its own is found by rules. The rest is judged here: a value
 // that is assigned to a name, passed with a flag, written into a URL or a header. A
-// look at the value, the name, the line and the file gives a few dozen numbers, and a
+// look at the value, the name and the line gives a few dozen numbers, and a
 // small model made of decision trees sums up what they say. Program train makes the
 // model from labelled lines; nothing in it is set by hand, and each addend of a score
 // can be told ([Model.Explain]).
@@ -49,36 +49,7 @@ type Candidate struct {
 	Value  []byte
 	Before []byte // of its line, the name too, at most MaxBeside bytes
 	After  []byte // of its line, at most MaxBeside bytes
-	File   *File
 }
 
 // MaxBeside is how much of a line is looked at on each side of a value.
 const MaxBeside = 160
-
-// A File is what counts of the file that a candidate stands in.
-type File struct {
-	Test     bool // its path speaks of tests
-	Example  bool // of examples, samples or documentation
-	Code     bool // an unquoted value is an expression
-	Language Language
-}
-
-// A Language is a group of file types that write values alike.
-type Language uint8
-
-// The groups.
-const (
-	OtherLanguage Language = iota
-	CLike                  // Go, Java, C#, Swift, Rust and their like
-	Script                 // JavaScript and TypeScript
-	Dynamic                // Python, Ruby, PHP, Perl
-	Shell                  // shells and Dockerfiles
-	YAML
-	JSON
-	Markup // XML and HTML
-	Settings
-	Prose
-	SQL
-	NoExtension
-	languageCount
-)

@@ -10,7 +10,6 @@ const (
 	OfValue Family = "value"
 	OfName  Family = "name"
 	OfLine  Family = "line"
-	OfFile  Family = "file"
 )
 
 // A Feature is one number that a look at a candidate gives.
@@ -39,7 +38,6 @@ func features() (out []Feature) {
 	}
 	add(OfLine, "form", "in quotes", "characters before", "characters after", "in a comment", "in a comparison", "in an assertion", "a call", "sign before", "sign after", "quotes before", "spaces in the line",
 		"words for examples beside it", "no spaces around the operator", "part of a longer text", "a link or address beside it", "a second value like it")
-	add(OfFile, "tests", "examples or documentation", "code", "language")
 	return out
 }
 
@@ -52,7 +50,6 @@ func (c *Candidate) Measure(x *Vector) {
 	m.value(c)
 	m.name(c)
 	m.line(c)
-	m.file(c.File)
 }
 
 // a measure fills a vector, one feature after another.
@@ -181,13 +178,6 @@ func (m *measure) line(c *Candidate) {
 	m.is(c.Quoted && oddQuotes(before))
 	m.is(bytes.Contains(l, []byte("://")))
 	m.is(len(c.Value) > 3 && (bytes.Contains(before, c.Value) || bytes.Contains(after, c.Value)))
-}
-
-func (m *measure) file(f *File) {
-	m.is(f.Test)
-	m.is(f.Example)
-	m.is(f.Code)
-	m.put(float64(f.Language))
 }
 
 // share is an entropy as a share of what a random value of its length and alphabet has.

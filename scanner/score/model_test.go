@@ -7,7 +7,7 @@ import (
 
 // candidate is one as a finder makes it.
 func candidate(kind Kind, before, name, value, after string) *Candidate {
-	return &Candidate{Kind: kind, Quoted: true, Name: []byte(name), Value: []byte(value), Before: []byte(before), After: []byte(after), File: &File{Code: true, Language: CLike}}
+	return &Candidate{Kind: kind, Quoted: true, Name: []byte(name), Value: []byte(value), Before: []byte(before), After: []byte(after)}
 }
 
 // TestVector holds the features to their names.
@@ -21,7 +21,6 @@ func TestVector(t *testing.T) {
 	m.value(c)
 	m.name(c)
 	m.line(c)
-	m.file(c.File)
 	if m.n != len(Features) {
 		t.Errorf("%d features are taken, %d have names", m.n, len(Features))
 	}

@@ -39,7 +39,6 @@ var nameParts = [...][]string{
 	{"id", "uuid"},
 	{"new", "old", "confirm", "current", "default", "expected"},
 	{"author"},
-	{"keyid", "key_id", "key-id"},
 	{"repo", "gpg", "fingerprint", "host", "ssh", "rsa", "pub"},
 }
 
@@ -244,4 +243,26 @@ func OfAuthor(name []byte) bool {
 	low := buf.low[:buf.n]
 	i := bytes.Index(low, []byte("author"))
 	return i >= 0 && !bytes.HasPrefix(low[i+6:], []byte("i")) && !bytes.HasPrefix(low[i+6:], []byte("e")) && bytes.Count(low, []byte("auth")) == 1 && !bytes.Contains(low, []byte("token")) && !bytes.Contains(low, []byte("key"))
+}
+
+// KeyID reports whether a name ends in "key id" or "token id". That of an access key is
+// part of the key.
+func KeyID(name []byte) bool {
+	var buf nameBuffer
+	words := buf.split(name)
+	low := buf.low[:buf.n]
+	for _, w := range [][]byte{[]byte("access"), []byte("api"), []byte("secret")} {
+		if bytes.Contains(low, w) {
+			return false
+		}
+	}
+	if bytes.HasSuffix(low, []byte("keyid")) || bytes.HasSuffix(low, []byte("tokenid")) {
+		return true
+	}
+	if len(words) < 2 {
+		return false
+	}
+	of, last := words[len(words)-2], words[len(words)-1]
+	thing := string(buf.low[of.start:of.end])
+	return string(buf.low[last.start:last.end]) == "id" && (thing == "key" || thing == "token")
 }

@@ -141,7 +141,7 @@ func threshold(files []*file, rows []*row, found []place, odds []float64) float6
 // ablation prints what is lost without each family.
 func ablation(files []*file, rows []*row, found []place) {
 	fmt.Println("\nwithout               KEYS F1   ALL F1   ALL strict")
-	for _, fam := range []score.Family{"", score.OfValue, score.OfName, score.OfLine, score.OfFile} {
+	for _, fam := range []score.Family{"", score.OfValue, score.OfName, score.OfLine} {
 		g := usual
 		g.leave = map[int]bool{}
 		for i, f := range score.Features {
