@@ -262,7 +262,7 @@ func bare(v []byte, how score.Form) bool {
 			digits++
 		}
 	}
-	return digits < len(v)
+	return digits > 0 && digits < len(v) || digits == 0 && score.Read(v).Readable < 0.7 // a word is a name here
 }
 
 // skipCall skips the beginning of a call or composite around a literal, as in
