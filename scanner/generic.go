@@ -30,7 +30,7 @@ const (
 var triggers = map[string]trigger{
 	"key": nameTrigger, "token": nameTrigger, "secret": nameTrigger, "passw": nameTrigger, "pass": nameTrigger,
 	"pwd": nameTrigger, "passphrase": nameTrigger, "credential": nameTrigger, "auth": nameTrigger, "salt": nameTrigger,
-	"nonce": nameTrigger, "seed": nameTrigger, "ticket": nameTrigger, "pin": nameTrigger, "identified": clauseTrigger, "://": urlTrigger, "bearer": headerTrigger, "basic ": headerTrigger, "ntlm ": headerTrigger,
+	"nonce": nameTrigger, "seed": nameTrigger, "ticket": nameTrigger, "identified": clauseTrigger, "://": urlTrigger, "bearer": headerTrigger, "basic ": headerTrigger, "ntlm ": headerTrigger,
 }
 
 // maxName is the longest name taken into account, maxValue the longest value.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp/syntax"
+	"strings"
 	"sync"
 
 	"github.com/wasilibs/go-re2"
@@ -35,8 +36,9 @@ type compiled struct {
 	once  sync.Once
 	err   error
 	re    *re2.Regexp
-	group int // index of the secret's group
-	width int // no match is longer
+	group int   // index of the secret's group
+	width int   // no match is longer
+	lead  *lead // what a match begins with, nil if not known
 	near  []*re2.Regexp
 	paths []*re2.Regexp
 }
@@ -67,6 +69,9 @@ func (c *compiled) build() error {
 		c.group = c.looseGroup()
 	}
 	c.width = width(expr)
+	if len(c.Keywords) == 1 && !c.Loose {
+		c.lead = leadOf(expr, strings.ToLower(c.Keywords[0]))
+	}
 	for _, n := range c.Near {
 		re, err := compileRE(n.Pattern)
 		if err != nil {
@@ -168,6 +173,9 @@ func (w *work) candidate(n int32, pos int) {
 	c := w.s.rules[n]
 	if c.compile() != nil || !c.inPath(w.blob.Path) {
 		w.skip(n)
+		return
+	}
+	if c.lead != nil && !c.lead.fits(w.text, pos) {
 		return
 	}
 	from, to, done := w.window(c, pos)

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/files"
@@ -42,12 +43,16 @@ func (r *Repo) Blobs(ctx context.Context, changes []Change, profile func(path st
 		}
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		parts := min(runtime.GOMAXPROCS(0), 4, 1+len(wanted)/500)
+		parts := split(wanted, runtime.GOMAXPROCS(0))
 		out := make(chan item, 8)
 		var wg sync.WaitGroup
-		for i := range parts {
-			part := wanted[i*len(wanted)/parts : (i+1)*len(wanted)/parts]
-			wg.Go(func() { r.cat(ctx, part, opt, out) })
+		var next atomic.Int32
+		for range min(runtime.GOMAXPROCS(0), 4, len(parts)) {
+			wg.Go(func() { // whoever is done first takes the next part: some are much larger than others
+				for i := next.Add(1) - 1; int(i) < len(parts) && ctx.Err() == nil; i = next.Add(1) - 1 {
+					r.cat(ctx, parts[i], opt, out)
+				}
+			})
 		}
 		go func() { wg.Wait(); close(out) }()
 		stopped := false
@@ -58,6 +63,22 @@ func (r *Repo) Blobs(ctx context.Context, changes []Change, profile func(path st
 			}
 		}
 	}
+}
+
+// split cuts what is wanted into parts for one cat-file process each, between two paths:
+// the versions of a file are deltas of each other. There are several parts for each
+// processor, but none so small that starting a process would cost more than it saves.
+func split(wanted []Change, processors int) (parts [][]Change) {
+	size := max(500, len(wanted)/(8*min(processors, 4)))
+	for len(wanted) > 0 {
+		n := min(size, len(wanted))
+		for n < len(wanted) && n < 2*size && wanted[n].Path == wanted[n-1].Path {
+			n++
+		}
+		parts = append(parts, wanted[:n])
+		wanted = wanted[n:]
+	}
+	return parts
 }
 
 // present leaves out what a partial clone lacks and yields a gap for each: git
