@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/keyward/keyward/scanner/score"
 )
 
 const (
@@ -61,7 +63,7 @@ func (w *work) enter(decoded []byte, name string, at span, outer *layer, depth i
 // runClass marks the bytes of both base64 alphabets.
 var runClass = func() (t [256]bool) {
 	for c := range 256 {
-		t[c] = isAlnum(byte(c)) || c == '+' || c == '/' || c == '-' || c == '_'
+		t[c] = score.IsAlnum(byte(c)) || c == '+' || c == '/' || c == '-' || c == '_'
 	}
 	return t
 }()
@@ -128,7 +130,7 @@ func decodeRun(run []byte) ([]byte, string) {
 
 func allHex(v []byte) bool {
 	for _, c := range v {
-		if !isHex(c) {
+		if !score.IsHex(c) {
 			return false
 		}
 	}
@@ -211,11 +213,11 @@ func unescape(v []byte) (out []byte, n int) {
 	out = make([]byte, 0, len(v))
 	for i := 0; i < len(v); i++ {
 		switch {
-		case v[i] == '%' && i+2 < len(v) && isHex(v[i+1]) && isHex(v[i+2]):
+		case v[i] == '%' && i+2 < len(v) && score.IsHex(v[i+1]) && score.IsHex(v[i+2]):
 			out = append(out, hexByte(v[i+1])<<4|hexByte(v[i+2]))
 			i += 2
 			n++
-		case v[i] == '\\' && i+3 < len(v) && v[i+1] == 'x' && isHex(v[i+2]) && isHex(v[i+3]):
+		case v[i] == '\\' && i+3 < len(v) && v[i+1] == 'x' && score.IsHex(v[i+2]) && score.IsHex(v[i+3]):
 			out = append(out, hexByte(v[i+2])<<4|hexByte(v[i+3]))
 			i += 3
 			n++

@@ -58,12 +58,12 @@ func (w *work) named(pos int) {
 	if value.start >= value.end {
 		return
 	}
-	name := bytes.Trim(t[start:end], ".-$")
-	kind := score.KindOf(name)
+	w.name.Read(bytes.Trim(t[start:end], ".-$"))
+	kind := w.name.Kind()
 	if kind == score.Password && w.s.finders[score.Password] == nil || kind == score.Provisioning && w.s.finders[score.Provisioning] == nil {
 		kind = score.Key
 	}
-	w.judged(kind, form, name, value, quoted)
+	w.judged(kind, form, value, quoted)
 }
 
 // clause handles "identified" at pos: the password of SQL's IDENTIFIED BY.
@@ -77,7 +77,8 @@ func (w *work) clause(pos int) {
 		return
 	}
 	if v, quoted := w.literal(pos+i+4, score.Clause); quoted && v.start < v.end {
-		w.judged(score.Password, score.Clause, w.text[pos:pos+i+3], v, true)
+		w.name.Read(w.text[pos : pos+i+3])
+		w.judged(score.Password, score.Clause, v, true)
 	}
 }
 
@@ -89,6 +90,8 @@ func indexFold(t []byte, low string) int {
 	}
 	return -1
 }
+
+func isWordByte(c byte) bool { return score.IsAlnum(c) || c == '_' || c == '-' }
 
 func isNameByte(c byte) bool { return isWordByte(c) || c == '.' || c == '$' }
 
@@ -351,8 +354,8 @@ func (w *work) url(pos int) {
 			colon = i
 		case c == '@':
 			if colon >= 0 && i > colon+1 {
-				name := bytes.ToLower(t[max(0, pos-12):pos])
-				w.judged(score.URL, score.Userinfo, lastWord(name), span{colon + 1, i}, false)
+				w.name.Read(lastWord(bytes.ToLower(t[max(0, pos-12):pos])))
+				w.judged(score.URL, score.Userinfo, span{colon + 1, i}, false)
 			}
 			return
 		case c <= ' ' || c == '/' || c == '"' || c == '\'' || c == '`' || c == '<' || c == '>' || c == '\\' || c == '?' || c == '#' && colon < 0:
@@ -373,7 +376,7 @@ func lastWord(b []byte) []byte {
 func (w *work) header(pos int) {
 	t := w.text
 	i := pos
-	for i < len(t) && isAlnum(t[i]) {
+	for i < len(t) && score.IsAlnum(t[i]) {
 		i++
 	}
 	word := t[pos:i]
@@ -389,16 +392,17 @@ func (w *work) header(pos int) {
 	if letters && end-j < 12 { // basic authentication, the bearer of this letter
 		return
 	}
-	w.judged(score.Header, score.Scheme, word, span{j, end}, false)
+	w.name.Read(word)
+	w.judged(score.Header, score.Scheme, span{j, end}, false)
 }
 
 // codeExtensions are the files in which an unquoted value is an expression.
-var codeExtensions = set(".go .py .pyi .js .jsx .ts .tsx .mjs .cjs .java .kt .kts .scala .cs .vb .rb .erb .php .rs .swift .c .h .cc .cpp .hpp .m .mm .lua .pl .pm .dart .groovy .gradle .ex .exs .erl .hs .clj .r .jl .sql .proto .graphql .vue .svelte .zig .nim .ps1 .psm1 .tf .hcl .bicep .css .scss .html .htm .cshtml .jsp .elm .fs .coffee .sol")
+var codeExtensions = score.Set(".go .py .pyi .js .jsx .ts .tsx .mjs .cjs .java .kt .kts .scala .cs .vb .rb .erb .php .rs .swift .c .h .cc .cpp .hpp .m .mm .lua .pl .pm .dart .groovy .gradle .ex .exs .erl .hs .clj .r .jl .sql .proto .graphql .vue .svelte .zig .nim .ps1 .psm1 .tf .hcl .bicep .css .scss .html .htm .cshtml .jsp .elm .fs .coffee .sol")
 
 func isCode(p string) bool { return codeExtensions[strings.ToLower(path.Ext(p))] }
 
 // testWords in a path say that its keys are for tests or for show.
-var testWords = set("test tests testing testdata spec specs fixture fixtures mock mocks example examples sample samples demo demos doc docs documentation tutorial tutorials e2e stub stubs fake fakes __tests__ __mocks__ cassettes vcr")
+var testWords = score.Set("test tests testing testdata spec specs fixture fixtures mock mocks example examples sample samples demo demos doc docs documentation tutorial tutorials e2e stub stubs fake fakes __tests__ __mocks__ cassettes vcr")
 
 // inTest reports whether a path is a test, an example or documentation.
 func inTest(p string) bool {

@@ -7,18 +7,19 @@ import (
 	"github.com/keyward/keyward/scanner/score"
 )
 
-// judged scores a candidate and keeps it if it may be a key.
-func (w *work) judged(kind score.Kind, form score.Form, name []byte, value span, quoted bool) {
+// judged scores a candidate and keeps it if it may be a key. Its name is what w.name
+// has read.
+func (w *work) judged(kind score.Kind, form score.Form, value span, quoted bool) {
 	rule := w.s.finders[kind]
 	if rule == nil {
 		return
 	}
 	v := w.text[value.start:value.end]
-	if why := refused(v, name); why != "" {
+	if why := w.refused(v); why != "" {
 		w.drop(rule, value, why)
 		return
 	}
-	c := score.Candidate{Kind: kind, Form: form, Quoted: quoted, Name: name, Value: v}
+	c := score.Candidate{Kind: kind, Form: form, Quoted: quoted, Name: &w.name, Value: v}
 	c.Before, c.After = w.beside(value)
 	if w.visit != nil {
 		w.visit(value, &c)
@@ -80,7 +81,7 @@ func (s *Scanner) Candidates(b Blob, visit func(start, end int, c *score.Candida
 
 // refused returns why v is certainly no key: too short, too long, a reference
 // to a key that lives elsewhere, encrypted, a placeholder.
-func refused(v, name []byte) string {
+func (w *work) refused(v []byte) string {
 	switch {
 	case reference(v):
 		return "a reference to a value that lives elsewhere"
@@ -92,13 +93,13 @@ func refused(v, name []byte) string {
 		return "encrypted"
 	case score.Placeholder(v):
 		return "a placeholder"
-	case bytes.Equal(bytes.ToLower(v), bytes.ToLower(name)):
+	case bytes.Equal(bytes.ToLower(v), bytes.ToLower(w.name.Raw())):
 		return "its own name"
-	case score.IsUUID(v) && !score.Secretive(name):
+	case score.IsUUID(v) && !w.name.Secretive():
 		return "a UUID, and the name speaks of no secret: it names a thing"
-	case score.OfAuthor(name):
+	case w.name.OfAuthor():
 		return "the name of an author"
-	case score.KeyID(name):
+	case w.name.KeyID():
 		return "the id of a key, which is told to everybody"
 	}
 	return ""
@@ -173,7 +174,9 @@ func misnamed(text []byte, start int) bool {
 	for end < len(text) && end-start < maxName && isNameByte(text[end]) {
 		end++
 	}
-	return score.About(text[start:end])
+	var name score.Name
+	name.Read(text[start:end])
+	return name.About()
 }
 
 func btoi(b bool) int {

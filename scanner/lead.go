@@ -26,11 +26,7 @@ type lead struct {
 // leadOf returns the lead of an expression whose matches begin with text that holds the
 // keyword, which is lower case; nil if they do not. A match that has the keyword further
 // on as well is found where it begins.
-func leadOf(expr, keyword string) *lead {
-	re, err := syntax.Parse(expr, syntax.Perl)
-	if err != nil {
-		return nil
-	}
+func leadOf(re *syntax.Regexp, keyword string) *lead {
 	l := &lead{}
 	l.walk(re)
 	for at := 0; at+len(keyword) <= len(l.sets); at++ {

@@ -1,6 +1,7 @@
 package scanner
 
 import (
+	"regexp/syntax"
 	"strings"
 	"testing"
 )
@@ -21,7 +22,11 @@ func TestLead(t *testing.T) {
 		{`(?i:sk)-[0-9]{4}`, "sk-", "", ""},      // other signs fold to s and k
 		{`é key-[0-9]`, "key-", "", ""},
 	} {
-		l := leadOf(tt.expr, tt.keyword)
+		re, err := syntax.Parse(tt.expr, syntax.Perl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := leadOf(re, tt.keyword)
 		if (l == nil) != (tt.fits == "") {
 			t.Errorf("%s: lead %v", tt.expr, l)
 		}

@@ -68,9 +68,12 @@ func (c *compiled) build() error {
 	if c.group == 0 && c.Loose {
 		c.group = c.looseGroup()
 	}
-	c.width = width(expr)
-	if len(c.Keywords) == 1 && !c.Loose {
-		c.lead = leadOf(expr, strings.ToLower(c.Keywords[0]))
+	c.width = unbounded
+	if parsed, err := syntax.Parse(expr, syntax.Perl); err == nil { // RE2 repeats more than Go's parser allows
+		c.width = min(widthOf(parsed), unbounded)
+		if len(c.Keywords) == 1 && !c.Loose {
+			c.lead = leadOf(parsed, strings.ToLower(c.Keywords[0]))
+		}
 	}
 	for _, n := range c.Near {
 		re, err := compileRE(n.Pattern)
@@ -128,15 +131,7 @@ func compileRE(expr string) (*re2.Regexp, error) {
 	return experimental.CompileLatin1(expr)
 }
 
-// width returns the greatest length of a match in bytes, or unbounded.
-func width(expr string) int {
-	re, err := syntax.Parse(expr, syntax.Perl)
-	if err != nil {
-		return unbounded
-	}
-	return min(widthOf(re), unbounded)
-}
-
+// widthOf returns the greatest length of a match in bytes, or unbounded and more.
 func widthOf(re *syntax.Regexp) int {
 	sum, most := 0, 0
 	for _, s := range re.Sub {
@@ -414,16 +409,16 @@ func (c *compiled) rank() int {
 // freeLeft reports whether a token may begin at i: no letter or digit stands
 // before it, unless that is the end of an escape such as \n or %3D.
 func freeLeft(text []byte, i int) bool {
-	if i == 0 || !isAlnum(text[i-1]) {
+	if i == 0 || !score.IsAlnum(text[i-1]) {
 		return true
 	}
 	if i >= 2 && text[i-2] == '\\' && bytes.IndexByte([]byte("nrtbf"), text[i-1]) >= 0 {
 		return true
 	}
-	if i >= 3 && text[i-3] == '%' && isHex(text[i-2]) && isHex(text[i-1]) {
+	if i >= 3 && text[i-3] == '%' && score.IsHex(text[i-2]) && score.IsHex(text[i-1]) {
 		return true
 	}
-	return i >= 6 && text[i-6] == '\\' && text[i-5] == 'u' && isHex(text[i-2]) && isHex(text[i-1])
+	return i >= 6 && text[i-6] == '\\' && text[i-5] == 'u' && score.IsHex(text[i-2]) && score.IsHex(text[i-1])
 }
 
 // freeRight reports whether a token may end at i.

@@ -60,7 +60,8 @@ type work struct {
 	nameEnd   int
 	codeFile  bool
 	generated bool
-	vector    score.Vector
+	name      score.Name                   // of the candidate that is judged
+	vector    score.Vector                 // of it
 	visit     func(span, *score.Candidate) // instead of a score
 	binary    bool
 	hits      []hit
@@ -347,7 +348,7 @@ func canonical(v []byte) []byte {
 }
 
 // lockFiles and their like hold hashes by the thousand.
-var lockFiles = set("package-lock.json npm-shrinkwrap.json yarn.lock pnpm-lock.yaml composer.lock gemfile.lock cargo.lock poetry.lock pipfile.lock uv.lock go.sum go.work.sum flake.lock packages.lock.json podfile.lock pubspec.lock mix.lock deno.lock bun.lock .terraform.lock.hcl gradle.lockfile conan.lock")
+var lockFiles = score.Set("package-lock.json npm-shrinkwrap.json yarn.lock pnpm-lock.yaml composer.lock gemfile.lock cargo.lock poetry.lock pipfile.lock uv.lock go.sum go.work.sum flake.lock packages.lock.json podfile.lock pubspec.lock mix.lock deno.lock bun.lock .terraform.lock.hcl gradle.lockfile conan.lock")
 
 func isGenerated(p string, text []byte) bool {
 	name := strings.ToLower(path.Base(p))

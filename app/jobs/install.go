@@ -141,12 +141,10 @@ func (r *Runner) backfill(ctx context.Context, job *river.Job[BackfillArgs], log
 	c := r.GitHub.Installation(repo.Installation)
 	res, err := r.Engine.History(ctx, r.scanJob(c, &store.Scan{Source: "push"}, repo))
 	state, note := "done", ""
-	late := errors.Is(ctx.Err(), context.DeadlineExceeded)
-	if late {
-		err = fmt.Errorf("it took longer than %s", backfillTimeout)
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
-		defer cancel()
+	ctx, cancel, late := overtime(ctx, backfillTimeout)
+	defer cancel()
+	if late != nil {
+		err = late
 	}
 	_, wait := github.Wait(err)
 	switch {
@@ -160,10 +158,10 @@ func (r *Runner) backfill(ctx context.Context, job *river.Job[BackfillArgs], log
 		}
 		log.Info("history scanned", "repository", repo.ID, "commits", res.Coverage.Commits, "blobs", res.Coverage.Blobs, "bytes", res.Coverage.Bytes, "keys", len(res.Keys),
 			"not_scanned", len(res.Coverage.Gaps), "took", res.Coverage.Took.String())
-	case !wait && ctx.Err() == nil && !ended(err) && (late || errors.Is(err, scan.ErrTooLarge) || job.Attempt >= tries): // the other histories do not wait for it
+	case !wait && ctx.Err() == nil && !ended(err) && (late != nil || errors.Is(err, scan.ErrTooLarge) || job.Attempt >= tries): // the other histories do not wait for it
 		state, note = "failed", r.Guard.String(err.Error())
 		log.Error("history not scanned", "repository", repo.ID, "why", note)
-		if late || errors.Is(err, scan.ErrTooLarge) {
+		if late != nil || errors.Is(err, scan.ErrTooLarge) {
 			err = river.JobCancel(err)
 		}
 	default:

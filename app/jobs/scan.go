@@ -185,15 +185,13 @@ func (r *Runner) scanJob(c *github.Client, s *store.Scan, repo *store.Repository
 // or when it takes too long, its check says so: it must not stay in progress for ever,
 // and never pass.
 func (r *Runner) unscanned(ctx context.Context, s *store.Scan, repo *store.Repository, attempt int, cause error) error {
-	late := errors.Is(ctx.Err(), context.DeadlineExceeded)
-	if _, wait := github.Wait(cause); wait || ctx.Err() != nil && !late || ended(cause) {
+	ctx, cancel, late := overtime(ctx, r.Timeout)
+	defer cancel()
+	if _, wait := github.Wait(cause); wait || ctx.Err() != nil || ended(cause) {
 		return cause
 	}
-	if late {
-		cause = fmt.Errorf("it took longer than %s", r.Timeout)
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
-		defer cancel()
+	if late != nil {
+		cause = late
 	}
 	if said := cause.Error(); strings.Contains(said, "not found") || strings.Contains(said, "404") || strings.Contains(said, "403") || strings.Contains(said, "301") || strings.Contains(said, "redirect") {
 		if err := r.gone(ctx, repo, cause); errors.Is(err, store.ErrGone) {
@@ -204,7 +202,7 @@ func (r *Runner) unscanned(ctx context.Context, s *store.Scan, repo *store.Repos
 		}
 	}
 	large := errors.Is(cause, scan.ErrTooLarge)
-	if attempt < tries && !large && !late {
+	if attempt < tries && !large && late == nil {
 		return cause
 	}
 	if s.Result == nil || !s.Result.Unscanned {

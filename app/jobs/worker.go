@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -61,6 +62,16 @@ func outcome(err error) string {
 // to be worked for.
 func ended(err error) bool {
 	return errors.Is(err, store.ErrGone) || errors.Is(err, github.ErrUninstalled) || errors.Is(err, github.ErrSuspended)
+}
+
+// overtime looks whether the time of a job is up. If so it returns why, and a context
+// under which that can still be noted; cancel has to be called.
+func overtime(ctx context.Context, limit time.Duration) (_ context.Context, cancel context.CancelFunc, late error) {
+	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return ctx, func() {}, nil
+	}
+	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	return ctx, cancel, fmt.Errorf("it took longer than %s", limit)
 }
 
 // verdict decides what becomes of a job by its error.

@@ -285,13 +285,7 @@ func TestTooLarge(t *testing.T) {
 	w.env["MAX_REPOSITORY_MB"] = "2"
 	w.start()
 	c := w.clone("widgets")
-	noise := make([]byte, 6<<20)
-	x := uint64(1)
-	for j := range noise {
-		x = x*6364136223846793005 + 1442695040888963407
-		noise[j] = byte(x >> 33)
-	}
-	check := w.pushed(c, "widgets", "Large", "large.bin", string(noise))
+	check := w.pushed(c, "widgets", "Large", "large.bin", noise(6<<20, 0))
 	expect(t, check, "failure", "Not scanned")
 	if !strings.Contains(check.Summary, "MAX_REPOSITORY_MB") {
 		t.Errorf("the summary says\n%s", check.Summary)
@@ -300,6 +294,17 @@ func TestTooLarge(t *testing.T) {
 	if n := size(filepath.Join(w.dir, "app", "repositories")); n > 3<<20 {
 		t.Errorf("%d bytes are left on disk", n)
 	}
+}
+
+// noise is what can not be compressed: n bytes, others for each seed.
+func noise(n, seed int) string {
+	out := make([]byte, n)
+	x := uint64(seed)<<32 + 1
+	for i := range out {
+		x = x*6364136223846793005 + 1442695040888963407
+		out[i] = byte(x >> 33)
+	}
+	return string(out)
 }
 
 // size is how many bytes the files below a directory have.

@@ -12,7 +12,9 @@ import (
 
 // TestBuiltin walks all rules through the whole scanner: each Match gives one
 // finding of its rule, each NoMatch none of it.
-func TestBuiltin(t *testing.T) {
+// builtin returns the built-in rules and a scanner for them.
+func builtin(t *testing.T) ([]scanner.Rule, *scanner.Scanner) {
+	t.Helper()
 	all, err := rules.Builtin()
 	if err != nil {
 		t.Fatal(err)
@@ -21,6 +23,11 @@ func TestBuiltin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return all, s
+}
+
+func TestBuiltin(t *testing.T) {
+	all, s := builtin(t)
 	if err := s.Compile(); err != nil {
 		t.Fatal(err)
 	}
@@ -97,14 +104,7 @@ func TestReported(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := rules.Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := scanner.New(list, scanner.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, s := builtin(t)
 	n := 0
 	for line := range strings.Lines(string(text)) {
 		if line = strings.TrimSuffix(line, "\n"); line == "" || line[0] == '#' {

@@ -37,7 +37,6 @@ const (
 	Query                  // ?name=VALUE&
 	Clause                 // IDENTIFIED BY 'VALUE'
 	Sentence               // the token VALUE
-	formCount
 )
 
 // A Candidate is a value that may be a key. It points into the text that is scanned.
@@ -45,7 +44,7 @@ type Candidate struct {
 	Kind   Kind
 	Form   Form
 	Quoted bool
-	Name   []byte // as written
+	Name   *Name
 	Value  []byte
 	Before []byte // of its line, the name too, at most MaxBeside bytes
 	After  []byte // of its line, at most MaxBeside bytes

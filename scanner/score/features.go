@@ -121,8 +121,7 @@ func (m *measure) value(c *Candidate) {
 	m.put(float64(count(l, replaceWords)))
 	m.put(float64(count(l, keyWords)))
 	m.put(float64(count(l, usualWords)))
-	var name [2 * 80]byte
-	ln := lower(name[:0], c.Name[:min(len(c.Name), 80)])
+	ln := c.Name.low[:min(c.Name.n, 80)]
 	m.is(len(ln) > 3 && bytes.Contains(l, ln) || len(l) > 3 && bytes.Contains(ln, l))
 	m.is(len(v) >= 12 && len(v)%4 == 0 && decodesToText(v))
 	m.is(bytes.Contains(v, []byte(`\"`)) || bytes.Contains(v, []byte(`":`)))
@@ -132,9 +131,9 @@ func (m *measure) value(c *Candidate) {
 }
 
 func (m *measure) name(c *Candidate) {
-	n := ReadName(c.Name)
+	n := c.Name.marks()
 	m.put(float64(c.Kind))
-	m.put(float64(len(c.Name)))
+	m.put(float64(len(c.Name.raw)))
 	m.put(float64(n.count))
 	m.put(float64(n.after))
 	m.put(float64(n.last))
@@ -178,15 +177,6 @@ func (m *measure) line(c *Candidate) {
 	m.is(c.Quoted && oddQuotes(before))
 	m.is(bytes.Contains(l, []byte("://")))
 	m.is(len(c.Value) > 3 && (bytes.Contains(before, c.Value) || bytes.Contains(after, c.Value)))
-}
-
-// share is an entropy as a share of what a random value of its length and alphabet has.
-func share(h float64, n int, a Alphabet) float64 {
-	want := expectedEntropy(n, a)
-	if want <= 0 {
-		return 0
-	}
-	return h / want
 }
 
 func different(v []byte) (n int) {
@@ -254,7 +244,7 @@ func prefix(v []byte) int {
 		if c == '-' || c == '_' || c == '.' {
 			return i
 		}
-		if !isAlnum(c) {
+		if !IsAlnum(c) {
 			break
 		}
 	}

@@ -30,27 +30,24 @@ func Read(v []byte) Reading {
 	sum, n, rare, letters, vowels, covered := 0, 0, 0, 0, 0, 0
 	least, second := 9, 9
 	for i := 0; i < len(v); {
-		if c := v[i] | 0x20; c < 'a' || c > 'z' {
+		if Letter(v[i]) == 0 {
 			i++
 			continue
 		}
-		j := i + 1
-		for j < len(v) && wordGoesOn(v, i, j) {
-			j++
-		}
+		j := RunEnd(v, i)
 		r.Runs++
 		a, b, run := 0, 0, 0
 		for k := i; k <= j; k++ {
 			c := 0
 			if k < j {
-				c = int(v[k]|0x20-'a') + 1
+				c = Letter(v[k])
 				letters++
 				if c == 1 || c == 5 || c == 9 || c == 15 || c == 21 || c == 25 {
 					vowels++
 				}
 			}
 			if k > i && j-i > 2 {
-				t := int(triples[(a*27+b)*27+c] - '0')
+				t := int(triples[Triple(a, b, c)] - '0')
 				run += t
 				if t <= 2 {
 					rare++
@@ -82,15 +79,33 @@ func Read(v []byte) Reading {
 	return r
 }
 
-// wordGoesOn reports whether the letter at j belongs to the word that begins at i: all
-// of one case, but for a capital at its beginning.
-func wordGoesOn(v []byte, i, j int) bool {
-	c, p := v[j], v[j-1]
-	switch {
-	case 'a' <= c && c <= 'z':
-		return 'a' <= p && p <= 'z' || j == i+1
-	case 'A' <= c && c <= 'Z':
-		return 'A' <= p && p <= 'Z'
+// RunEnd returns where the run of letters ends that begins at i: all of one case, but
+// for a capital at its beginning.
+func RunEnd[T []byte | string](v T, i int) int {
+	j := i + 1
+	for ; j < len(v); j++ {
+		c, p := v[j], v[j-1]
+		switch {
+		case 'a' <= c && c <= 'z' && ('a' <= p && p <= 'z' || j == i+1):
+		case 'A' <= c && c <= 'Z' && 'A' <= p && p <= 'Z':
+		default:
+			return j
+		}
 	}
-	return false
+	return j
 }
+
+// Letter is the number of an ASCII letter, from 1, whatever its case; 0 for what is none.
+func Letter(c byte) int {
+	if c |= 0x20; c < 'a' || c > 'z' {
+		return 0
+	}
+	return int(c-'a') + 1
+}
+
+// Triple is the place of three letters, by number, in a table of all; 0 stands for the
+// beginning or the end of a run.
+func Triple(a, b, c int) int { return (a*27+b)*27 + c }
+
+// AllTriples is how many there are.
+const AllTriples = 27 * 27 * 27

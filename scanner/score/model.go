@@ -2,6 +2,7 @@ package score
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"encoding/binary"
 	"errors"
@@ -90,15 +91,7 @@ func (m *Model) Explain(x *Vector) []Addend {
 			out = append(out, Addend{fmt.Sprintf("%s: %s = %.4g", f.Family, f.Name, x[i]), by[i]})
 		}
 	}
-	slices.SortStableFunc(out[1:], func(a, b Addend) int {
-		switch d := math.Abs(b.Adds) - math.Abs(a.Adds); {
-		case d < 0:
-			return -1
-		case d > 0:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(out[1:], func(a, b Addend) int { return cmp.Compare(math.Abs(b.Adds), math.Abs(a.Adds)) })
 	return out
 }
 

@@ -7,7 +7,9 @@ import (
 
 // candidate is one as a finder makes it.
 func candidate(kind Kind, before, name, value, after string) *Candidate {
-	return &Candidate{Kind: kind, Quoted: true, Name: []byte(name), Value: []byte(value), Before: []byte(before), After: []byte(after)}
+	n := &Name{}
+	n.Read([]byte(name))
+	return &Candidate{Kind: kind, Quoted: true, Name: n, Value: []byte(value), Before: []byte(before), After: []byte(after)}
 }
 
 // TestVector holds the features to their names.

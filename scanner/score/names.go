@@ -2,11 +2,24 @@ package score
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 )
 
-// A Name is what the words of a name say.
+// A Name is a name that was read once: in lower case, and its words. It is read anew
+// without allocating.
 type Name struct {
+	raw   []byte
+	low   [160]byte // the end of it in lower case
+	n     int       // of low
+	parts [8]span   // its last words, as places in low
+	count int
+}
+
+type span struct{ start, end int }
+
+// nameMarks are what the words of a name say.
+type nameMarks struct {
 	words      uint32 // groups of words that it contains
 	last       int8   // the group of its last word, or -1
 	after      int8   // words after the last one that speaks of a key
@@ -42,57 +55,62 @@ var nameParts = [...][]string{
 	{"repo", "gpg", "fingerprint", "host", "ssh", "rsa", "pub"},
 }
 
-// ReadName says what the words of a name say.
-func ReadName(name []byte) (n Name) {
-	var buf nameBuffer
-	words := buf.split(name)
-	low := buf.low[:buf.n]
+// marks says what the words of a name say.
+func (n *Name) marks() (m nameMarks) {
 	for g, parts := range nameParts {
-		for _, p := range parts {
-			if bytes.Contains(low, []byte(p)) {
-				n.words |= 1 << g
-				break
-			}
+		if slices.ContainsFunc(parts, n.has) {
+			m.words |= 1 << g
 		}
 	}
-	n.last, n.count = -1, int8(len(words))
+	m.last, m.count = -1, int8(n.count)
 	spoken := false
-	for i, w := range words {
-		word := buf.low[w.start:w.end]
-		n.harmless = n.harmless || harmlessNames[string(word)]
+	for i := range n.count {
+		word := n.word(i)
+		m.harmless = m.harmless || harmlessNames[string(word)]
 		k, known := nameKind(word)
-		if known && i > 0 && string(word) == "key" && harmlessKeys[string(buf.low[words[i-1].start:words[i-1].end])] {
-			n.keyOfElse = true
+		if known && i > 0 && string(word) == "key" && harmlessKeys[string(n.word(i-1))] {
+			m.keyOfElse = true
 		}
 		if known {
-			spoken, n.after, n.about = true, 0, false
-			if i == len(words)-1 {
-				n.last = int8(k)
+			spoken, m.after, m.about = true, 0, false
+			if i == n.count-1 {
+				m.last = int8(k)
 			}
 			continue
 		}
 		if spoken {
-			n.after++
-			n.about = n.about || harmlessAfter[string(word)]
+			m.after++
+			m.about = m.about || harmlessAfter[string(word)]
 		}
 	}
 	if !spoken {
-		n.after = -1
+		m.after = -1
 	}
-	for _, c := range name {
-		n.upper = n.upper || 'A' <= c && c <= 'Z'
-		n.low = n.low || 'a' <= c && c <= 'z'
+	for _, c := range n.raw {
+		m.upper = m.upper || 'A' <= c && c <= 'Z'
+		m.low = m.low || 'a' <= c && c <= 'z'
 	}
-	return n
+	return m
 }
 
-// KindOf says which kind of key a name speaks of. What speaks of none plainly is a
+// Raw is the name as written.
+func (n *Name) Raw() []byte { return n.raw }
+
+// word is one of the last words.
+func (n *Name) word(i int) []byte { return n.low[n.parts[i].start:n.parts[i].end] }
+
+// has reports whether a part stands in the name.
+func (n *Name) has(part string) bool { return bytes.Contains(n.low[:n.n], []byte(part)) }
+
+// ends reports whether the name ends in a part.
+func (n *Name) ends(part string) bool { return bytes.HasSuffix(n.low[:n.n], []byte(part)) }
+
+// Kind says which kind of key a name speaks of. What speaks of none plainly is a
 // [Key]: the score says how much that counts.
-func KindOf(name []byte) Kind {
-	var buf nameBuffer
+func (n *Name) Kind() Kind {
 	kind, provisioning := Key, false
-	for _, w := range buf.split(name) {
-		word := buf.low[w.start:w.end]
+	for i := range n.count {
+		word := n.word(i)
 		provisioning = provisioning || provisioningWords[string(word)]
 		if k, ok := nameKind(word); ok {
 			kind = k
@@ -128,43 +146,35 @@ var (
 	keyEnds      = bytes.Fields([]byte("token secret apikey secretkey accesskey privatekey authkey credentials"))
 )
 
-// A nameBuffer splits a name into its words without allocating.
-type nameBuffer struct {
-	low   [160]byte // the name in lower case
-	words [8]span
-	n     int
-}
-
-type span struct{ start, end int }
-
-// split splits a name by signs and by changes of case. It returns the last
-// words, as places in b.low.
-func (b *nameBuffer) split(name []byte) []span {
-	name = name[max(0, len(name)-len(b.low)):]
-	b.n = len(name)
-	n, start := 0, 0
+// Read reads a name, and keeps what it points to: its words are split by signs and by
+// changes of case.
+func (n *Name) Read(name []byte) {
+	n.raw = name
+	name = name[max(0, len(name)-len(n.low)):]
+	n.n, n.count = len(name), 0
+	start := 0
 	flush := func(end int) {
 		next := end
-		for end > start+3 && classOf(b.low[end-1]) == '0' { // password1 is a password
+		for end > start+3 && classOf(n.low[end-1]) == '0' { // password1 is a password
 			end--
 		}
 		if end > start {
-			if n == len(b.words) {
-				copy(b.words[:], b.words[1:])
-				n--
+			if n.count == len(n.parts) {
+				copy(n.parts[:], n.parts[1:])
+				n.count--
 			}
-			b.words[n] = span{start, end}
-			n++
+			n.parts[n.count] = span{start, end}
+			n.count++
 		}
 		start = next
 	}
 	for i, c := range name {
-		b.low[i] = c
+		n.low[i] = c
 		if 'A' <= c && c <= 'Z' {
-			b.low[i] = c | 0x20
+			n.low[i] = c | 0x20
 		}
 		switch {
-		case !isAlnum(c):
+		case !IsAlnum(c):
 			flush(i)
 			start = i + 1
 		case i > start && classOf(c) == 'A' && classOf(name[i-1]) != 'A':
@@ -174,10 +184,10 @@ func (b *nameBuffer) split(name []byte) []span {
 		}
 	}
 	flush(len(name))
-	return b.words[:n]
 }
 
-func set(words string) map[string]bool {
+// Set is a set of words, which are written with white space between them.
+func Set(words string) map[string]bool {
 	m := map[string]bool{}
 	for w := range strings.FieldsSeq(words) {
 		m[w] = true
@@ -188,81 +198,59 @@ func set(words string) map[string]bool {
 var (
 	nameWords = func() map[string]Kind {
 		m := map[string]Kind{}
-		for w := range set("key keys apikey accesskey secretkey privatekey authkey appkey masterkey token tokens accesstoken authtoken secret secrets clientsecret appsecret credential credentials cred creds auth authorization apitoken apisecret bearer salt nonce hmac pat sharedsecret encryptionkey signingkey consumersecret consumerkey nkey psk webhook") {
+		for w := range Set("key keys apikey accesskey secretkey privatekey authkey appkey masterkey token tokens accesstoken authtoken secret secrets clientsecret appsecret credential credentials cred creds auth authorization apitoken apisecret bearer salt nonce hmac pat sharedsecret encryptionkey signingkey consumersecret consumerkey nkey psk webhook") {
 			m[w] = Key
 		}
-		for w := range set("password passwd passwort pass pwd passphrase passcode userpass dbpass dbpassword adminpassword userpassword rootpassword pw passw") {
+		for w := range Set("password passwd passwort pass pwd passphrase passcode userpass dbpass dbpassword adminpassword userpassword rootpassword pw passw") {
 			m[w] = Password
 		}
 		return m
 	}()
-	provisioningWords = set("provision provisioning enroll enrol enrollment enrolment join registration register bootstrap onboard onboarding activation claim scim installer pairing invite runner agent node")
+	provisioningWords = Set("provision provisioning enroll enrol enrollment enrolment join registration register bootstrap onboard onboarding activation claim scim installer pairing invite runner agent node")
 	// harmlessNames are words that make any key public, or no key.
-	harmlessNames = set("public pub encrypted hashed masked redacted obfuscated")
+	harmlessNames = Set("public pub encrypted hashed masked redacted obfuscated")
 	// harmlessKeys are words that make the key after them a key of something else.
-	harmlessKeys = set("primary foreign sort partition cache hot index map dict object row column composite candidate translation i18n locale message label field property attribute group order routing shortcut function arrow tab enter modifier host known lookup unique natural surrogate hash range registry data config storage selector query param header resource bucket s3 metadata annotation session")
+	harmlessKeys = Set("primary foreign sort partition cache hot index map dict object row column composite candidate translation i18n locale message label field property attribute group order routing shortcut function arrow tab enter modifier host known lookup unique natural surrogate hash range registry data config storage selector query param header resource bucket s3 metadata annotation session")
 	// harmlessAfter are words that, after a word for a key, say that the value
 	// is about the key and is not the key.
-	harmlessAfter = set("name names type types id ids path paths file files filename dir url uri endpoint ref reference field fields column length len size count index hash algorithm alg format prefix suffix provider policy policies expiry expires expiration expire ttl timeout age lifetime duration date time at label title description desc message msg error errors hint help placeholder prompt template regex pattern validator validation valid invalid required enabled disabled enable disable exists missing needed rotation version store storage manager service handler helper util utils factory builder class source env var variable input form page view button link text icon state status mode method scope scopes issuer audience subject owner user username users group groups role roles permission permissions list map set get value_from selector bits usage code codes event events test tests config configuration settings options param params header headers cookie location server client request response callback review reset confirmation strength generator generate generated store stored schema kind namespace arn alias identifier fingerprint thumbprint comment note notes position char chars press down up binding bindings board word words pair pairs chain ring size")
+	harmlessAfter = Set("name names type types id ids path paths file files filename dir url uri endpoint ref reference field fields column length len size count index hash algorithm alg format prefix suffix provider policy policies expiry expires expiration expire ttl timeout age lifetime duration date time at label title description desc message msg error errors hint help placeholder prompt template regex pattern validator validation valid invalid required enabled disabled enable disable exists missing needed rotation version store storage manager service handler helper util utils factory builder class source env var variable input form page view button link text icon state status mode method scope scopes issuer audience subject owner user username users group groups role roles permission permissions list map set get value_from selector bits usage code codes event events test tests config configuration settings options param params header headers cookie location server client request response callback review reset confirmation strength generator generate generated store stored schema kind namespace arn alias identifier fingerprint thumbprint comment note notes position char chars press down up binding bindings board word words pair pairs chain ring size")
 )
 
 // About reports whether a name ends in a word that says that its value is about a key,
 // such as the checksum of a token's program.
-func About(name []byte) bool {
-	var buf nameBuffer
-	words := buf.split(name)
-	if len(words) == 0 {
-		return false
-	}
-	last := words[len(words)-1]
-	return aboutWords[string(buf.low[last.start:last.end])]
-}
+func (n *Name) About() bool { return n.count > 0 && aboutWords[string(n.word(n.count-1))] }
 
-var aboutWords = set("sha sha1 sha256 sha512 md5 hash checksum digest path file url length count version")
+var aboutWords = Set("sha sha1 sha256 sha512 md5 hash checksum digest path file url length count version")
 
 // Secretive reports whether a name speaks of a secret, and not of a key only, which may
 // be that of a map.
-func Secretive(name []byte) bool {
-	var buf nameBuffer
-	buf.split(name)
-	low := buf.low[:buf.n]
-	for _, w := range secretive {
-		if bytes.Contains(low, w) {
-			return true
-		}
+func (n *Name) Secretive() bool { return slices.ContainsFunc(secretive, n.has) }
+
+var secretive = strings.Fields("token secret pass pwd auth cred api access private licen enrol regist provision join bearer basic")
+
+// OfAuthor reports whether a name speaks of an author, which has "auth" in it, and of
+// nothing that does so besides, such as authorization.
+func (n *Name) OfAuthor() bool {
+	i := bytes.Index(n.low[:n.n], []byte("author"))
+	if i < 0 || bytes.Count(n.low[:n.n], []byte("auth")) > 1 || n.has("token") || n.has("key") {
+		return false
 	}
-	return false
-}
-
-var secretive = bytes.Fields([]byte("token secret pass pwd auth cred api access private licen enrol regist provision join bearer basic"))
-
-// OfAuthor reports whether a name speaks of an author, which has "auth" in it.
-func OfAuthor(name []byte) bool {
-	var buf nameBuffer
-	buf.split(name)
-	low := buf.low[:buf.n]
-	i := bytes.Index(low, []byte("author"))
-	return i >= 0 && !bytes.HasPrefix(low[i+6:], []byte("i")) && !bytes.HasPrefix(low[i+6:], []byte("e")) && bytes.Count(low, []byte("auth")) == 1 && !bytes.Contains(low, []byte("token")) && !bytes.Contains(low, []byte("key"))
+	after := n.low[i+len("author") : n.n]
+	return len(after) == 0 || after[0] != 'i' && after[0] != 'e'
 }
 
 // KeyID reports whether a name ends in "key id" or "token id". That of an access key is
 // part of the key.
-func KeyID(name []byte) bool {
-	var buf nameBuffer
-	words := buf.split(name)
-	low := buf.low[:buf.n]
-	for _, w := range [][]byte{[]byte("access"), []byte("api"), []byte("secret")} {
-		if bytes.Contains(low, w) {
-			return false
-		}
-	}
-	if bytes.HasSuffix(low, []byte("keyid")) || bytes.HasSuffix(low, []byte("tokenid")) {
-		return true
-	}
-	if len(words) < 2 {
+func (n *Name) KeyID() bool {
+	if n.has("access") || n.has("api") || n.has("secret") {
 		return false
 	}
-	of, last := words[len(words)-2], words[len(words)-1]
-	thing := string(buf.low[of.start:of.end])
-	return string(buf.low[last.start:last.end]) == "id" && (thing == "key" || thing == "token")
+	if n.ends("keyid") || n.ends("tokenid") {
+		return true
+	}
+	if n.count < 2 || string(n.word(n.count-1)) != "id" {
+		return false
+	}
+	thing := string(n.word(n.count - 2))
+	return thing == "key" || thing == "token"
 }

@@ -179,12 +179,15 @@ func meanEntropy(n int, k float64) float64 {
 
 // EntropyShare is the entropy of v as a share of what a random value of its
 // length and alphabet has: about 1 for random values, lower for words.
-func EntropyShare(v []byte, a Alphabet) float64 {
-	want := expectedEntropy(len(v), a)
+func EntropyShare(v []byte, a Alphabet) float64 { return share(Shannon(v), len(v), a) }
+
+// share is the entropy h of n characters as such a share.
+func share(h float64, n int, a Alphabet) float64 {
+	want := expectedEntropy(n, a)
 	if want <= 0 {
 		return 0
 	}
-	return Shannon(v) / want
+	return h / want
 }
 
 // WordLikeness is how usual the pairs of letters in v are: about 4 for random
@@ -291,17 +294,19 @@ func IsUUID(v []byte) bool {
 			if c != '-' {
 				return false
 			}
-		} else if !isHex(c) {
+		} else if !IsHex(c) {
 			return false
 		}
 	}
 	return true
 }
 
-func isHex(c byte) bool {
+// IsHex reports whether c is a hexadecimal digit.
+func IsHex(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
 }
 
-func isAlnum(c byte) bool {
+// IsAlnum reports whether c is an ASCII letter or a digit.
+func IsAlnum(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
@@ -141,7 +142,7 @@ func measure(files []*file) (rows []*row, found []place, err error) {
 			if start < at {
 				at, line = 0, 1
 			}
-			line += strings.Count(string(f.text[at:start]), "\n")
+			line += bytes.Count(f.text[at:start], []byte("\n"))
 			at = start
 			r := &row{file: f, line: line, value: string(f.text[start:end])}
 			c.Measure(&r.x)
@@ -165,7 +166,7 @@ const (
 
 // judge looks up what people said of the value.
 func (r *row) judge(start, end int) {
-	begin := strings.LastIndexByte(string(r.file.text[:start]), '\n') + 1
+	begin := bytes.LastIndexByte(r.file.text[:start], '\n') + 1
 	from := utf8.RuneCount(r.file.text[begin:start])
 	to := from + utf8.RuneCount(r.file.text[start:end])
 	r.weight = unlabelled

@@ -8,6 +8,7 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"math"
@@ -122,17 +123,30 @@ func with(found []place, rows []*row, odds []float64, at float64) []place {
 	return out
 }
 
+// A step is a threshold, and what is found from there on.
+type step struct {
+	at        float64
+	keys, all figure
+}
+
+// steps evaluates the thresholds that are tried.
+func steps(files []*file, rows []*row, found []place, odds []float64) (out []step) {
+	for at := -2.0; at <= 2.01; at += 0.25 {
+		e := evaluate(files, with(found, rows, odds, at))
+		out = append(out, step{at, e["KEYS"], e["ALL but identifiers"]})
+	}
+	return out
+}
+
 // threshold returns the log odds from which on a candidate is told: those with the best
 // F1 at a precision of keys of 0.94 at least, and a strict one of all kinds of 0.90.
 func threshold(files []*file, rows []*row, found []place, odds []float64) float64 {
 	best, top := 0.0, 0.0
 	fmt.Println("\nthreshold   KEYS precision recall F1     ALL strict recall F1")
-	for at := -2.0; at <= 2.01; at += 0.25 {
-		e := evaluate(files, with(found, rows, odds, at))
-		k, a := e["KEYS"], e["ALL but identifiers"]
-		fmt.Printf("%9.2f        %.3f   %.3f  %.3f     %.3f  %.3f  %.3f\n", at, k.precision(), k.recall(), k.f1(), a.strict(), a.recall(), a.f1())
-		if f := k.f1() + a.f1(); f > top && a.strict() >= 0.90 && k.precision() >= 0.94 {
-			best, top = at, f
+	for _, s := range steps(files, rows, found, odds) {
+		fmt.Printf("%9.2f        %.3f   %.3f  %.3f     %.3f  %.3f  %.3f\n", s.at, s.keys.precision(), s.keys.recall(), s.keys.f1(), s.all.strict(), s.all.recall(), s.all.f1())
+		if f := s.keys.f1() + s.all.f1(); f > top && s.all.strict() >= 0.90 && s.keys.precision() >= 0.94 {
+			best, top = s.at, f
 		}
 	}
 	return best
@@ -147,16 +161,8 @@ func ablation(files []*file, rows []*row, found []place) {
 		for i, f := range score.Features {
 			g.leave[i] = f.Family == fam
 		}
-		odds := cross(rows, g)
-		best := figure{}
-		keys := figure{}
-		for at := -2.0; at <= 2.01; at += 0.25 {
-			e := evaluate(files, with(found, rows, odds, at))
-			if a := e["ALL but identifiers"]; a.f1() > best.f1() {
-				best, keys = a, e["KEYS"]
-			}
-		}
-		fmt.Printf("%-20s    %.3f    %.3f    %.3f\n", fam, keys.f1(), best.f1(), best.strict())
+		best := slices.MaxFunc(steps(files, rows, found, cross(rows, g)), func(a, b step) int { return cmp.Compare(a.all.f1(), b.all.f1()) })
+		fmt.Printf("%-20s    %.3f    %.3f    %.3f\n", fam, best.keys.f1(), best.all.f1(), best.all.strict())
 	}
 }
 
@@ -172,12 +178,7 @@ func worst(rows []*row, odds []float64, at float64, n int) {
 			list = append(list, bad{r, math.Abs(odds[i] - at)})
 		}
 	}
-	slices.SortStableFunc(list, func(a, b bad) int {
-		if a.off != b.off {
-			return map[bool]int{true: -1, false: 1}[a.off > b.off]
-		}
-		return 0
-	})
+	slices.SortStableFunc(list, func(a, b bad) int { return cmp.Compare(b.off, a.off) })
 	for _, b := range list[:min(n, len(list))] {
 		fmt.Printf("%5.2f key=%-5v %s:%d %.60q\n", b.off, b.r.key, b.r.file.path, b.r.line, b.r.value)
 	}

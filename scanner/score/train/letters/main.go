@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/keyward/keyward/scanner/score"
 )
 
 func main() {
@@ -21,7 +23,7 @@ func main() {
 }
 
 func run(dirs []string) error {
-	var count [27 * 27 * 27]int
+	var count [score.AllTriples]int
 	for _, dir := range dirs {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || strings.Contains(path, "testdata") {
@@ -52,46 +54,31 @@ func run(dirs []string) error {
 	return err
 }
 
-// words splits a text into words of one case, a capital at the beginning allowed.
+// words returns the runs of three letters and more.
 func words(text string) (out []string) {
-	start := -1
-	for i := 0; i <= len(text); i++ {
-		if i < len(text) && start >= 0 && goesOn(text, start, i) {
+	for i := 0; i < len(text); {
+		if score.Letter(text[i]) == 0 {
+			i++
 			continue
 		}
-		if start >= 0 && i-start > 2 {
-			out = append(out, strings.ToLower(text[start:i]))
+		end := score.RunEnd(text, i)
+		if end-i > 2 {
+			out = append(out, strings.ToLower(text[i:end]))
 		}
-		start = -1
-		if i < len(text) && letter(text[i]) {
-			start = i
-		}
+		i = end
 	}
 	return out
 }
 
-func letter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
-
-func goesOn(t string, i, j int) bool {
-	c, p := t[j], t[j-1]
-	switch {
-	case 'a' <= c && c <= 'z':
-		return 'a' <= p && p <= 'z' || j == i+1
-	case 'A' <= c && c <= 'Z':
-		return 'A' <= p && p <= 'Z'
-	}
-	return false
-}
-
-func add(count *[27 * 27 * 27]int, word string) {
+func add(count *[score.AllTriples]int, word string) {
 	a, b := 0, 0
 	for i := 0; i <= len(word); i++ {
 		c := 0
 		if i < len(word) {
-			c = int(word[i]-'a') + 1
+			c = score.Letter(word[i])
 		}
 		if i > 0 {
-			count[(a*27+b)*27+c]++
+			count[score.Triple(a, b, c)]++
 		}
 		a, b = b, c
 	}
