@@ -17,10 +17,10 @@ const (
 	escapeRun = 4       // fewest \xXX in a word that are undone
 )
 
-// decode looks for keys inside the encoded parts of text: base64 in both
+// decode looks for keys inside the encoded parts of text[from:to], whole lines: base64 in both
 // alphabets, hexadecimal, percent-encoding and \u escapes, nested to maxDepth.
 // Only what decodes to text is looked at, and only as far as the budget goes.
-func (w *work) decode(text []byte, outer *layer) {
+func (w *work) decode(text []byte, from, to int, outer *layer) {
 	depth := 0
 	if outer != nil {
 		depth = outer.depth
@@ -28,8 +28,8 @@ func (w *work) decode(text []byte, outer *layer) {
 	if depth >= maxDepth {
 		return
 	}
-	for at := 0; ; {
-		run, ok := nextRun(text, at)
+	for at := from; ; {
+		run, ok := nextRun(text[:to], at)
 		if !ok {
 			break
 		}
@@ -39,7 +39,7 @@ func (w *work) decode(text []byte, outer *layer) {
 			w.enter(decoded, name, run, outer, depth)
 		}
 	}
-	w.escapes(text, outer, depth)
+	w.escapes(text, from, to, outer, depth)
 }
 
 // enter looks at a decoded text and what is encoded in it again.
@@ -49,6 +49,9 @@ func (w *work) enter(decoded []byte, name string, at span, outer *layer, depth i
 		return
 	}
 	w.budget -= len(decoded)
+	if outer == nil {
+		w.stayAt(at.start)
+	}
 	l := &layer{name: name, text: decoded, outer: at, depth: depth + 1}
 	if outer != nil {
 		l.name, l.outer = outer.name+" > "+name, outer.outer
@@ -56,7 +59,7 @@ func (w *work) enter(decoded []byte, name string, at span, outer *layer, depth i
 	code, generated := w.codeFile, w.generated
 	w.codeFile, w.generated = false, false
 	w.pass(decoded, l)
-	w.decode(decoded, l)
+	w.decode(decoded, 0, len(decoded), l)
 	w.codeFile, w.generated = code, generated
 }
 
@@ -160,11 +163,11 @@ func printableShare(v []byte) float64 {
 }
 
 // escapes undoes %XX and \uXXXX (and \xXX) on the lines that have many.
-func (w *work) escapes(text []byte, outer *layer, depth int) {
+func (w *work) escapes(text []byte, from, to int, outer *layer, depth int) {
 	for _, kind := range []struct{ mark, name string }{{"%", "percent"}, {`\u00`, "unicode escapes"}, {`\x`, "hex escapes"}} {
 		mark := []byte(kind.mark)
-		for at := 0; at < len(text); {
-			i := bytes.Index(text[at:], mark)
+		for at := from; at < to; {
+			i := bytes.Index(text[at:to], mark)
 			if i < 0 {
 				break
 			}

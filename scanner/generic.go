@@ -193,6 +193,7 @@ func (w *work) nextLine(i, nameStart int) (span, score.Form, bool) {
 	if j-i > 120 || !hasPrefixFold(t[j:], "value") {
 		return span{}, 0, false
 	}
+	w.stay() // the value is on another line
 	j = skipAny(t, j+5, "\"' \t")
 	if j >= len(t) || t[j] != ':' && t[j] != '=' {
 		return span{}, 0, false

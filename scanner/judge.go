@@ -40,6 +40,7 @@ func (w *work) judged(kind score.Kind, form score.Form, value span, quoted bool)
 		w.dropScored(rule, value, p, reasons)
 		return
 	}
+	w.stay()
 	if why := w.excepted(rule, value, value); why != "" {
 		w.drop(rule, value, why)
 		return

@@ -68,11 +68,12 @@ func (x *keywordIndex) put(v uint32, i int32) {
 	}
 }
 
-// scan calls hit with each keyword and the position where it begins, in the
-// order of the anchors' positions. It stops early if hit returns false.
-func (x *keywordIndex) scan(text []byte, hit func(word, pos int) bool) {
+// scan calls hit with each keyword whose anchor is in text[from:to] and the position
+// where it begins, in the order of the anchors' positions. It stops early if hit
+// returns false.
+func (x *keywordIndex) scan(text []byte, from, to int, hit func(word, pos int) bool) {
 	n := len(text) - 3
-	for i := 0; i < n; i++ {
+	for i := from; i < min(n, to); i++ {
 		h := hash4(binary.LittleEndian.Uint32(text[i:]) | 0x20202020)
 		if x.bits[h>>6]>>(h&63)&1 == 0 {
 			continue
@@ -81,7 +82,7 @@ func (x *keywordIndex) scan(text []byte, hit func(word, pos int) bool) {
 			return
 		}
 	}
-	for i := max(n, 0); i < len(text); i++ { // short keywords in the last 3 bytes
+	for i := max(n, from); i < to; i++ { // short keywords in the last 3 bytes
 		for _, w := range x.short[text[i]|0x20] {
 			if hasPrefixFold(text[i:], x.words[w].text) && !hit(int(w), i) {
 				return

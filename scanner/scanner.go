@@ -39,6 +39,7 @@ type Scanner struct {
 	trigger []trigger // for each keyword what it means to the finder of generic keys
 	always  []int32   // rules without keywords
 	finders [finderCount]*compiled
+	loose   bool // some rule looks further than its line: pieces of text are not remembered
 	opt     Options
 	pool    sync.Pool
 }
@@ -75,6 +76,7 @@ func New(rules []Rule, opt Options) (*Scanner, error) {
 		seen[c.ID] = true
 		n := int32(len(s.rules))
 		s.rules = append(s.rules, c)
+		s.loose = s.loose || c.Loose
 		if f, ok := finderOf(c.Finder); ok {
 			s.finders[f] = c
 			continue
@@ -135,8 +137,15 @@ func (s *Scanner) Rules() []*Rule {
 // was not looked into; the findings are valid all the same. Scan does no I/O
 // and keeps nothing of b.
 func (s *Scanner) Scan(dst []Finding, b Blob) ([]Finding, error) {
+	return s.scan(dst, b, nil)
+}
+
+func (s *Scanner) scan(dst []Finding, b Blob, m *memo) ([]Finding, error) {
 	w := s.pool.Get().(*work)
 	defer s.pool.Put(w)
+	if w.memo != m {
+		w.memo, w.salt = m, 0
+	}
 	return w.scan(dst, b, nil)
 }
 
@@ -155,8 +164,12 @@ func (s *Scanner) Run(ctx context.Context, src Source) iter.Seq2[Finding, error]
 			feed(ctx, src, blobs, results)
 		})
 		var workers sync.WaitGroup
+		var m *memo
+		if !s.loose {
+			m = newMemo()
+		}
 		for range runtime.GOMAXPROCS(0) {
-			workers.Go(func() { s.drain(ctx, blobs, results) })
+			workers.Go(func() { s.drain(ctx, m, blobs, results) })
 		}
 		wg.Go(func() { workers.Wait() })
 		go func() { wg.Wait(); close(results) }()
@@ -215,18 +228,18 @@ func feed(ctx context.Context, src Source, blobs chan<- Blob, results chan<- res
 
 // careful scans a blob. A panic is a gap: what one blob holds must not keep the others
 // from being scanned. Its value may quote the blob, and is not told.
-func (s *Scanner) careful(b Blob) (found []Finding, err error) {
+func (s *Scanner) careful(b Blob, m *memo) (found []Finding, err error) {
 	defer func() {
 		if recover() != nil {
 			found, err = nil, &Gap{Path: b.Path, Commit: b.Commit, Reason: "the scanner broke on it, which is a bug: please report it"}
 		}
 	}()
-	return s.Scan(nil, b)
+	return s.scan(nil, b, m)
 }
 
-func (s *Scanner) drain(ctx context.Context, blobs <-chan Blob, results chan<- result) {
+func (s *Scanner) drain(ctx context.Context, m *memo, blobs <-chan Blob, results chan<- result) {
 	for b := range blobs {
-		found, err := s.careful(b)
+		found, err := s.careful(b, m)
 		if found == nil && err == nil {
 			continue
 		}

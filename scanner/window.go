@@ -174,6 +174,9 @@ func (w *work) candidate(n int32, pos int) {
 		return
 	}
 	from, to, done := w.window(c, pos)
+	if c.Check.Reach > 0 {
+		w.stay()
+	}
 	last := w.search(c, from, to)
 	w.touch(n)
 	w.until[n] = max(done, last, pos+1)
@@ -310,6 +313,7 @@ func (w *work) match(c *compiled, secret, whole span) {
 	case c.Name != "" && misnamed(w.text, whole.start):
 		why = "its name says that it is about a key, not one"
 	default:
+		w.stay()
 		near, why = w.companions(c, secret)
 	}
 	if why == "" {

@@ -68,6 +68,11 @@ type work struct {
 	budget    int // bytes of decoded text that may still be looked at
 	spent     bool
 	explain   *[]Decision
+	memo      *memo // nil if nothing is remembered
+	salt      uint64
+	salted    string  // the path that salt is for
+	pieces    []piece // of the text, with a memo
+	current   int     // the piece that is looked at
 }
 
 // Explain scans b and returns what became of every match, kept or dropped.
@@ -115,10 +120,12 @@ func (w *work) scan(dst []Finding, b Blob, explain *[]Decision) ([]Finding, erro
 func (w *work) scanText(dst []Finding, text []byte, encoding string) []Finding {
 	w.whole = text
 	w.binary = looksBinary(text)
+	w.remember(text, encoding)
 	w.pass(text, nil)
 	if !w.s.opt.NoDecode && !w.binary {
-		w.decode(text, nil)
+		w.eachNew(text, func(from, to int) { w.decode(text, from, to, nil) })
 	}
+	w.learn()
 	if len(w.hits) > 0 {
 		dst = w.findings(dst, text, encoding)
 	}
@@ -134,13 +141,18 @@ func (w *work) pass(text []byte, l *layer) {
 		w.until[n] = 0
 	}
 	w.touched = w.touched[:0]
-	w.s.index.scan(text, w.hit)
+	if l == nil {
+		w.eachNew(text, func(from, to int) { w.s.index.scan(text, from, to, w.hit) })
+	} else {
+		w.s.index.scan(text, 0, len(text), w.hit)
+	}
 	for _, n := range w.s.always {
 		w.everywhere(n)
 	}
 }
 
 func (w *work) onWord(word, pos int) bool {
+	w.at(pos)
 	for _, n := range w.s.byWord[word] {
 		w.candidate(n, pos)
 	}
