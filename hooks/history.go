@@ -67,7 +67,7 @@ func (j *job) parseRange(ctx context.Context) (git.Range, error) {
 
 // history scans every blob that any ref reaches, each once.
 func (j *job) history(ctx context.Context) error {
-	changes, commits, err := j.repo.Changes(ctx, git.Range{All: true})
+	changes, commits, err := j.repo.History(ctx)
 	if err != nil {
 		return err
 	}
@@ -75,16 +75,16 @@ func (j *job) history(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	changes = append(changes, odd...)
+	changes.Add(odd...)
 	if j.o.unreachable {
 		lost, err := j.repo.Unreachable(ctx, changes)
 		if err != nil {
 			return err
 		}
-		changes = append(changes, lost...)
+		changes.Add(lost...)
 	}
 	j.cov.Commits = commits
-	if commits == 0 && len(changes) == 0 {
+	if commits == 0 && changes.Len() == 0 {
 		return hint(fmt.Errorf("--history: %s: the repository has no commits", j.args[0]), "nothing was scanned, and that is not a pass")
 	}
 	if j.repo.Shallow {
@@ -100,7 +100,7 @@ func (j *job) history(ctx context.Context) error {
 	if err := j.reader().AddHistory(ctx, &j.keys, changes, found); err != nil {
 		return err
 	}
-	j.noteUnless("keys at HEAD", j.headPresence(ctx, changes, found))
+	j.noteUnless("keys at HEAD", j.headPresence(ctx, nil, found))
 	return nil
 }
 
@@ -189,7 +189,7 @@ func (j *job) lookup(ctx context.Context) error {
 		}
 	}
 	first := map[string]int{}
-	for f, err := range j.scanner.Run(ctx, j.repo.Blobs(ctx, changes, j.reader().Profile, files.Options{MaxSize: j.o.maxSize, Archives: j.o.archives})) {
+	for f, err := range j.scanner.Run(ctx, j.repo.Blobs(ctx, git.ListOf(changes), j.reader().Profile, files.Options{MaxSize: j.o.maxSize, Archives: j.o.archives})) {
 		var gap *scanner.Gap
 		if errors.As(err, &gap) {
 			continue // an old version is missing: the first commit may be later than it was

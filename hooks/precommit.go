@@ -67,7 +67,7 @@ func (env *Env) stagedIsClean(ctx context.Context) bool {
 	elsewhere := func(string) (io.ReadCloser, error) { return nil, fs.ErrNotExist } // a gap: the whole scan knows where LFS keeps its objects
 	opt := files.Options{LFS: elsewhere}
 	each := func(path string) string { return path } // every blob at every path of it
-	for range s.Run(ctx, repo.Blobs(ctx, changes, each, opt)) {
+	for range s.Run(ctx, repo.Blobs(ctx, git.ListOf(changes), each, opt)) {
 		return false // a finding, or a gap
 	}
 	return ctx.Err() == nil && len(repo.Warnings()) == 0

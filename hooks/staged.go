@@ -14,7 +14,7 @@ import (
 // scanNew scans the blobs of changes, adds what is new with them, and returns all
 // that was found.
 func (j *job) scanNew(ctx context.Context, changes []git.Change) ([]scanner.Finding, error) {
-	found, err := j.collect(ctx, j.reader().Blobs(ctx, changes), len(changes))
+	found, err := j.collect(ctx, j.reader().Blobs(ctx, git.ListOf(changes)), len(changes))
 	if err != nil {
 		return nil, err
 	}

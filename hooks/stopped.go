@@ -83,7 +83,7 @@ func (j *job) content(ctx context.Context, p *scanner.Place) []byte {
 		return workTree(j.root).File(p.Path)
 	}
 	var data []byte
-	for b, err := range j.repo.Blobs(ctx, []git.Change{{ID: p.Blob, Path: p.Path}}, nil, files.Options{MaxSize: fix.MaxFile}) {
+	for b, err := range j.repo.Blobs(ctx, git.ListOf([]git.Change{{ID: p.Blob, Path: p.Path}}), nil, files.Options{MaxSize: fix.MaxFile}) {
 		if err != nil {
 			return nil
 		}

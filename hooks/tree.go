@@ -11,6 +11,7 @@ import (
 
 	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/files"
+	"github.com/keyward/keyward/scanner/git"
 )
 
 // tree scans the files below each path, or the tree at HEAD of a bare repository.
@@ -136,7 +137,7 @@ func (j *job) bareTree(ctx context.Context) error {
 		return err
 	}
 	j.notes = append(j.notes, "a bare repository: the tree at HEAD was scanned; --history scans all commits")
-	found, err := j.collect(ctx, j.reader().Blobs(ctx, changes), len(changes))
+	found, err := j.collect(ctx, j.reader().Blobs(ctx, git.ListOf(changes)), len(changes))
 	if err != nil {
 		return err
 	}

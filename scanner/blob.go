@@ -10,7 +10,12 @@ type Blob struct {
 	ID     string // the git object it is, or empty
 	Line   int    // number of its first line, from 1; 0 means 1
 	Offset int64  // where Data begins in the whole, in bytes
-	Data   []byte // owned by the consumer once yielded
+	Data   []byte // owned by the consumer once yielded, until it calls Done
+
+	// Done, if not nil, says that Data is not needed any more, and whether the blob is
+	// clean: nothing was found in it, and nothing left out. [Scanner.Run] calls it. Who
+	// does not call it leaves Data to the garbage collector.
+	Done func(clean bool)
 }
 
 // IsMessage reports whether a blob is the message of a commit: it belongs to the

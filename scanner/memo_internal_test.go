@@ -56,7 +56,7 @@ func TestMemo(t *testing.T) {
 			for range rnd.IntN(3) {
 				lines[rnd.IntN(len(lines))] = pool[rnd.IntN(len(pool))]
 			}
-			b := Blob{Path: [...]string{"a.conf", "a.go", "go.sum"}[seed%3], Data: []byte(strings.Join(lines, "\n"))}
+			b := Blob{Commit: "c", Path: [...]string{"a.conf", "a.go", "go.sum"}[seed%3], Data: []byte(strings.Join(lines, "\n"))}
 			want, wantErr := s.scan(nil, b, nil)
 			w := newWork(s)
 			w.memo, w.blob = m, b
@@ -97,7 +97,7 @@ func TestMemoFar(t *testing.T) {
 		for before := range 800 { // so that a piece ends wherever it can
 			m := &memo{seed: maphash.MakeSeed(), size: 1 << 10}
 			for i, text := range versions {
-				b := Blob{Path: "a.conf", Data: []byte(filler[before:] + strings.Replace(text, "I0_", fmt.Sprintf("I%d_", before%100), 1) + filler)}
+				b := Blob{Commit: "c", Path: "a.conf", Data: []byte(filler[before:] + strings.Replace(text, "I0_", fmt.Sprintf("I%d_", before%100), 1) + filler)}
 				want, _ := s.scan(nil, b, nil)
 				if len(want) != i {
 					t.Fatalf("%s: %d findings in version %d", name, len(want), i)
@@ -118,7 +118,7 @@ func TestMemoSaves(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := newMemo()
-	b := Blob{Path: "a.go", Data: []byte(strings.Repeat("\tkey := table[token] // the secret of speed\n", 500))}
+	b := Blob{Commit: "c", Path: "a.go", Data: []byte(strings.Repeat("\tkey := table[token] // the secret of speed\n", 500))}
 	for range 2 {
 		if _, err := s.scan(nil, b, m); err != nil {
 			t.Fatal(err)
@@ -157,7 +157,7 @@ func FuzzMemo(f *testing.F) {
 		i := min(int(at), len(a))
 		edited := bytes.Join([][]byte{a[:i], put, a[i:]}, nil)
 		for _, data := range [][]byte{a, edited, a} {
-			b := Blob{Path: "a.conf", Data: data}
+			b := Blob{Commit: "c", Path: "a.conf", Data: data}
 			want, _ := s.scan(nil, b, nil)
 			if got, _ := s.scan(nil, b, m); !reflect.DeepEqual(got, want) {
 				t.Fatalf("%q: got %v with a memo, want %v", data, got, want)

@@ -141,6 +141,9 @@ func (s *Scanner) Scan(dst []Finding, b Blob) ([]Finding, error) {
 }
 
 func (s *Scanner) scan(dst []Finding, b Blob, m *memo) ([]Finding, error) {
+	if b.Commit == "" {
+		m = nil // not one of many versions
+	}
 	w := s.pool.Get().(*work)
 	defer s.pool.Put(w)
 	if w.memo != m {
@@ -156,7 +159,7 @@ func (s *Scanner) scan(dst []Finding, b Blob, m *memo) ([]Finding, error) {
 func (s *Scanner) Run(ctx context.Context, src Source) iter.Seq2[Finding, error] {
 	return func(yield func(Finding, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
-		blobs := make(chan Blob, 4*runtime.GOMAXPROCS(0))
+		blobs := make(chan Blob, runtime.GOMAXPROCS(0))
 		results := make(chan result, 4*runtime.GOMAXPROCS(0))
 		var wg sync.WaitGroup
 		wg.Go(func() {
@@ -240,6 +243,9 @@ func (s *Scanner) careful(b Blob, m *memo) (found []Finding, err error) {
 func (s *Scanner) drain(ctx context.Context, m *memo, blobs <-chan Blob, results chan<- result) {
 	for b := range blobs {
 		found, err := s.careful(b, m)
+		if b.Done != nil {
+			b.Done(found == nil && err == nil)
+		}
 		if found == nil && err == nil {
 			continue
 		}

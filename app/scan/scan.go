@@ -194,7 +194,7 @@ func (e *Engine) scanRange(ctx context.Context, m *mirror, j *Job) (*Result, err
 		return nil, fmt.Errorf("list what %.12s brought: %w", j.Head, err)
 	}
 	r.Coverage.Commits = commits
-	reader, found, err := e.read(ctx, m, s, list, r)
+	reader, found, err := e.read(ctx, m, s, git.ListOf(list), r)
 	if err != nil {
 		return nil, err
 	}
@@ -239,7 +239,7 @@ func (e *Engine) scanHistory(ctx context.Context, m *mirror, j *Job) (*Result, e
 	if err != nil {
 		return nil, err
 	}
-	list, commits, err := m.Changes(ctx, git.Range{All: true})
+	list, commits, err := m.History(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list the history: %w", err)
 	}
@@ -247,7 +247,7 @@ func (e *Engine) scanHistory(ctx context.Context, m *mirror, j *Job) (*Result, e
 	if err != nil {
 		return nil, err
 	}
-	list = append(list, odd...)
+	list.Add(odd...)
 	r.Coverage.Commits = commits
 	reader, found, err := e.read(ctx, m, s, list, r)
 	if err != nil {
@@ -322,7 +322,7 @@ func (e *Engine) beforeDefault(ctx context.Context, m *mirror, j *Job, r *Result
 }
 
 // read scans the blobs of changes. The reader says which of the findings are new.
-func (e *Engine) read(ctx context.Context, m *mirror, s *scanner.Scanner, list []git.Change, r *Result) (*changes.Reader, []scanner.Finding, error) {
+func (e *Engine) read(ctx context.Context, m *mirror, s *scanner.Scanner, list *git.List, r *Result) (*changes.Reader, []scanner.Finding, error) {
 	r.Coverage.Skipped = map[string]int{}
 	opt := files.Options{MaxSize: e.maxFile, Skipped: func(_, why string) { r.Coverage.Skipped[why]++ }}
 	reader := &changes.Reader{Repo: m.Repo, Scanner: s, Files: opt}

@@ -40,7 +40,7 @@ func (r *Reader) Profile(path string) string {
 }
 
 // Blobs yields the blobs of the changes.
-func (r *Reader) Blobs(ctx context.Context, changes []git.Change) scanner.Source {
+func (r *Reader) Blobs(ctx context.Context, changes *git.List) scanner.Source {
 	return r.Repo.Blobs(ctx, changes, r.Profile, r.Files)
 }
 
@@ -59,7 +59,7 @@ func (r *Reader) speaksOf(f *scanner.Finding, path string) bool {
 func (r *Reader) look(ctx context.Context, changes []git.Change, profile func(string) string, each func(*scanner.Finding)) error {
 	opt := r.Files
 	opt.Skipped = nil
-	for f, err := range r.Scanner.Run(ctx, r.Repo.Blobs(ctx, changes, profile, opt)) {
+	for f, err := range r.Scanner.Run(ctx, r.Repo.Blobs(ctx, git.ListOf(changes), profile, opt)) {
 		var gap *scanner.Gap
 		if errors.As(err, &gap) {
 			continue
@@ -127,7 +127,7 @@ func (r *Reader) AddNew(ctx context.Context, keys *scanner.Keys, changes []git.C
 
 // AddHistory adds to keys the findings with the commit that first brought each. A file
 // that kept a key through many versions is one place: that of the first.
-func (r *Reader) AddHistory(ctx context.Context, keys *scanner.Keys, changes []git.Change, found []scanner.Finding) error {
+func (r *Reader) AddHistory(ctx context.Context, keys *scanner.Keys, changes *git.List, found []scanner.Finding) error {
 	byBlob := ordered(found)
 	type where struct{ print, path string }
 	chosen := map[where]string{} // the blob that stands for a key at a path
@@ -137,7 +137,7 @@ func (r *Reader) AddHistory(ctx context.Context, keys *scanner.Keys, changes []g
 		c git.Change
 	}
 	var picked []pick
-	for _, c := range changes {
+	for c := range changes.Each() {
 		for _, f := range byBlob[c.ID] {
 			if !r.speaksOf(f, c.Path) {
 				continue

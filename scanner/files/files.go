@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/keyward/keyward/scanner"
 )
@@ -163,7 +164,8 @@ func (o *Options) Content(b scanner.Blob, r io.Reader, size int64, yield func(sc
 		return yield(scanner.Blob{}, o.tooLarge(b))
 	}
 	if size <= Chunk || o.Archives && size <= maxMember {
-		data := make([]byte, size+1)
+		buf := bufferOf(int(size) + 1)
+		data := buf.data
 		n, err := fill(r, data)
 		if err == nil { // it has grown, or its size was never true, as below /proc
 			return Stream(b, io.MultiReader(bytes.NewReader(data), r), o.maxSize(), yield)
@@ -172,7 +174,7 @@ func (o *Options) Content(b scanner.Blob, r io.Reader, size int64, yield func(sc
 			return yield(scanner.Blob{}, &scanner.Gap{Path: b.Path, Commit: b.Commit, Reason: plainReason(err)})
 		}
 		b.Data = data[:n]
-		return o.whole(b, yield)
+		return o.whole(b, buf.done, yield)
 	}
 	if f, ok := r.(*os.File); ok && o.Archives && isArchive(b.Path, f) {
 		return o.archive(b, f, size, yield)
@@ -189,7 +191,7 @@ func (o *Options) Content(b scanner.Blob, r io.Reader, size int64, yield func(sc
 }
 
 // whole yields a file that was read at once, or what is in it.
-func (o *Options) whole(b scanner.Blob, yield func(scanner.Blob, error) bool) bool {
+func (o *Options) whole(b scanner.Blob, done func(clean bool), yield func(scanner.Blob, error) bool) bool {
 	if oid, ok := LFSPointer(b.Data); ok {
 		return o.lfs(b, oid, yield)
 	}
@@ -201,7 +203,35 @@ func (o *Options) whole(b scanner.Blob, yield func(scanner.Blob, error) bool) bo
 		b.Data = nil
 		return Stream(b, bytes.NewReader(data), o.maxSize(), yield)
 	}
+	b.Done = done
 	return yield(b, nil)
+}
+
+// A buffer holds a file while it is scanned.
+type buffer struct {
+	data []byte
+	done func(clean bool)
+}
+
+const maxBuffer = 1 << 20 // bytes; larger ones are not kept
+
+var buffers sync.Pool
+
+// bufferOf returns a buffer of n bytes, which its done gives back.
+func bufferOf(n int) *buffer {
+	if n > maxBuffer {
+		return &buffer{data: make([]byte, n)}
+	}
+	b, _ := buffers.Get().(*buffer)
+	if b == nil {
+		b = new(buffer)
+		b.done = func(bool) { buffers.Put(b) }
+	}
+	if cap(b.data) < n {
+		b.data = make([]byte, n, max(n+n/4, 4<<10))
+	}
+	b.data = b.data[:n]
+	return b
 }
 
 // lfs yields the pointer, which is text, and the object behind it.

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,29 +21,32 @@ import (
 
 // Blobs yields the blobs of the changes, each once, with the first path and
 // commit that have it; a blob that stands at paths which profile tells apart is
-// yielded once for each profile. A nil profile tells none apart. Versions of one file follow each other, which is how
-// packs store them.
-func (r *Repo) Blobs(ctx context.Context, changes []Change, profile func(path string) string, opt files.Options) scanner.Source {
-	wanted := unique(changes, profile)
+// yielded once for each profile. A nil profile tells none apart. Versions of one
+// file follow each other, which is how packs store them.
+func (r *Repo) Blobs(ctx context.Context, changes *List, profile func(path string) string, opt files.Options) scanner.Source {
+	if changes.bad != nil {
+		return func(yield func(scanner.Blob, error) bool) { yield(scanner.Blob{}, changes.bad) }
+	}
+	all := changes.unique(profile)
 	if opt.LFS == nil {
 		opt.LFS = r.OpenLFS
 	}
 	if r.bin == "" {
-		return r.blobsLibrary(ctx, wanted, opt)
+		return r.blobsLibrary(ctx, all, opt)
 	}
 	return func(yield func(scanner.Blob, error) bool) {
-		wanted, err := r.present(ctx, wanted, yield)
+		want, err := r.present(ctx, all, yield)
 		if err != nil {
 			yield(scanner.Blob{}, err)
 			return
 		}
-		if len(wanted) == 0 {
+		if want.len() == 0 {
 			return
 		}
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		parts := split(wanted, runtime.GOMAXPROCS(0))
-		out := make(chan item, 8)
+		parts := split(want, runtime.GOMAXPROCS(0))
+		out := make(chan item, 1)
 		var wg sync.WaitGroup
 		var next atomic.Int32
 		for range min(runtime.GOMAXPROCS(0), 4, len(parts)) {
@@ -68,43 +70,47 @@ func (r *Repo) Blobs(ctx context.Context, changes []Change, profile func(path st
 // split cuts what is wanted into parts for one cat-file process each, between two paths:
 // the versions of a file are deltas of each other. There are several parts for each
 // processor, but none so small that starting a process would cost more than it saves.
-func split(wanted []Change, processors int) (parts [][]Change) {
-	size := max(500, len(wanted)/(8*min(processors, 4)))
-	for len(wanted) > 0 {
-		n := min(size, len(wanted))
-		for n < len(wanted) && n < 2*size && wanted[n].Path == wanted[n-1].Path {
-			n++
+func split(all wanted, processors int) (parts []wanted) {
+	size := max(500, all.len()/(8*min(processors, 4)))
+	for from := 0; from < all.len(); {
+		to := min(from+size, all.len())
+		for to < all.len() && to < from+2*size && all.path(to) == all.path(to-1) {
+			to++
 		}
-		parts = append(parts, wanted[:n])
-		wanted = wanted[n:]
+		parts = append(parts, all.part(from, to))
+		from = to
 	}
 	return parts
 }
 
 // present leaves out what a partial clone lacks and yields a gap for each: git
 // would try to fetch it, and end when it is not let.
-func (r *Repo) present(ctx context.Context, wanted []Change, yield func(scanner.Blob, error) bool) ([]Change, error) {
+func (r *Repo) present(ctx context.Context, all wanted, yield func(scanner.Blob, error) bool) (wanted, error) {
 	if !r.Partial {
-		return wanted, nil
+		return all, nil
 	}
 	out, err := r.output(ctx, "rev-list", "--objects", "--no-object-names", "--missing=print", "--all", "--indexed-objects")
 	if err != nil {
-		return nil, err
+		return wanted{}, err
 	}
 	missing := map[string]bool{}
-	for line := range strings.Lines(string(out)) {
-		if id, ok := strings.CutPrefix(strings.TrimSpace(line), "?"); ok {
-			missing[id] = true
+	for line := range bytes.Lines(out) {
+		if id, ok := bytes.CutPrefix(bytes.TrimSpace(line), []byte("?")); ok {
+			missing[string(id)] = true
 		}
 	}
-	var have []Change
-	for _, c := range wanted {
+	if len(missing) == 0 {
+		return all, nil
+	}
+	have := wanted{List: all.List}
+	for i, n := range all.at {
+		c := all.get(i)
 		if !missing[c.ID] {
-			have = append(have, c)
+			have.at = append(have.at, n)
 			continue
 		}
 		if !yield(scanner.Blob{}, absent(&c, "missing")) {
-			return nil, nil
+			return wanted{}, nil
 		}
 	}
 	return have, nil
@@ -114,29 +120,6 @@ func (r *Repo) present(ctx context.Context, wanted []Change, yield func(scanner.
 func absent(c *Change, how string) error {
 	return &scanner.Gap{Path: c.Path, Commit: c.Commit, Reason: "object " + c.ID[:12] + " is " + how +
 		": a partial clone lacks it (git fetch --refetch --filter= fetches all), or the repository is damaged"}
-}
-
-// unique returns the first change of each blob and profile, ordered by path.
-func unique(changes []Change, profile func(path string) string) []Change {
-	first := make(map[string]int, len(changes)) // blob to its place in out
-	more := map[string]bool{}                   // blob and profile, of blobs with several paths
-	var out []Change
-	for _, c := range changes {
-		i, ok := first[c.ID]
-		switch {
-		case !ok:
-			first[c.ID] = len(out)
-			out = append(out, c)
-		case profile != nil && out[i].Path != c.Path:
-			more[c.ID+profile(out[i].Path)] = true
-			if key := c.ID + profile(c.Path); !more[key] {
-				more[key] = true
-				out = append(out, c)
-			}
-		}
-	}
-	slices.SortStableFunc(out, func(a, b Change) int { return strings.Compare(a.Path, b.Path) })
-	return out
 }
 
 // File returns the content of a file at a revision, or nil if there is none or
@@ -154,7 +137,7 @@ func (r *Repo) File(ctx context.Context, rev, path string, limit int64) ([]byte,
 			continue
 		}
 		data := []byte{} // an empty file is there
-		for b, err := range r.Blobs(ctx, []Change{c}, nil, files.Options{MaxSize: limit}) {
+		for b, err := range r.Blobs(ctx, ListOf([]Change{c}), nil, files.Options{MaxSize: limit}) {
 			if err != nil {
 				return nil, fmt.Errorf("read %s at %s: %w", path, rev, err)
 			}
@@ -171,7 +154,7 @@ type item struct {
 }
 
 // cat reads blobs from one cat-file process and sends them.
-func (r *Repo) cat(ctx context.Context, wanted []Change, opt files.Options, out chan<- item) {
+func (r *Repo) cat(ctx context.Context, want wanted, opt files.Options, out chan<- item) {
 	send := func(b scanner.Blob, err error) bool {
 		select {
 		case out <- item{b, err}:
@@ -200,15 +183,17 @@ func (r *Repo) cat(ctx context.Context, wanted []Change, opt files.Options, out 
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		w := bufio.NewWriter(in)
-		for _, c := range wanted {
-			if _, err := w.WriteString(c.ID + "\n"); err != nil {
+		var line []byte
+		for i := range want.len() {
+			line = append(want.appendID(line[:0], i), '\n')
+			if _, err := w.Write(line); err != nil {
 				break
 			}
 		}
 		_ = w.Flush() // if git has gone, reading says so
 		_ = in.Close()
 	})
-	err = readBatch(bufio.NewReaderSize(pipe, 1<<20), wanted, &opt, send)
+	err = readBatch(bufio.NewReaderSize(pipe, 1<<20), want, &opt, send)
 	if err != nil {
 		_ = cmd.Process.Kill()
 	}
@@ -231,8 +216,9 @@ var errStopped = errors.New("stopped")
 
 // readBatch reads the answers of cat-file --batch, which come in the order of
 // the questions. https://git-scm.com/docs/git-cat-file#_batch_output
-func readBatch(br *bufio.Reader, wanted []Change, opt *files.Options, send func(scanner.Blob, error) bool) error {
-	for _, c := range wanted {
+func readBatch(br *bufio.Reader, want wanted, opt *files.Options, send func(scanner.Blob, error) bool) error {
+	for i := range want.len() {
+		c := want.get(i)
 		head, err := br.ReadString('\n')
 		if err != nil {
 			return fmt.Errorf("git cat-file ended early at %s: %w", c.ID, err)

@@ -3,6 +3,7 @@ package git
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,9 +83,10 @@ func (r *Repo) diffIndex(ctx context.Context, tree string) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	var p rawParser
+	var changes []Change
+	p := keepAll(&changes)
 	err = p.parse(bytes.NewReader(out))
-	return p.changes, err
+	return changes, err
 }
 
 // parseStage reads the output of ls-files --stage -z.
@@ -113,14 +115,14 @@ func isBlob(mode string) bool { return strings.HasPrefix(mode, "10") || mode == 
 type Range struct {
 	Include []string // revisions
 	Exclude []string // revisions whose ancestors are left out
-	All     bool     // every ref and HEAD
+	all     bool     // every ref and HEAD
 	Paths   []string // only commits that change these
 	Renames bool     // tell what each blob took the place of, under another name as well
 }
 
 func (g *Range) args() []string {
 	args := []string{"rev-list", "--topo-order"} // newest first, as packs store trees: twice as fast as oldest first
-	if g.All {
+	if g.all {
 		args = append(args, "--all", "HEAD", "--ignore-missing")
 	}
 	args = append(args, "--end-of-options")
@@ -144,63 +146,111 @@ func messages(list []byte) []Change {
 
 // Changes returns what the commits of g brought, oldest first, and how many
 // commits there are. A merge brings what none of its parents has. With Renames
-// or All their messages are among it.
+// their messages are among it. [Repo.History] is for all of a repository.
 func (r *Repo) Changes(ctx context.Context, g Range) (changes []Change, commits int, err error) {
 	if r.bin == "" {
 		return r.changesLibrary(ctx, g)
 	}
-	if g.All {
-		head, err := r.Head(ctx)
+	list, err := r.output(ctx, g.args()...)
+	if err != nil {
+		return nil, 0, err
+	}
+	commits = bytes.Count(list, []byte("\n"))
+	if !g.Renames {
+		l, err := r.listed(ctx, list, &g)
 		if err != nil {
 			return nil, 0, err
 		}
-		if head == "" { // nothing is checked out: HEAD would be an error
-			g.All = false
-			g.Include = append(g.Include, "--all")
-		}
+		return slices.Collect(l.Each()), commits, nil
+	}
+	changes, err = r.replaced(ctx, list, &g)
+	return append(changes, messages(list)...), commits, err
+}
+
+// History returns what the commits brought that any ref or HEAD reaches, oldest first,
+// their messages at the end, and how many commits there are. A blob is in it once for
+// each path.
+func (r *Repo) History(ctx context.Context) (l *List, commits int, err error) {
+	g := Range{all: true}
+	if r.bin == "" {
+		changes, commits, err := r.changesLibrary(ctx, g)
+		return ListOf(changes), commits, err
+	}
+	head, err := r.Head(ctx)
+	if err != nil {
+		return nil, 0, err
 	}
 	args := g.args()
-	if i := slices.Index(args, "--end-of-options"); slices.Contains(g.Include, "--all") {
-		args = slices.Delete(args, i, i+1)
+	if head == "" { // nothing is checked out: HEAD would be an error
+		args = slices.DeleteFunc(args, func(a string) bool { return a == "HEAD" })
 	}
 	list, err := r.output(ctx, args...)
 	if err != nil {
 		return nil, 0, err
 	}
-	changes, err = r.diffTrees(ctx, list, &g)
-	if g.Renames || g.All {
-		changes = append(changes, messages(list)...)
+	if l, err = r.listed(ctx, list, &g); err != nil {
+		return nil, 0, err
 	}
-	return changes, bytes.Count(list, []byte("\n")), err
+	for id := range bytes.Lines(list) {
+		id = bytes.TrimSpace(id)
+		l.entries = l.put(l.entries, []byte(scanner.CommitMessage), id, id)
+	}
+	return l, bytes.Count(list, []byte("\n")), nil
 }
 
-// diffTrees returns what the commits of list, newest first, brought: oldest
-// first. Long lists are split between processes.
-func (r *Repo) diffTrees(ctx context.Context, list []byte, g *Range) ([]Change, error) {
-	parts := min(runtime.GOMAXPROCS(0), 4, 1+len(list)/(1000*41))
-	parsers := make([]rawParser, parts)
-	var group errgroup.Group
-	for i := range parsers {
-		from, to := lineAt(list, i*len(list)/parts), lineAt(list, (i+1)*len(list)/parts)
-		p := &parsers[i]
-		*p = rawParser{ids: map[string]string{}, newOnly: !g.Renames, seen: map[string]int{}}
-		group.Go(func() error { return r.diffTree(ctx, list[from:to], g, p) })
+// listed returns what the commits of list, newest first, brought: oldest first, each
+// blob once for each path.
+func (r *Repo) listed(ctx context.Context, list []byte, g *Range) (*List, error) {
+	l := newList()
+	parts := make([][]entry, partsOf(list))
+	err := r.diffTrees(ctx, list, g, len(parts), func(i int) rawParser {
+		return rawParser{add: func(path, id, commit []byte, _ []string) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			parts[i] = l.put(parts[i], path, id, commit)
+		}}
+	})
+	if err != nil || l.bad != nil {
+		return nil, cmp.Or(err, l.bad)
 	}
-	if err := group.Wait(); err != nil {
+	l.entries = slices.Concat(parts...)
+	l.oldest()
+	return l, nil
+}
+
+// replaced returns what the commits of list, newest first, brought: oldest first, with
+// what it took the place of.
+func (r *Repo) replaced(ctx context.Context, list []byte, g *Range) ([]Change, error) {
+	parts := make([][]Change, partsOf(list))
+	err := r.diffTrees(ctx, list, g, len(parts), func(i int) rawParser { return keepAll(&parts[i]) })
+	if err != nil {
 		return nil, err
 	}
-	whole := rawParser{newOnly: !g.Renames, seen: map[string]int{}}
-	for i := range parsers {
-		for _, c := range parsers[i].changes {
-			if c.ID != "" {
-				whole.add(c)
-			}
-		}
-		parsers[i] = rawParser{}
-	}
-	changes := slices.DeleteFunc(whole.changes, func(c Change) bool { return c.ID == "" })
+	changes := slices.Concat(parts...)
 	slices.Reverse(changes)
 	return changes, nil
+}
+
+// keepAll is a parser that appends the changes to a slice.
+func keepAll(to *[]Change) rawParser {
+	return rawParser{old: true, add: func(path, id, commit []byte, old []string) {
+		*to = append(*to, Change{Path: string(path), ID: string(id), Old: old, Commit: string(commit)})
+	}}
+}
+
+// partsOf is how many processes a list of commits is split between.
+func partsOf(list []byte) int { return min(runtime.GOMAXPROCS(0), 4, 1+len(list)/(1000*41)) }
+
+// diffTrees hands what the commits of list brought to as many parsers as there are
+// parts, each of which has the commits of a part.
+func (r *Repo) diffTrees(ctx context.Context, list []byte, g *Range, parts int, parser func(part int) rawParser) error {
+	var group errgroup.Group
+	for i := range parts {
+		from, to := lineAt(list, i*len(list)/parts), lineAt(list, (i+1)*len(list)/parts)
+		p := parser(i)
+		group.Go(func() error { return r.diffTree(ctx, list[from:to], g, &p) })
+	}
+	return group.Wait()
 }
 
 // lineAt returns where the first line at or after i begins.
@@ -246,85 +296,78 @@ func (r *Repo) diffTree(ctx context.Context, list []byte, g *Range, p *rawParser
 // rawParser reads the output of git diff-tree or diff-index --raw -z.
 // https://git-scm.com/docs/git-diff-tree#_raw_output_format
 type rawParser struct {
-	changes []Change
-	commit  string
-	ids     map[string]string // paths, so that each is kept once
-	// newOnly keeps each blob once for each path, and not what it took the place of.
-	newOnly bool
-	seen    map[string]int // where in changes
+	add    func(path, id, commit []byte, old []string) // keeps nothing of the bytes
+	old    bool                                        // tell what the blobs took the place of
+	commit []byte
+	meta   []byte // the record that is read
+	rest   []byte // of one that is longer than the reader's buffer
 }
 
 func (p *rawParser) parse(r io.Reader) error {
-	br := bufio.NewReaderSize(r, 1<<18)
+	br := bufio.NewReaderSize(r, 1<<16)
 	for {
-		rec, err := br.ReadString(0)
-		if errors.Is(err, io.EOF) && rec == "" {
+		rec, err := p.record(br)
+		if errors.Is(err, io.EOF) && len(rec) == 0 {
 			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("read git's list of changes: %w", err)
 		}
-		rec = strings.TrimSuffix(rec, "\x00")
-		if !strings.HasPrefix(rec, ":") {
-			p.commit, _, _ = strings.Cut(strings.TrimSpace(rec), " ")
+		if len(rec) == 0 || rec[0] != ':' {
+			id, _, _ := bytes.Cut(bytes.TrimSpace(rec), []byte(" "))
+			p.commit = append(p.commit[:0], id...)
 			continue
 		}
-		if err := p.change(rec, br); err != nil {
+		p.meta = append(p.meta[:0], rec...)
+		if err := p.change(br); err != nil {
 			return err
 		}
 	}
 }
 
+// record returns what comes before the next zero byte, until the next call.
+func (p *rawParser) record(br *bufio.Reader) ([]byte, error) {
+	rec, err := br.ReadSlice(0)
+	if errors.Is(err, bufio.ErrBufferFull) {
+		p.rest = append(p.rest[:0], rec...)
+		var more []byte
+		more, err = br.ReadBytes(0)
+		p.rest = append(p.rest, more...)
+		rec = p.rest
+	}
+	return bytes.TrimSuffix(rec, []byte{0}), err
+}
+
 // change reads one record: as many colons as there are parents, the modes of
 // the parents and the result, their blobs, the status, and the path.
-func (p *rawParser) change(rec string, br *bufio.Reader) error {
-	parents := len(rec) - len(strings.TrimLeft(rec, ":"))
-	f := strings.Split(rec[parents:], " ")
-	if len(f) != 2*parents+3 || f[len(f)-1] == "" {
-		return fmt.Errorf("git printed a change that is not understood: %q", rec)
+func (p *rawParser) change(br *bufio.Reader) error {
+	parents := len(p.meta) - len(bytes.TrimLeft(p.meta, ":"))
+	f := bytes.Split(p.meta[parents:], []byte(" "))
+	if len(f) != 2*parents+3 || len(f[len(f)-1]) == 0 {
+		return fmt.Errorf("git printed a change that is not understood: %q", p.meta)
 	}
-	path, err := br.ReadString(0)
+	path, err := p.record(br)
 	if err != nil {
 		return fmt.Errorf("git's list of changes ends early: %w", err)
 	}
 	status := f[len(f)-1]
 	if parents == 1 && (status[0] == 'R' || status[0] == 'C') {
-		if path, err = br.ReadString(0); err != nil {
+		if path, err = p.record(br); err != nil {
 			return fmt.Errorf("git's list of changes ends early: %w", err)
 		}
 	}
-	path = strings.TrimSuffix(path, "\x00")
 	id := f[2*parents+1]
-	if !isBlob(f[parents]) || strings.Trim(id, "0") == "" {
+	if !isBlob(string(f[parents])) || len(bytes.Trim(id, "0")) == 0 {
 		return nil
 	}
-	if p.ids != nil {
-		if kept, ok := p.ids[path]; ok {
-			path = kept
-		} else {
-			p.ids[path] = path
-		}
-	}
-	c := Change{Path: path, ID: strings.Clone(id), Commit: p.commit}
+	var old []string
 	for i := range parents {
-		if old := f[parents+1+i]; !p.newOnly && strings.Trim(old, "0") != "" && isBlob(f[i]) {
-			c.Old = append(c.Old, strings.Clone(old))
+		if o := f[parents+1+i]; p.old && len(bytes.Trim(o, "0")) > 0 && isBlob(string(f[i])) {
+			old = append(old, string(o))
 		}
 	}
-	p.add(c)
+	p.add(path, id, p.commit, old)
 	return nil
-}
-
-// add keeps a change. The commits come newest first: with newOnly the oldest
-// that brought a blob to a path stays.
-func (p *rawParser) add(c Change) {
-	if p.newOnly {
-		if i, ok := p.seen[c.ID+c.Path]; ok {
-			p.changes[i].ID = ""
-		}
-		p.seen[c.ID+c.Path] = len(p.changes)
-	}
-	p.changes = append(p.changes, c)
 }
 
 // Tree returns the blobs of a commit or tree.
@@ -424,13 +467,9 @@ func (r *Repo) OddRefs(ctx context.Context) ([]Change, error) {
 }
 
 // Unreachable returns the blobs in the object store that are not among seen.
-func (r *Repo) Unreachable(ctx context.Context, seen []Change) ([]Change, error) {
+func (r *Repo) Unreachable(ctx context.Context, seen *List) ([]Change, error) {
 	if r.bin == "" {
 		return nil, errors.New("unreachable objects can be listed only with git installed")
-	}
-	known := make(map[string]bool, len(seen))
-	for _, c := range seen {
-		known[c.ID] = true
 	}
 	out, err := r.output(ctx, "cat-file", "--batch-all-objects", "--unordered", "--batch-check=%(objecttype) %(objectname)")
 	if err != nil {
@@ -438,7 +477,7 @@ func (r *Repo) Unreachable(ctx context.Context, seen []Change) ([]Change, error)
 	}
 	var changes []Change
 	for line := range strings.Lines(string(out)) {
-		if id, ok := strings.CutPrefix(strings.TrimSpace(line), "blob "); ok && !known[id] {
+		if id, ok := strings.CutPrefix(strings.TrimSpace(line), "blob "); ok && !seen.Has(id) {
 			changes = append(changes, Change{Path: "unreachable/" + id, ID: id})
 		}
 	}
@@ -552,7 +591,7 @@ func StagedQuickly(ctx context.Context, dir string, opt Options) (r *Repo, chang
 	if err != nil || bytes.Contains(out, []byte(" U\x00")) || len(r.Warnings()) > 0 {
 		return nil, nil, false
 	}
-	p := rawParser{newOnly: true, seen: map[string]int{}}
+	p := keepAll(&changes)
 	err = p.parse(bytes.NewReader(out))
-	return r, p.changes, err == nil
+	return r, changes, err == nil
 }

@@ -58,7 +58,7 @@ func open(t testing.TB, dir string, noGit bool) *Repo {
 func history(t testing.TB, r *Repo) (blobs int, size int64) {
 	t.Helper()
 	ctx := context.Background()
-	changes, _, err := r.Changes(ctx, Range{All: true})
+	changes, _, err := r.History(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestBothWays(t *testing.T) {
 	dir := makeRepo(t, 60, 5, 7)
 	ctx := context.Background()
 	a, b := open(t, dir, false), open(t, dir, true)
-	for _, g := range []Range{{All: true}, {Include: []string{"main"}, Exclude: []string{"main~10"}, Renames: true}} {
+	for _, g := range []Range{{all: true}, {Include: []string{"main"}, Exclude: []string{"main~10"}, Renames: true}} {
 		x, n, err := a.Changes(ctx, g)
 		if err != nil {
 			t.Fatal(err)
@@ -91,11 +91,11 @@ func TestBothWays(t *testing.T) {
 			set[c.Commit+c.Path+c.ID] = true
 		}
 		for _, c := range y {
-			if !g.All && !set[c.Commit+c.Path+c.ID] {
+			if !g.all && !set[c.Commit+c.Path+c.ID] {
 				t.Errorf("%+v: go-git says %+v, git does not", g, c)
 			}
 		}
-		if n != m || !g.All && len(x) != len(y) {
+		if n != m || !g.all && len(x) != len(y) {
 			t.Errorf("%+v: git: %d commits, %d changes; go-git: %d, %d", g, n, len(x), m, len(y))
 		}
 	}
@@ -121,9 +121,10 @@ func FuzzRawParser(f *testing.F) {
 	f.Add([]byte("::100644 100644 100644 a b c MM\x00a\x00"))
 	f.Add([]byte(":000000 100644 0 1 R100\x00a\x00b\x00"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		p := rawParser{}
+		var changes []Change
+		p := keepAll(&changes)
 		_ = p.parse(bytes.NewReader(data)) // an error is an answer, a panic is not
-		for _, c := range p.changes {
+		for _, c := range changes {
 			if c.ID == "" {
 				t.Errorf("%q: a change without a blob: %+v", data, c)
 			}

@@ -197,7 +197,7 @@ func (r *Repo) changesLibrary(ctx context.Context, g Range) ([]Change, int, erro
 		}
 	}
 	tips := g.Include
-	if g.All {
+	if g.all {
 		refs, err := r.lib.References()
 		if err != nil {
 			return nil, 0, err
@@ -242,7 +242,7 @@ func (r *Repo) changesLibrary(ctx context.Context, g Range) ([]Change, int, erro
 			return nil, 0, err
 		}
 	}
-	if g.Renames || g.All {
+	if g.Renames || g.all {
 		for _, c := range commits {
 			id := c.Hash.String()
 			out = append(out, Change{Path: scanner.CommitMessage, ID: id, Commit: id})
@@ -305,9 +305,10 @@ func (r *Repo) commitsLibrary(ids []string) (map[string]*scanner.Commit, error) 
 	return out, nil
 }
 
-func (r *Repo) blobsLibrary(ctx context.Context, wanted []Change, opt files.Options) scanner.Source {
+func (r *Repo) blobsLibrary(ctx context.Context, want wanted, opt files.Options) scanner.Source {
 	return func(yield func(scanner.Blob, error) bool) {
-		for _, c := range wanted {
+		for i := range want.len() {
+			c := want.get(i)
 			if ctx.Err() != nil {
 				yield(scanner.Blob{}, ctx.Err())
 				return

@@ -78,7 +78,7 @@ func (r *Repo) Arrivals(ctx context.Context, updates []Update, known Refs) ([]Ch
 		return nil, 0, gitError("rev-list", err, stderr.String())
 	}
 	r.warn(stderr.String())
-	changes, err := r.diffTrees(ctx, list, &g)
+	changes, err := r.replaced(ctx, list, &g)
 	changes = append(changes, messages(list)...)
 	return append(changes, odd...), bytes.Count(list, []byte("\n")), err
 }
