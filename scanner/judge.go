@@ -15,12 +15,16 @@ func (w *work) judged(kind score.Kind, form score.Form, value span, quoted bool)
 		return
 	}
 	v := w.text[value.start:value.end]
-	if why := w.refused(v); why != "" {
-		w.drop(rule, value, why)
-		return
-	}
 	c := score.Candidate{Kind: kind, Form: form, Quoted: quoted, Name: &w.name, Value: v}
 	c.Before, c.After = w.beside(value)
+	if w.refusedBefore(&c) {
+		return
+	}
+	if why := w.refused(v); why != "" {
+		w.drop(rule, value, why)
+		w.refuse()
+		return
+	}
 	if w.visit != nil {
 		w.visit(value, &c)
 		return
@@ -38,6 +42,7 @@ func (w *work) judged(kind score.Kind, form score.Form, value span, quoted bool)
 	p := 1 / (1 + math.Exp(-odds))
 	if p < min(w.s.opt.MinConfidence, DefaultConfidence)/2 {
 		w.dropScored(rule, value, p, reasons)
+		w.refuse()
 		return
 	}
 	w.stay()

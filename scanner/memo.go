@@ -7,6 +7,8 @@ import (
 	"sort"
 	"sync"
 	"sync/atomic"
+
+	"github.com/keyward/keyward/scanner/score"
 )
 
 // A memo remembers pieces of text in which nothing was found that could be a key, so
@@ -117,6 +119,33 @@ func (w *work) eachNew(text []byte, look func(from, to int)) {
 			i++
 		}
 		look(from, w.pieces[i].end)
+	}
+}
+
+// refusedBefore reports whether the same value was refused before, of the same name and
+// beside the same. Lines with keys are looked at in each version of a file.
+func (w *work) refusedBefore(c *score.Candidate) bool {
+	w.verdict = 0
+	if w.memo == nil || w.explain != nil || w.visit != nil {
+		return false
+	}
+	var h maphash.Hash
+	h.SetSeed(w.memo.seed)
+	for _, part := range [...][]byte{c.Name.Raw(), c.Before, c.Value, c.After} {
+		var n [4]byte
+		binary.LittleEndian.PutUint32(n[:], uint32(len(part)))
+		_, _ = h.Write(n[:]) // a hash does not fail
+		_, _ = h.Write(part)
+	}
+	_, _ = h.Write([]byte{1, byte(c.Kind), byte(c.Form), byte(btoi(c.Quoted)), byte(btoi(w.generated))})
+	w.verdict = max(1, h.Sum64())
+	return w.memo.has(w.verdict)
+}
+
+// refuse remembers that the value asked for last was refused.
+func (w *work) refuse() {
+	if w.verdict != 0 {
+		w.memo.add(w.verdict)
 	}
 }
 

@@ -73,6 +73,7 @@ type work struct {
 	salted    string  // the path that salt is for
 	pieces    []piece // of the text, with a memo
 	current   int     // the piece that is looked at
+	verdict   uint64  // of the value that is judged, as the memo knows it; 0 for none
 }
 
 // Explain scans b and returns what became of every match, kept or dropped.

@@ -176,6 +176,7 @@ func (r *Repo) cat(ctx context.Context, want wanted, opt files.Options, out chan
 		send(scanner.Blob{}, err)
 		return
 	}
+	widen(pipe)
 	if err := cmd.Start(); err != nil {
 		send(scanner.Blob{}, fmt.Errorf("git cat-file: %w", err))
 		return
@@ -193,7 +194,7 @@ func (r *Repo) cat(ctx context.Context, want wanted, opt files.Options, out chan
 		_ = w.Flush() // if git has gone, reading says so
 		_ = in.Close()
 	})
-	err = readBatch(bufio.NewReaderSize(pipe, 1<<20), want, &opt, send)
+	err = readBatch(bufio.NewReaderSize(pipe, 1<<16), want, &opt, send)
 	if err != nil {
 		_ = cmd.Process.Kill()
 	}

@@ -279,6 +279,7 @@ func (r *Repo) diffTree(ctx context.Context, list []byte, g *Range, p *rawParser
 	if err != nil {
 		return err
 	}
+	widen(out)
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("git diff-tree: %w", err)
 	}
