@@ -90,7 +90,12 @@ func (j *job) history(ctx context.Context) error {
 	if j.repo.Shallow {
 		j.cov.Gaps = append(j.cov.Gaps, scanner.Gap{Reason: "a shallow clone: the commits before its boundary are not here (git fetch --unshallow; in a workflow fetch-depth: 0)"})
 	}
-	found, err := j.collect(ctx, j.reader().Blobs(ctx, changes), 0)
+	var found []scanner.Finding
+	if j.o.cache != "" {
+		found, err = j.cached(ctx, changes)
+	} else {
+		found, err = j.collect(ctx, j.reader().Blobs(ctx, changes), changes.Objects())
+	}
 	if err != nil {
 		return err
 	}

@@ -103,6 +103,8 @@ func (j *job) collect(ctx context.Context, src scanner.Source, total int) ([]sca
 				}
 				if b.Offset == 0 && !b.IsMessage() {
 					j.cov.Blobs++
+				}
+				if b.Offset == 0 {
 					_ = bar.Add(1) // only a display
 				}
 			}

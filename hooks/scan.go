@@ -29,7 +29,7 @@ type scanOptions struct {
 	gitignore, archives, allowIncomplete, quiet      bool
 	firstSeen                                        bool
 	maxSize                                          int64
-	format, output, failOn                           string
+	format, output, failOn, cache                    string
 	advice                                           bool
 }
 
@@ -67,6 +67,7 @@ func (o *scanOptions) modeFlags(c *cobra.Command) {
 	f.StringVar(&o.commits, "range", "", "scan what each commit of A..B brought")
 	f.BoolVar(&o.history, "history", false, "scan every blob that any ref reaches, each once")
 	f.BoolVar(&o.unreachable, "unreachable", false, "with --history: blobs that no ref reaches, too")
+	f.StringVar(&o.cache, "cache", "", "with --history: remember in this file which objects are clean, do not read them again")
 	f.BoolVar(&o.stdin, "stdin", false, "scan standard input")
 	f.BoolVar(&o.gitignore, "gitignore", false, "leave out what .gitignore names")
 	f.BoolVar(&o.archives, "archives", false, "look into zip, tar, gzip, jar, whl and archives within them")
@@ -119,6 +120,8 @@ func (o *scanOptions) check(args []string) error {
 	switch m := o.mode(); {
 	case o.unreachable && !o.history:
 		return hint(errors.New("--unreachable needs --history"))
+	case o.cache != "" && !o.history:
+		return hint(errors.New("--cache needs --history"))
 	case o.stdin && len(args) > 0:
 		return hint(errors.New("--stdin takes no paths"))
 	case m != "tree" && len(args) > 1:

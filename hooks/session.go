@@ -37,6 +37,7 @@ type session struct {
 	policy   *policy.Policy
 	baseline *policy.Baseline
 	scanner  *scanner.Scanner
+	allow    []scanner.Allowlist // of the rules files
 	pepper   []byte
 	notes    []string
 }
@@ -54,14 +55,15 @@ func (env *Env) begin(ctx context.Context, dir string, o *setup) (*session, erro
 	if err := s.loadPolicy(ctx, o); err != nil {
 		return nil, err
 	}
-	list, allow, err := s.loadRules(ctx, o)
+	var list []scanner.Rule
+	list, s.allow, err = s.loadRules(ctx, o)
 	if err != nil {
 		return nil, err
 	}
 	if s.pepper, err = s.makePepper(ctx); err != nil {
 		return nil, err
 	}
-	s.scanner, err = scanner.New(list, scanner.Options{Pepper: s.pepper, MinConfidence: o.minConfidence, Allow: allow, Now: env.Now()})
+	s.scanner, err = scanner.New(list, scanner.Options{Pepper: s.pepper, MinConfidence: o.minConfidence, Allow: s.allow, Now: env.Now()})
 	if err != nil {
 		return nil, err
 	}

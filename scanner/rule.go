@@ -40,7 +40,7 @@ type Rule struct {
 
 	// Load returns the whole of a rule of which only ID, Keywords and Paths are
 	// here; nil if all of it is. It is called when the first candidate appears.
-	Load func() (Rule, error)
+	Load func() (Rule, error) `json:"-"`
 
 	// Loose is set for rules that came from another scanner's file: their
 	// patterns bring their own boundaries and may span lines.

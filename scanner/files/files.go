@@ -203,7 +203,7 @@ func (o *Options) whole(b scanner.Blob, done func(clean bool), yield func(scanne
 		b.Data = nil
 		return Stream(b, bytes.NewReader(data), o.maxSize(), yield)
 	}
-	b.Done = done
+	b.Whole, b.Done = true, done
 	return yield(b, nil)
 }
 

@@ -250,7 +250,7 @@ func readBatch(br *bufio.Reader, want wanted, opt *files.Options, send func(scan
 			if err != nil {
 				return fmt.Errorf("git cat-file ended early at %s: %w", c.ID, err)
 			}
-			b.Data = text
+			b.Data, b.Whole = text, len(text) < maxMessage
 			if !send(b, nil) {
 				return errStopped
 			}

@@ -47,6 +47,21 @@ func (l *List) Add(changes ...Change) {
 // Len is the number of changes.
 func (l *List) Len() int { return len(l.entries) }
 
+// Objects is the number of objects that the changes brought.
+func (l *List) Objects() int { return len(l.unique(nil).at) }
+
+// Filter returns a list of those changes that keep is true of. It shares what it can
+// with l: neither may be added to afterwards.
+func (l *List) Filter(keep func(Change) bool) *List {
+	rest := &List{paths: l.paths, pathAt: l.pathAt, width: l.width, ids: l.ids, idAt: l.idAt, bad: l.bad}
+	for i := range l.entries {
+		if keep(l.change(i)) {
+			rest.entries = append(rest.entries, l.entries[i])
+		}
+	}
+	return rest
+}
+
 // Each yields the changes in their order.
 func (l *List) Each() iter.Seq[Change] {
 	return func(yield func(Change) bool) {
