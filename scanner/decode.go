@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"slices"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -34,7 +35,7 @@ func (w *work) decode(text []byte, from, to int, outer *layer) {
 			break
 		}
 		at = run.end
-		if decoded, name := decodeRun(text[run.start:min(run.end, run.start+maxLayer)]); decoded != nil {
+		if decoded, name := decodeRun(w.scratch[depth].text, text[run.start:min(run.end, run.start+maxLayer)]); decoded != nil {
 			w.spent = w.spent || run.end-run.start > maxLayer
 			w.enter(decoded, name, run, outer, depth)
 		}
@@ -52,15 +53,30 @@ func (w *work) enter(decoded []byte, name string, at span, outer *layer, depth i
 	if outer == nil {
 		w.stayAt(at.start)
 	}
-	l := &layer{name: name, text: decoded, outer: at, depth: depth + 1}
+	l := w.scratch[depth].layer
+	if l == nil {
+		l = new(layer)
+	}
+	*l = layer{name: name, text: decoded, outer: at, depth: depth + 1}
 	if outer != nil {
 		l.name, l.outer = outer.name+" > "+name, outer.outer
 	}
-	code, generated := w.codeFile, w.generated
+	code, generated, hits := w.codeFile, w.generated, len(w.hits)
 	w.codeFile, w.generated = false, false
+	w.scratch[depth] = scratch{} // this layer is in use
 	w.pass(decoded, l)
 	w.decode(decoded, 0, len(decoded), l)
 	w.codeFile, w.generated = code, generated
+	if len(w.hits) == hits && w.explain == nil {
+		w.scratch[depth] = scratch{l, decoded[:0]}
+	}
+}
+
+// A scratch is what the next layer of a depth is made of: of the last one that nothing
+// was found in.
+type scratch struct {
+	layer *layer
+	text  []byte
 }
 
 // runClass marks the bytes of both base64 alphabets.
@@ -97,12 +113,12 @@ func nextRun(text []byte, from int) (span, bool) {
 
 // decodeRun decodes a run as hexadecimal or base64 and returns the text in it,
 // or nil. A look at its first characters rules out most names in code.
-func decodeRun(run []byte) ([]byte, string) {
+func decodeRun(dst, run []byte) ([]byte, string) {
 	if run[0] == '-' && run[len(run)-1] == '-' {
 		return nil, ""
 	}
 	if allHex(run) && len(run)%2 == 0 {
-		out := make([]byte, len(run)/2)
+		out := slices.Grow(dst[:0], len(run)/2)[:len(run)/2]
 		if _, err := hex.Decode(out, run); err == nil && textLike(out) {
 			return out, "hex"
 		}
@@ -117,7 +133,7 @@ func decodeRun(run []byte) ([]byte, string) {
 		return nil, ""
 	}
 	body = body[:len(body)-btoi(len(body)%4 == 1)]
-	out := make([]byte, enc.DecodedLen(len(body)))
+	out := slices.Grow(dst[:0], enc.DecodedLen(len(body)))[:enc.DecodedLen(len(body))]
 	n, err := enc.Decode(out, body)
 	if err != nil && n < 12 {
 		return nil, ""
@@ -177,7 +193,8 @@ func (w *work) escapes(text []byte, from, to int, outer *layer, depth int) {
 			}
 			from, to := escapedSpan(text, at+i)
 			at = max(to, at+i+1)
-			out, n := unescape(text[from:to])
+			out, n := unescape(w.scratch[depth].text, text[from:to])
+			w.scratch[depth].text = out[:0]
 			if n == 0 || n < escapeRun && kind.mark == `\x` {
 				continue
 			}
@@ -211,9 +228,9 @@ func escapedSpan(text []byte, i int) (from, to int) {
 	return from, to
 }
 
-// unescape undoes the escapes in v and returns how many there were.
-func unescape(v []byte) (out []byte, n int) {
-	out = make([]byte, 0, len(v))
+// unescape undoes the escapes in v, in the memory of dst, and returns how many there were.
+func unescape(dst, v []byte) (out []byte, n int) {
+	out = slices.Grow(dst[:0], len(v))
 	for i := 0; i < len(v); i++ {
 		switch {
 		case v[i] == '%' && i+2 < len(v) && score.IsHex(v[i+1]) && score.IsHex(v[i+2]):

@@ -15,9 +15,10 @@ func (w *work) judged(kind score.Kind, form score.Form, value span, quoted bool)
 		return
 	}
 	v := w.text[value.start:value.end]
-	c := score.Candidate{Kind: kind, Form: form, Quoted: quoted, Name: &w.name, Value: v}
+	c := &w.judging
+	*c = score.Candidate{Kind: kind, Form: form, Quoted: quoted, Name: &w.name, Value: v}
 	c.Before, c.After = w.beside(value)
-	if w.refusedBefore(&c) {
+	if w.refusedBefore(c) {
 		return
 	}
 	if why := w.refused(v); why != "" {
@@ -26,7 +27,7 @@ func (w *work) judged(kind score.Kind, form score.Form, value span, quoted bool)
 		return
 	}
 	if w.visit != nil {
-		w.visit(value, &c)
+		w.visit(value, c)
 		return
 	}
 	c.Measure(&w.vector)
@@ -99,7 +100,7 @@ func (w *work) refused(v []byte) string {
 		return "encrypted"
 	case score.Placeholder(v):
 		return "a placeholder"
-	case bytes.Equal(bytes.ToLower(v), bytes.ToLower(w.name.Raw())):
+	case bytes.EqualFold(v, w.name.Raw()):
 		return "its own name"
 	case score.IsUUID(v) && !w.name.Secretive():
 		return "a UUID, and the name speaks of no secret: it names a thing"

@@ -254,6 +254,8 @@ func mark(b bool) byte { return '0' + byte(btoi(b)) }
 // search records the matches of c in text[from:to] that pass its checks, and
 // returns the end of the last match.
 func (w *work) search(c *compiled, from, to int) (last int) {
+	w.searches++
+	w.searched += to - from
 	for _, m := range c.re.FindAllSubmatchIndex(w.text[from:to], -1) {
 		g := c.group
 		if m[2*g] < 0 || g == 0 && !c.Loose { // no group is named: the first that took part

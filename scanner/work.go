@@ -67,6 +67,10 @@ type work struct {
 	hits      []hit
 	budget    int // bytes of decoded text that may still be looked at
 	spent     bool
+	scratch   [maxDepth]scratch
+	judging   score.Candidate
+	searches  int // how often expressions were tried, and on how many bytes
+	searched  int
 	explain   *[]Decision
 	memo      *memo // nil if nothing is remembered
 	salt      uint64

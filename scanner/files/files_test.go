@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -224,4 +225,51 @@ func TestArchives(t *testing.T) {
 			}
 		})
 	}
+}
+
+// counted counts what is read of it.
+type counted struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// TestReadOnce: each byte of a file is read once, and hardly one is looked at twice,
+// however large the file is; no more than a few chunks of it are in memory.
+func TestReadOnce(t *testing.T) {
+	for _, size := range []int64{0, 1, 100_000, files.Chunk, files.Chunk + 1, 50 << 20} {
+		c := &counted{r: io.LimitReader(lines{}, size)}
+		var seen int64
+		largest := 0
+		opt := files.Options{MaxSize: 1 << 40}
+		opt.Content(scanner.Blob{Path: "a"}, c, size, func(b scanner.Blob, err error) bool {
+			if err != nil {
+				t.Error(err)
+			}
+			seen += int64(len(b.Data))
+			largest = max(largest, len(b.Data))
+			if b.Done != nil {
+				b.Done(true)
+			}
+			return true
+		})
+		if c.n != size || seen < size || seen > size+size/50 || largest > files.Chunk+files.Overlap {
+			t.Errorf("%d bytes: %d read, %d looked at, %d at once", size, c.n, seen, largest)
+		}
+	}
+}
+
+// lines has lines without end.
+type lines struct{}
+
+func (lines) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = "a line that says nothing\n"[i%25]
+	}
+	return len(p), nil
 }
