@@ -21,7 +21,7 @@ run() { # NAME COMMAND... ; adds a line to the runs of NAME, its findings are in
 	name=$1
 	shift
 	rm -f "$tmp/found"
-	command time -f '%e %U %S %M' -o "$tmp/time" "$@" >"$tmp/out" 2>"$tmp/err" || true
+	command time -f '%e %U %S %M' -o "$tmp/time" "$@" >/dev/null 2>"$tmp/err" || true
 	case $name in
 	ripgrep | cat-file) ;;
 	*) [ -s "$tmp/found" ] && [ "$(wc -c <"$tmp/found")" -gt 3 ] || { echo "compare.sh: $name found nothing" >&2; tail -n 5 "$tmp/err" >&2; exit 1; } ;;

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -67,6 +68,9 @@ func (j *job) parseRange(ctx context.Context) (git.Range, error) {
 
 // history scans every blob that any ref reaches, each once.
 func (j *job) history(ctx context.Context) error {
+	if j.env.Getenv("GOGC") == "" {
+		defer debug.SetGCPercent(debug.SetGCPercent(50)) // little garbage is made beside the buffers that are used again
+	}
 	changes, commits, err := j.repo.History(ctx)
 	if err != nil {
 		return err

@@ -66,6 +66,10 @@ func Main(ctx context.Context, env Env) int {
 		env.Now = time.Now
 	}
 	env.guard = &guard.Guard{}
+	if len(env.Args) == 1 && env.Args[0] == "--version" { // without the guard, which needs the rules: nothing here is of a repository
+		_, _ = fmt.Fprintln(env.Stdout, "keyward", Version()) // nowhere else to say it
+		return 0
+	}
 	env.rawOut, env.rawErr = env.Stdout, env.Stderr
 	env.Stdout, env.Stderr = env.guard.Writer(env.Stdout), env.guard.Writer(env.Stderr)
 	root := newRoot(&env)
