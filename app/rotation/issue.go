@@ -19,10 +19,10 @@ import (
 )
 
 // write opens the issue, or edits it.
-func (k *Keeper) write(ctx context.Context, c *github.Client, cred *store.Credential, r *store.Rotation, repos map[int64]*store.Repository) error {
+func (k *Keeper) write(ctx context.Context, c *github.Client, cred *store.Credential, r *store.Rotation, repos map[int64]*store.Repository, due time.Time) error {
 	owner, name, _ := strings.Cut(r.Repository, "/")
 	if r.Due.IsZero() {
-		r.Due = due(cred)
+		r.Due = due
 	}
 	mention := ""
 	if r.Owner == "" {
@@ -224,19 +224,6 @@ func (k *Keeper) dismissed(ctx context.Context, c *github.Client, cred *store.Cr
 func sum(body string) string {
 	h := sha256.Sum256([]byte(body))
 	return hex.EncodeToString(h[:12])
-}
-
-// due is until when a key has to be revoked. Whether it still works is not known yet,
-// so that a public one counts as if it does.
-func due(cred *store.Credential) time.Time {
-	if d, ok := cred.Settings.Due[cred.Severity]; ok {
-		return cred.Detected.Add(d)
-	}
-	usual := map[string]time.Duration{"critical": 24 * time.Hour, "high": 72 * time.Hour, "medium": 72 * time.Hour, "low": 14 * 24 * time.Hour}[cred.Severity]
-	if !cred.PublicSince.IsZero() && scanner.AtLeast(cred.Severity, "high") {
-		usual = time.Hour
-	}
-	return cred.Detected.Add(usual)
 }
 
 // issue makes the text of a key's issue.

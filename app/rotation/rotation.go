@@ -79,6 +79,10 @@ func (k *Keeper) Tell(ctx context.Context, c *github.Client, inst *store.Install
 	if cred.State != store.StateOpen {
 		return nil
 	}
+	begun, err := k.Begin(ctx, cred)
+	if err != nil {
+		return err
+	}
 	repos, err := k.repositories(ctx, inst)
 	if err != nil {
 		return err
@@ -101,7 +105,7 @@ func (k *Keeper) Tell(ctx context.Context, c *github.Client, inst *store.Install
 		return err
 	}
 	defer func() { _ = k.Store.Release(context.WithoutCancel(ctx), r, holder) }() // a claim that stays lapses
-	if err := k.write(ctx, c, cred, r, repos); err != nil {
+	if err := k.write(ctx, c, cred, r, repos, begun.Due()); err != nil {
 		return err
 	}
 	return k.Store.Fresh(ctx, cred)

@@ -1,0 +1,315 @@
+package life
+
+import (
+	"strings"
+	"time"
+)
+
+// A Kind is what happened.
+type Kind string
+
+// What people do. They need to be able to write to the repository; accepting a risk
+// needs an approver.
+const (
+	Ack     Kind = "ack"            // I see to it
+	Rotate  Kind = "rotating"       // a new key is made; Text is its id, if it has one
+	Claim   Kind = "revoked"        // I have revoked it: to be checked
+	Deny    Kind = "false-positive" // it is no key; Text is the reason
+	Confirm Kind = "confirm"        // a second person agrees that it is none
+	Accept  Kind = "accept-risk"    // it stays until Until; Text is the reason
+	Snooze  Kind = "snooze"         // no reminders until Until
+	Close   Kind = "close"          // somebody closed the issue by hand
+)
+
+// What becomes known. Only the system may say so.
+const (
+	Place   Kind = "in-place" // the new key was seen in place; Text says how
+	End     Kind = "ended"    // the provider says that the key was revoked; Text says how
+	Remove  Kind = "removed"  // the provider says that it does not exist; Text says how
+	Check   Kind = "checked"  // a check said Verdict
+	Use     Kind = "used"     // the old key was used with success, At
+	Watch   Kind = "watched"  // the provider's logs are read from now on
+	Head    Kind = "head"     // Yes: a default branch has the key
+	Again   Kind = "again"    // it was pushed again
+	Publish Kind = "public"   // it stands where everybody can read it
+	Tick    Kind = "tick"     // time goes by
+)
+
+// Kinds are all kinds of events.
+func Kinds() []Kind {
+	return []Kind{Ack, Rotate, Claim, Deny, Confirm, Accept, Snooze, Close, Place, End, Remove, Check, Use, Watch, Head, Again, Publish, Tick}
+}
+
+// ByPeople reports whether people cause such events.
+func (k Kind) ByPeople() bool {
+	switch k {
+	case Ack, Rotate, Claim, Deny, Confirm, Accept, Snooze, Close:
+		return true
+	}
+	return false
+}
+
+// An Actor is who caused an event.
+type Actor struct {
+	Login    string
+	Role     string // in the repository: admin, maintain, write, triage, read, none
+	Approver bool   // may accept risks
+	Bot      bool
+	System   bool // Keyward itself
+}
+
+func (a *Actor) writes() bool {
+	return !a.Bot && (a.Role == "write" || a.Role == "maintain" || a.Role == "admin")
+}
+
+// An Event is something that happens to a key.
+type Event struct {
+	Kind    Kind
+	At      time.Time
+	Actor   Actor
+	Text    string
+	Until   time.Time
+	Verdict Verdict
+	Yes     bool
+}
+
+// Apply returns the life of a key after an event, and the steps that it took. Where the
+// event is refused the error is a [Refusal] and the life is the same.
+func (l Life) Apply(e Event) (Life, []Step, error) {
+	if err := l.allowed(&e); err != nil {
+		return l, nil, err
+	}
+	next := l.clone()
+	var steps []Step
+	if to, why := next.next(e.At); next.State.waived() && to == Open { // it has ended meanwhile
+		steps = append(steps, next.to(to, e.At, why))
+	}
+	more, err := next.happen(&e)
+	if err != nil {
+		return l, nil, err
+	}
+	steps = append(steps, more...)
+	steps = append(steps, next.advance(e.At)...)
+	if e.Kind == Tick {
+		steps = append(steps, next.remind(e.At)...)
+	}
+	return next, steps, nil
+}
+
+// allowed says whether who caused an event may.
+func (l *Life) allowed(e *Event) error {
+	a := &e.Actor
+	switch {
+	case !e.Kind.ByPeople():
+		if !a.System {
+			return refuse("%s is a fact: it is found out, nobody can say so", e.Kind)
+		}
+	case e.Kind == Close: // whoever may close an issue did
+	case !a.writes():
+		return refuse("@%s needs to be able to write to this repository for that", a.Login)
+	case e.Kind == Accept && !a.Approver:
+		return refuse("@%s is not among the approvers of risks: one of them has to say so", a.Login)
+	}
+	return nil
+}
+
+// happen changes what is known of a key.
+func (l *Life) happen(e *Event) ([]Step, error) {
+	if e.Kind.ByPeople() {
+		return l.act(e)
+	}
+	switch e.Kind {
+	case Place:
+		if l.State.works() && l.InPlace == nil {
+			l.InPlace = &Fact{e.Text, e.At}
+		}
+	case End:
+		l.end(e)
+	case Remove:
+		l.end(e)
+		l.Removed = &Fact{e.Text, e.At}
+	case Check:
+		return l.checked(e), nil
+	case Use:
+		return l.used(e), nil
+	case Watch:
+		if l.Watched.IsZero() {
+			l.Watched = e.At
+		}
+	case Head:
+		l.AtHead = &e.Yes
+	case Publish:
+		l.Public = true
+	case Again:
+		yes := true
+		l.AtHead = &yes
+		if l.State == Dead || l.State == Closed || l.State == Unproved || l.State == AcceptedRisk {
+			return l.regress(e.At, "the key was pushed again"), nil
+		}
+	}
+	return nil, nil
+}
+
+func (l *Life) end(e *Event) {
+	if l.Ended == nil {
+		l.Ended = &Fact{e.Text, e.At}
+	}
+}
+
+// checked takes in what a check says. Whether the key works is known from the last check
+// that told something.
+func (l *Life) checked(e *Event) []Step {
+	switch e.Verdict {
+	case Inactive:
+		l.Validity = Inactive
+		if len(l.Checks) < 2 {
+			l.Checks = append(l.Checks, e.At)
+		}
+		if e.At.Before(l.Checks[0]) { // reports may come late
+			l.Checks[0] = e.At
+		} else if e.At.After(l.Checks[len(l.Checks)-1]) {
+			l.Checks[len(l.Checks)-1] = e.At
+		}
+		if l.Ended == nil {
+			l.Ended = &Fact{"a check says that it is inactive", e.At}
+		}
+	case Active:
+		l.Validity = Active
+		if l.State == Revoked || l.State == Dead || l.State == Closed || l.State == Unproved || l.State == FalsePositive {
+			return l.regress(e.At, "a check says that the key works")
+		}
+		l.Ended, l.Removed, l.Checks = nil, nil, nil
+	}
+	return nil
+}
+
+// used takes in a success of the old key.
+func (l *Life) used(e *Event) []Step {
+	if e.At.After(l.Used) {
+		l.Used = e.At
+	}
+	if l.Ended == nil || !e.At.After(l.Ended.At) {
+		return nil
+	}
+	l.Validity = Active
+	if l.State == Revoked || l.State == Dead || l.State == Closed || l.State == Unproved {
+		return l.regress(e.At, "the key was used after it was revoked")
+	}
+	l.Ended, l.Removed, l.Checks = nil, nil, nil
+	return nil
+}
+
+// act does what somebody asks for.
+func (l *Life) act(e *Event) ([]Step, error) {
+	who := "@" + e.Actor.Login
+	if e.Kind == Close {
+		return l.closed(e), nil
+	}
+	if l.State.Done() || l.State == Dead {
+		return nil, refuse("the key is %s: there is nothing to do", l.State)
+	}
+	switch e.Kind {
+	case Ack:
+		if l.State != Open {
+			return nil, refuse("the key is %s already", l.State)
+		}
+		return []Step{l.to(Acknowledged, e.At, "by "+who)}, nil
+	case Rotate:
+		return l.rotate(e, who)
+	case Claim:
+		l.Claimed = e.At
+		if l.Ended == nil {
+			return []Step{{From: l.State, To: l.State, Why: who + " says that the key is revoked: it is checked now"}}, nil
+		}
+	case Deny:
+		return l.deny(e, who)
+	case Confirm:
+		return l.confirm(e, who)
+	case Accept:
+		return l.accept(e, who)
+	case Snooze:
+		switch left := l.Due(); {
+		case !e.Until.After(e.At):
+			return nil, refuse("until when? For example /snooze 3d")
+		case !left.After(e.At):
+			return nil, refuse("the key was due %s: there is no time left to wait", left.UTC().Format("2006-01-02 15:04"))
+		case e.Until.After(left):
+			e.Until = left
+		}
+		l.Snoozed = e.Until
+		return []Step{{From: l.State, To: l.State, Why: who + " wants no reminders until " + e.Until.UTC().Format("2006-01-02 15:04")}}, nil
+	}
+	return nil, nil
+}
+
+func (l *Life) rotate(e *Event, who string) ([]Step, error) {
+	id := strings.TrimSpace(e.Text)
+	switch {
+	case l.State != Open && l.State != Acknowledged:
+		return nil, refuse("the key is %s already", l.State)
+	case id != "" && id == l.OldID:
+		return nil, refuse("%s is the id of the old key: a new one is needed", id)
+	}
+	l.NewID = id
+	return []Step{l.to(Rotating, e.At, "a new key is made, says "+who)}, nil
+}
+
+func (l *Life) deny(e *Event, who string) ([]Step, error) {
+	w := &Waiver{By: e.Actor.Login, Reason: words(e.Text), Until: e.Until}
+	if longest := e.At.Add(LongestDenial); w.Until.IsZero() || w.Until.After(longest) {
+		w.Until = longest
+	}
+	switch {
+	case w.Reason == "":
+		return nil, refuse("why is it no key? For example /false-positive a value of the documentation")
+	case !w.Until.After(e.At):
+		return nil, refuse("that day is over")
+	case l.grave():
+		l.Asked = w
+		return []Step{{From: l.State, To: l.State, Why: who + " says that it is no key: somebody else has to confirm it"}}, nil
+	}
+	l.Waiver, l.Asked = w, nil
+	return []Step{l.to(FalsePositive, e.At, who+" says that it is no key: "+w.Reason)}, nil
+}
+
+func (l *Life) confirm(e *Event, who string) ([]Step, error) {
+	switch {
+	case l.Asked == nil:
+		return nil, refuse("there is nothing to confirm")
+	case strings.EqualFold(l.Asked.By, e.Actor.Login):
+		return nil, refuse("%s has said so: somebody else has to confirm it", who)
+	case !l.Asked.Until.After(e.At):
+		l.Asked = nil
+		return nil, refuse("what was to be confirmed is over")
+	}
+	l.Waiver, l.Asked = l.Asked, nil
+	l.Waiver.Second = e.Actor.Login
+	return []Step{l.to(FalsePositive, e.At, "@"+l.Waiver.By+" and "+who+" say that it is no key: "+l.Waiver.Reason)}, nil
+}
+
+func (l *Life) accept(e *Event, who string) ([]Step, error) {
+	w := &Waiver{By: e.Actor.Login, Reason: words(e.Text), Until: e.Until}
+	switch {
+	case w.Reason == "" || w.Until.IsZero():
+		return nil, refuse("until when, and why? For example /accept-risk until:%s reason:…", e.At.AddDate(0, 0, 30).Format(time.DateOnly))
+	case !w.Until.After(e.At):
+		return nil, refuse("that day is over")
+	case w.Until.Sub(e.At) > LongestRisk:
+		return nil, refuse("a risk is accepted for %s at most: until %s", hours(LongestRisk), e.At.Add(LongestRisk).UTC().Format(time.DateOnly))
+	}
+	l.Waiver, l.Asked = w, nil
+	return []Step{l.to(AcceptedRisk, e.At, who+" accepts the risk until "+w.Until.UTC().Format(time.DateOnly)+": "+w.Reason)}, nil
+}
+
+// closed is what comes of closing the issue by hand: the first time it is opened again,
+// with what is missing; then it stays closed, without evidence.
+func (l *Life) closed(e *Event) []Step {
+	if l.State.Done() || l.State == Dead {
+		return nil
+	}
+	if !l.Reopened {
+		l.Reopened = true
+		return []Step{{From: l.State, To: l.State, Why: "opened again: what is missing is " + strings.Join(l.Missing(e.At), "; ")}}
+	}
+	return []Step{l.to(Unproved, e.At, "closed by @"+e.Actor.Login+" without evidence")}
+}

@@ -1,0 +1,226 @@
+package store
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// A Record is what the ledger says of one thing that happened to a key.
+type Record struct {
+	Installation int64
+	Seq          int64 // from 1, without a gap in an installation
+	At           time.Time
+	Fingerprint  string
+	Event        string
+	Actor        string // login, or keyward
+	From, To     string // states
+	Detail       string
+	Mac          string // over all of this and the Mac of the record before
+}
+
+// mac is what the record's Mac has to be. Each field is preceded by its length, so that
+// two records never read the same.
+func (r *Record) mac(key []byte, before string) string {
+	h := hmac.New(sha256.New, key)
+	for _, n := range []int64{r.Installation, r.Seq, millis(r.At)} {
+		_ = binary.Write(h, binary.BigEndian, n) // a hash does not fail
+	}
+	for _, s := range []string{before, r.Fingerprint, r.Event, r.Actor, r.From, r.To, r.Detail} {
+		_ = binary.Write(h, binary.BigEndian, int64(len(s)))
+		h.Write([]byte(s))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// A Course is the life of a key as the store keeps it: the state and when it is due, for
+// asking, and a text that only its owner reads.
+type Course struct {
+	Installation int64
+	Fingerprint  string
+	State        string
+	Due          time.Time
+	Life         string
+}
+
+// Proceed changes the life of a key, and appends what happened to the ledger, both or
+// neither. fn is given the life, "" if the key has none, and may be called again; it
+// returns records of which it need not set installation, number, key and Mac. Without
+// records nothing but the life changes.
+func (s *Store) Proceed(ctx context.Context, key []byte, installation int64, fingerprint string, fn func(life string) (Course, []Record, error)) error {
+	err := s.tx(ctx, func(tx *tx) error {
+		lock := ""
+		if tx.pg {
+			lock = " FOR UPDATE"
+		}
+		var seq int64
+		var mac string
+		err := tx.QueryRowContext(ctx, numbered(tx.pg, "SELECT ledger_seq, ledger_mac FROM installation WHERE id = ? AND NOT gone"+lock), installation).Scan(&seq, &mac)
+		if errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("installation %d: %w", installation, ErrGone)
+		}
+		if err != nil {
+			return err
+		}
+		var old string
+		err = tx.QueryRowContext(ctx, numbered(tx.pg, "SELECT life FROM life WHERE installation = ? AND fingerprint = ?"), installation, fingerprint).Scan(&old)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		c, records, err := fn(old)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.exec(`INSERT INTO life (installation, fingerprint, state, due, life) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT (installation, fingerprint) DO UPDATE SET state = excluded.state, due = excluded.due, life = excluded.life`,
+			installation, fingerprint, c.State, millis(c.Due), clean(c.Life)); err != nil {
+			return err
+		}
+		for i := range records {
+			r := &records[i]
+			seq++
+			r.Installation, r.Seq, r.Fingerprint = installation, seq, fingerprint
+			r.Actor, r.Detail, r.At = clean(r.Actor), clean(r.Detail), instant(millis(r.At))
+			r.Mac = r.mac(key, mac)
+			mac = r.Mac
+			if _, err := tx.exec("INSERT INTO ledger (installation, seq, happened, fingerprint, event, actor, from_state, to_state, detail, mac) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+				installation, seq, millis(r.At), fingerprint, r.Event, r.Actor, r.From, r.To, r.Detail, r.Mac); err != nil {
+				return err
+			}
+		}
+		_, err = tx.exec("UPDATE installation SET ledger_seq = ?, ledger_mac = ? WHERE id = ?", seq, mac, installation)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("store what happened to key %.12s: %w", fingerprint, err)
+	}
+	return nil
+}
+
+// Course returns the life of a key, or ErrGone.
+func (s *Store) Course(ctx context.Context, installation int64, fingerprint string) (*Course, error) {
+	list, err := s.courses(ctx, "WHERE installation = ? AND fingerprint = ?", installation, fingerprint)
+	if err == nil && len(list) == 0 {
+		err = ErrGone
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read life of key %.12s: %w", fingerprint, err)
+	}
+	return &list[0], nil
+}
+
+// Courses returns the lives of all keys of an installation.
+func (s *Store) Courses(ctx context.Context, installation int64) ([]Course, error) {
+	list, err := s.courses(ctx, "WHERE installation = ? ORDER BY fingerprint", installation)
+	if err != nil {
+		return nil, fmt.Errorf("read lives of keys of installation %d: %w", installation, err)
+	}
+	return list, nil
+}
+
+func (s *Store) courses(ctx context.Context, where string, args ...any) (out []Course, err error) {
+	err = s.rows(ctx, func(rows *sql.Rows) error {
+		var c Course
+		var due int64
+		err := rows.Scan(&c.Installation, &c.Fingerprint, &c.State, &due, &c.Life)
+		c.Due = instant(due)
+		out = append(out, c)
+		return err
+	}, "SELECT installation, fingerprint, state, due, life FROM life "+where, args...)
+	return out, err
+}
+
+// Ledger calls each with the records of a key, or of all of an installation if
+// fingerprint is "", in their order.
+func (s *Store) Ledger(ctx context.Context, installation int64, fingerprint string, each func(Record) error) error {
+	where, args := "installation = ?", []any{installation}
+	if fingerprint != "" {
+		where, args = where+" AND fingerprint = ?", append(args, fingerprint)
+	}
+	return s.rows(ctx, func(rows *sql.Rows) error {
+		var r Record
+		var at int64
+		if err := rows.Scan(&r.Installation, &r.Seq, &at, &r.Fingerprint, &r.Event, &r.Actor, &r.From, &r.To, &r.Detail, &r.Mac); err != nil {
+			return err
+		}
+		r.At = instant(at)
+		return each(r)
+	}, "SELECT installation, seq, happened, fingerprint, event, actor, from_state, to_state, detail, mac FROM ledger WHERE "+where+" ORDER BY seq", args...)
+}
+
+// A Forgery is a place where the ledger is not as it was written.
+type Forgery struct {
+	Installation, Seq int64
+	Problem           string
+}
+
+func (f Forgery) String() string {
+	return fmt.Sprintf("installation %d, record %d: %s", f.Installation, f.Seq, f.Problem)
+}
+
+// VerifyLedger reads the ledgers of all installations, and returns how many records
+// there are, and where they are not as they were written. A record that was changed is
+// named alone: the next one is judged by the MAC that it was chained to.
+func (s *Store) VerifyLedger(ctx context.Context, key []byte) (records int, forged []Forgery, err error) {
+	type head struct {
+		id, seq int64
+		mac     string
+	}
+	var heads []head
+	err = s.rows(ctx, func(rows *sql.Rows) error {
+		var h head
+		err := rows.Scan(&h.id, &h.seq, &h.mac)
+		heads = append(heads, h)
+		return err
+	}, "SELECT id, ledger_seq, ledger_mac FROM installation ORDER BY id")
+	if err != nil {
+		return 0, nil, fmt.Errorf("read the ledger: %w", err)
+	}
+	for _, h := range heads {
+		var seq int64
+		before, good := "", ""
+		err := s.Ledger(ctx, h.id, "", func(r Record) error {
+			records++
+			switch chained := r.mac(key, before); {
+			case r.Seq != seq+1:
+				forged = append(forged, Forgery{h.id, seq + 1, fmt.Sprintf("it is gone: record %d follows", r.Seq)})
+			case r.Mac != chained && r.mac(key, good) != r.Mac:
+				forged = append(forged, Forgery{h.id, r.Seq, "it does not match its MAC: it was changed, or written with another pepper"})
+				good = chained // what its MAC would be, if the MAC is what was changed
+				before, seq = r.Mac, r.Seq
+				return nil
+			}
+			before, good, seq = r.Mac, r.Mac, r.Seq
+			return nil
+		})
+		if err != nil {
+			return records, forged, fmt.Errorf("read the ledger: %w", err)
+		}
+		if seq != h.seq || before != h.mac && !slices.ContainsFunc(forged, func(f Forgery) bool { return f.Installation == h.id && f.Seq == seq }) {
+			forged = append(forged, Forgery{h.id, seq, fmt.Sprintf("the ledger ends here; its head says that record %d is the last", h.seq)})
+		}
+	}
+	orphans, err := s.orphans(ctx)
+	return records, append(forged, orphans...), err
+}
+
+// orphans are records of installations that are not known.
+func (s *Store) orphans(ctx context.Context) (out []Forgery, err error) {
+	err = s.rows(ctx, func(rows *sql.Rows) error {
+		f := Forgery{Problem: "the installation that it belongs to is gone"}
+		err := rows.Scan(&f.Installation, &f.Seq)
+		out = append(out, f)
+		return err
+	}, "SELECT installation, min(seq) FROM ledger WHERE installation NOT IN (SELECT id FROM installation) GROUP BY installation ORDER BY installation")
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger: %w", err)
+	}
+	return out, nil
+}

@@ -1,0 +1,136 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/keyward/keyward/app/store"
+)
+
+var ledgerKey = []byte("a key of the tests")
+
+// proceed appends one record to the ledger.
+func proceed(ctx context.Context, s *store.Store, inst int64, fp, detail string) error {
+	return s.Proceed(ctx, ledgerKey, inst, fp, func(old string) (store.Course, []store.Record, error) {
+		return store.Course{State: "open", Due: time.UnixMilli(5), Life: old + "x"},
+			[]store.Record{{At: time.Now(), Event: "found", Actor: "dana", From: "open", To: "rotating", Detail: detail}}, nil
+	})
+}
+
+// TestLedger: whatever is changed in a ledger, the record is named.
+func TestLedger(t *testing.T) {
+	stores(t, func(t *testing.T, s *store.Store) {
+		ctx := context.Background()
+		verify := func() (int, string) {
+			t.Helper()
+			n, forged, err := s.VerifyLedger(ctx, ledgerKey)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var all []string
+			for _, f := range forged {
+				all = append(all, f.String())
+			}
+			return n, strings.Join(all, "\n")
+		}
+		inst, _ := installed(t, s)
+		for i := range 6 {
+			if err := proceed(ctx, s, inst, fmt.Sprintf("fp%d", i%2), fmt.Sprintf("a detail with \x00 and \xff of record %d", i+1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n, forged := verify(); n < 6 || forged != "" {
+			t.Fatalf("%d records, forged: %s", n, forged)
+		}
+		exec := func(format string, args ...any) {
+			t.Helper()
+			if _, err := s.DB.ExecContext(ctx, fmt.Sprintf(format, args...)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		where := fmt.Sprintf("WHERE installation = %d AND seq", inst)
+		for _, column := range []string{"fingerprint", "event", "actor", "from_state", "to_state", "detail", "mac"} {
+			for _, seq := range []int{1, 3, 6} {
+				var old string
+				if err := s.DB.QueryRowContext(ctx, fmt.Sprintf("SELECT %s FROM ledger %s = %d", column, where, seq)).Scan(&old); err != nil {
+					t.Fatal(err)
+				}
+				c := "0"
+				if old[0] == '0' {
+					c = "1"
+				}
+				exec("UPDATE ledger SET %s = '%s' || substr(%s, 2) %s = %d", column, c, column, where, seq)
+				if _, forged := verify(); !strings.HasPrefix(forged, fmt.Sprintf("installation %d, record %d:", inst, seq)) {
+					t.Errorf("%s of record %d: told %q", column, seq, forged)
+				}
+				exec("UPDATE ledger SET %s = '%s' %s = %d", column, old, where, seq)
+			}
+		}
+		exec("UPDATE ledger SET happened = happened + 1 %s = 2", where)
+		if _, forged := verify(); !strings.Contains(forged, "record 2: it does not match") || strings.Contains(forged, "record 3") {
+			t.Errorf("another time: told %q", forged)
+		}
+		exec("UPDATE ledger SET happened = happened - 1 %s = 2", where)
+		exec("UPDATE ledger SET seq = 100 %s = 4", where)
+		if _, forged := verify(); !strings.Contains(forged, "record 4: it is gone") {
+			t.Errorf("another number: told %q", forged)
+		}
+		exec("UPDATE ledger SET seq = 4 %s = 100", where)
+		if _, forged := verify(); forged != "" {
+			t.Fatalf("as it was: %s", forged)
+		}
+		exec("DELETE FROM ledger %s = 6", where)
+		if _, forged := verify(); !strings.Contains(forged, "record 5: the ledger ends here") {
+			t.Errorf("the last is gone: told %q", forged)
+		}
+		if err := s.Forget(ctx, inst); err != nil {
+			t.Fatal(err)
+		}
+		if err := proceed(ctx, s, inst, "fp0", ""); !errors.Is(err, store.ErrGone) {
+			t.Errorf("an installation that is gone: %v", err)
+		}
+	})
+}
+
+// TestProceedAtOnce: many at once lose nothing, and what fails leaves nothing.
+func TestProceedAtOnce(t *testing.T) {
+	stores(t, func(t *testing.T, s *store.Store) {
+		ctx := context.Background()
+		inst, _ := installed(t, s)
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				for range 10 {
+					if err := proceed(ctx, s, inst, "fp", "x"); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		no := errors.New("no")
+		err := s.Proceed(ctx, ledgerKey, inst, "fp", func(string) (store.Course, []store.Record, error) { return store.Course{}, make([]store.Record, 3), no })
+		if !errors.Is(err, no) {
+			t.Errorf("got %v", err)
+		}
+		c, err := s.Course(ctx, inst, "fp")
+		if err != nil || c.Life != strings.Repeat("x", 80) {
+			t.Errorf("%d changes of 80 are there (%v)", len(c.Life), err)
+		}
+		n := int64(0)
+		if err := s.Ledger(ctx, inst, "fp", func(r store.Record) error { n++; return nil }); err != nil || n != 80 {
+			t.Errorf("%d records of 80 (%v)", n, err)
+		}
+		if _, forged, err := s.VerifyLedger(ctx, ledgerKey); err != nil || len(forged) > 0 {
+			t.Errorf("forged: %v, %v", forged, err)
+		}
+		if _, forged, err := s.VerifyLedger(ctx, []byte("another key")); err != nil || len(forged) < 80 {
+			t.Errorf("with another key %d records are wrong (%v), want all", len(forged), err)
+		}
+	})
+}
