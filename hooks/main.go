@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -26,7 +27,8 @@ type Env struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Getenv         func(string) string
-	Now            func() time.Time // nil means the clock
+	Now            func() time.Time  // nil means the clock
+	Transport      http.RoundTripper // how keyward verify reaches providers; nil means as usual
 
 	rawOut, rawErr io.Writer // as they were given, to ask whether they are terminals
 	guard          *guard.Guard
@@ -131,7 +133,7 @@ scanned, or wrong usage.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return hint(err, "see '"+c.CommandPath()+" --help'")
 	})
-	root.AddCommand(newScan(env), newHook(env), newAction(env), newInstall(env), newUninstall(env), newFix(env), newAllow(env), newExplain(env), newRules(env), newBaseline(env), newMan(env))
+	root.AddCommand(newScan(env), newVerify(env), newHook(env), newAction(env), newInstall(env), newUninstall(env), newFix(env), newAllow(env), newExplain(env), newRules(env), newBaseline(env), newMan(env))
 	return root
 }
 
