@@ -66,7 +66,7 @@ func New(rules []Rule, opt Options) (*Scanner, error) {
 		return n
 	}
 	for i := range rules {
-		c := &compiled{Rule: &rules[i]}
+		c := &compiled{Rule: &rules[i], given: &rules[i]}
 		if err := c.Validate(); err != nil {
 			return nil, err
 		}

@@ -33,6 +33,7 @@ const assigned = `[\w.\-]{0,24}` +
 // A compiled rule. Its expressions are compiled on first use.
 type compiled struct {
 	*Rule
+	given *Rule // as it was given: it does not change when the whole of it is loaded
 	once  sync.Once
 	err   error
 	re    *re2.Regexp
@@ -236,11 +237,11 @@ func (c *compiled) inPath(path string) bool {
 func (s *Scanner) Profile(path string) string {
 	bits := []byte{mark(isCode(path)), mark(inTest(path)), mark(isGenerated(path, nil))}
 	for _, c := range s.rules {
-		if len(c.Paths) > 0 && c.compile() == nil {
+		if len(c.given.Paths) > 0 && c.compile() == nil {
 			bits = append(bits, mark(c.inPath(path)))
 		}
-		for i := range c.Allow {
-			bits = append(bits, mark(c.Allow[i].reaches(path)))
+		for i := range c.given.Allow {
+			bits = append(bits, mark(c.given.Allow[i].reaches(path)))
 		}
 	}
 	for i := range s.opt.Allow {
