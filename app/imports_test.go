@@ -13,7 +13,7 @@ var allowed = map[string][]string{
 	"":                  {"server"},
 	"demo":              {"server", "github/githubtest"},
 	"server":            {"webhook", "jobs", "rotation", "scan", "store", "github"},
-	"jobs":              {"webhook", "rotation", "scan", "store", "github"},
+	"jobs":              {"webhook", "rotation", "rotation/life", "scan", "store", "github"},
 	"rotation":          {"rotation/life", "store", "github"},
 	"rotation/life":     {},
 	"scan":              {},

@@ -26,14 +26,17 @@ func (r *Runner) text(ctx context.Context, job *river.Job[TextArgs], log *slog.L
 		return err
 	}
 	c := r.GitHub.Installation(e.Installation)
-	name, url, text, err := read(ctx, c, repo, e)
+	in, err := read(ctx, c, repo, e)
 	if s := github.Status(err); s == http.StatusNotFound || s == http.StatusGone {
 		return nil // deleted in the meantime
 	}
 	if err != nil {
 		return err
 	}
-	keys, err := r.Engine.Text(name, []byte(text))
+	if err := r.commands(ctx, c, repo, e, in, log); err != nil {
+		return err
+	}
+	keys, err := r.Engine.Text(in.name, []byte(in.text))
 	if err != nil || len(keys) == 0 {
 		return err
 	}
@@ -48,7 +51,7 @@ func (r *Runner) text(ctx context.Context, job *river.Job[TextArgs], log *slog.L
 	list := r.credentials(keys, settings, state)
 	for i := range list {
 		for j := range list[i].Places {
-			list[i].Places[j].URL = url
+			list[i].Places[j].URL = in.url
 		}
 	}
 	changes, err := r.Store.Record(ctx, repo.ID, list)
@@ -59,7 +62,7 @@ func (r *Runner) text(ctx context.Context, job *river.Job[TextArgs], log *slog.L
 	if err := r.tellSoon(ctx, e.Installation); err != nil {
 		return err
 	}
-	return r.reply(ctx, c, repo, e, name, keys, changes)
+	return r.reply(ctx, c, repo, e, in.name, keys, changes)
 }
 
 // heard says what becomes of a key in a text. Where everybody may write comments, only
@@ -75,27 +78,33 @@ func (r *Runner) heard(ctx context.Context, repo *store.Repository, e *webhook.E
 	return store.StateQuiet, err
 }
 
-// read returns the text that an event speaks of, what to call it and its address.
-func read(ctx context.Context, c *github.Client, repo *store.Repository, e *webhook.Event) (name, url, text string, err error) {
+// a writing is what somebody wrote.
+type writing struct {
+	name, url, text string // what to call it, and its address
+	edited          bool   // it is not what was written first
+}
+
+// read returns the text that an event speaks of, as it is now.
+func read(ctx context.Context, c *github.Client, repo *store.Repository, e *webhook.Event) (in writing, err error) {
 	switch {
 	case e.Comment != 0:
 		comment, _, err := c.Issues.GetComment(ctx, repo.Owner, repo.Name, e.Comment)
 		if err != nil {
-			return "", "", "", fmt.Errorf("read comment %d: %w", e.Comment, err)
+			return in, fmt.Errorf("read comment %d: %w", e.Comment, err)
 		}
-		return fmt.Sprintf("comment %d on #%d", e.Comment, e.Number), comment.GetHTMLURL(), comment.GetBody(), nil
+		return writing{fmt.Sprintf("comment %d on #%d", e.Comment, e.Number), comment.GetHTMLURL(), comment.GetBody(), !comment.GetUpdatedAt().Equal(comment.GetCreatedAt())}, nil
 	case e.Name == "pull_request":
 		pull, _, err := c.PullRequests.Get(ctx, repo.Owner, repo.Name, e.Number)
 		if err != nil {
-			return "", "", "", fmt.Errorf("read pull request %d: %w", e.Number, err)
+			return in, fmt.Errorf("read pull request %d: %w", e.Number, err)
 		}
-		return fmt.Sprintf("text of #%d", e.Number), pull.GetHTMLURL(), pull.GetTitle() + "\n\n" + pull.GetBody(), nil
+		return writing{name: fmt.Sprintf("text of #%d", e.Number), url: pull.GetHTMLURL(), text: pull.GetTitle() + "\n\n" + pull.GetBody()}, nil
 	}
 	issue, _, err := c.Issues.Get(ctx, repo.Owner, repo.Name, e.Number)
 	if err != nil {
-		return "", "", "", fmt.Errorf("read issue %d: %w", e.Number, err)
+		return in, fmt.Errorf("read issue %d: %w", e.Number, err)
 	}
-	return fmt.Sprintf("text of #%d", e.Number), issue.GetHTMLURL(), issue.GetTitle() + "\n\n" + issue.GetBody(), nil
+	return writing{name: fmt.Sprintf("text of #%d", e.Number), url: issue.GetHTMLURL(), text: issue.GetTitle() + "\n\n" + issue.GetBody()}, nil
 }
 
 // reply tells who wrote the text, once. It names the kind of the key and never quotes

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -13,16 +14,17 @@ import (
 	gh "github.com/google/go-github/v62/github"
 
 	"github.com/keyward/keyward/app/github"
+	"github.com/keyward/keyward/app/rotation/life"
 	"github.com/keyward/keyward/app/store"
 	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/report"
 )
 
 // write opens the issue, or edits it.
-func (k *Keeper) write(ctx context.Context, c *github.Client, cred *store.Credential, r *store.Rotation, repos map[int64]*store.Repository, due time.Time) error {
+func (k *Keeper) write(ctx context.Context, c *github.Client, cred *store.Credential, r *store.Rotation, repos map[int64]*store.Repository, l *life.Life) error {
 	owner, name, _ := strings.Cut(r.Repository, "/")
 	if r.Due.IsZero() {
-		r.Due = due
+		r.Due = l.Due()
 	}
 	mention := ""
 	if r.Owner == "" {
@@ -36,6 +38,7 @@ func (k *Keeper) write(ctx context.Context, c *github.Client, cred *store.Creden
 		mention = "@" + r.Owner
 	}
 	text := k.issue(cred, r, repos, mention)
+	text.State, text.Commands = string(l.State), life.Forms()
 	if r.Number == 0 {
 		return k.open(ctx, c, cred, r, text)
 	}
@@ -165,6 +168,9 @@ func (k *Keeper) edit(ctx context.Context, c *github.Client, cred *store.Credent
 	if r.Owner != "" && len(issue.Assignees) == 0 {
 		change.Assignees = &[]string{r.Owner}
 	}
+	if labels := relabelled(issue.Labels, report.StateLabel+text.State); labels != nil {
+		change.Labels = &labels
+	}
 	if *change != (gh.IssueRequest{}) {
 		_, _, err := c.Issues.Edit(ctx, owner, name, r.Number, change)
 		if github.Status(err) == http.StatusForbidden { // archived
@@ -181,6 +187,20 @@ func (k *Keeper) edit(ctx context.Context, c *github.Client, cred *store.Credent
 	}
 	r.Body, r.Told = sum(body), files(cred)
 	return k.Store.PutRotation(ctx, r)
+}
+
+// relabelled returns the labels of an issue with that of the state in the place of an
+// older one; nil if it has it already.
+func relabelled(old []*gh.Label, state string) (names []string) {
+	for _, l := range old {
+		if l.GetName() == state {
+			return nil
+		}
+		if !strings.HasPrefix(l.GetName(), report.StateLabel) {
+			names = append(names, l.GetName())
+		}
+	}
+	return append(names, state)
 }
 
 // again says once that the key was found in another file. A comment whose answer was
@@ -210,15 +230,21 @@ func (k *Keeper) again(ctx context.Context, c *github.Client, cred *store.Creden
 
 // dismissed closes the issue of a key that people said is none.
 func (k *Keeper) dismissed(ctx context.Context, c *github.Client, cred *store.Credential, r *store.Rotation) error {
+	life := ""
+	if course, err := k.Store.Course(ctx, cred.Installation, cred.Fingerprint); err == nil {
+		life = course.Life
+	} else if !errors.Is(err, store.ErrGone) {
+		return err
+	}
 	if r == nil || r.Number == 0 {
-		return k.Store.Fresh(ctx, cred)
+		return k.Store.Fresh(ctx, cred, life)
 	}
 	owner, name, _ := strings.Cut(r.Repository, "/")
 	_, _, err := c.Issues.Edit(ctx, owner, name, r.Number, &gh.IssueRequest{State: gh.String("closed"), StateReason: gh.String("not_planned")})
 	if s := github.Status(err); err != nil && s != http.StatusGone && s != http.StatusNotFound && s != http.StatusForbidden {
 		return fmt.Errorf("close issue %s#%d: %w", r.Repository, r.Number, err)
 	}
-	return k.Store.Fresh(ctx, cred)
+	return k.Store.Fresh(ctx, cred, life)
 }
 
 func sum(body string) string {

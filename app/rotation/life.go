@@ -21,11 +21,10 @@ func LedgerKey(pepper []byte) []byte {
 }
 
 // Begin notes that a key was found and has to be rotated, unless that is noted already,
-// and returns its life.
-func (k *Keeper) Begin(ctx context.Context, cred *store.Credential) (l life.Life, err error) {
+// and returns its life, also as the store keeps it.
+func (k *Keeper) Begin(ctx context.Context, cred *store.Credential) (l life.Life, c store.Course, err error) {
 	err = k.Store.Proceed(ctx, LedgerKey(k.Pepper), cred.Installation, cred.Fingerprint, func(old string) (store.Course, []store.Record, error) {
 		if old != "" {
-			var c store.Course
 			var err error
 			c, l, err = decode(old)
 			return c, nil, err
@@ -35,15 +34,17 @@ func (k *Keeper) Begin(ctx context.Context, cred *store.Credential) (l life.Life
 			tier = rule.Tier
 		}
 		l = life.Begin(cred.Detected, cred.Severity, string(tier), !cred.PublicSince.IsZero(), life.Clock{By: cred.Settings.Due})
-		c, err := encode(&l)
+		var err error
+		c, err = encode(&l)
 		return c, []store.Record{{At: time.Now(), Event: "found", Actor: "keyward", To: string(l.State), Detail: fmt.Sprintf("%s of rule %s, %s", cred.Redacted, cred.Rule, cred.Severity)}}, err
 	})
-	return l, err
+	return l, c, err
 }
 
 // Happen lets an event happen to a key. It returns its life after that, and the steps
-// that it took; a [life.Refusal] if the event was refused.
-func (k *Keeper) Happen(ctx context.Context, installation int64, fingerprint string, e life.Event) (l life.Life, steps []life.Step, err error) {
+// that it took; a [life.Refusal] if the event was refused. The ledger's details end with
+// source, where the event comes from.
+func (k *Keeper) Happen(ctx context.Context, installation int64, fingerprint string, e life.Event, source string) (l life.Life, steps []life.Step, err error) {
 	err = k.Store.Proceed(ctx, LedgerKey(k.Pepper), installation, fingerprint, func(old string) (store.Course, []store.Record, error) {
 		if old == "" {
 			return store.Course{}, nil, store.ErrGone
@@ -61,10 +62,10 @@ func (k *Keeper) Happen(ctx context.Context, installation int64, fingerprint str
 		}
 		records := make([]store.Record, 0, len(steps))
 		for _, s := range steps {
-			records = append(records, store.Record{At: e.At, Event: string(e.Kind), Actor: actor, From: string(s.From), To: string(s.To), Detail: s.Why})
+			records = append(records, store.Record{At: e.At, Event: string(e.Kind), Actor: actor, From: string(s.From), To: string(s.To), Detail: s.Why + source})
 		}
 		if len(steps) == 0 && e.Kind != life.Tick { // a fact that moves nothing yet is evidence all the same
-			records = append(records, store.Record{At: e.At, Event: string(e.Kind), Actor: actor, From: string(l.State), To: string(l.State), Detail: string(e.Verdict) + e.Text})
+			records = append(records, store.Record{At: e.At, Event: string(e.Kind), Actor: actor, From: string(l.State), To: string(l.State), Detail: string(e.Verdict) + e.Text + source})
 		}
 		c, err := encode(&l)
 		return c, records, err

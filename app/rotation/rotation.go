@@ -79,7 +79,7 @@ func (k *Keeper) Tell(ctx context.Context, c *github.Client, inst *store.Install
 	if cred.State != store.StateOpen {
 		return nil
 	}
-	begun, err := k.Begin(ctx, cred)
+	begun, course, err := k.Begin(ctx, cred)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (k *Keeper) Tell(ctx context.Context, c *github.Client, inst *store.Install
 	} else if target, err = k.target(ctx, c, inst, cred, repos); err != nil {
 		var nowhere errNoPlace
 		if errors.As(err, &nowhere) {
-			return errors.Join(k.nowhere(ctx, cred, nowhere.Error()), k.Store.Fresh(ctx, cred))
+			return errors.Join(k.nowhere(ctx, cred, nowhere.Error()), k.Store.Fresh(ctx, cred, course.Life))
 		}
 		return err
 	}
@@ -105,10 +105,10 @@ func (k *Keeper) Tell(ctx context.Context, c *github.Client, inst *store.Install
 		return err
 	}
 	defer func() { _ = k.Store.Release(context.WithoutCancel(ctx), r, holder) }() // a claim that stays lapses
-	if err := k.write(ctx, c, cred, r, repos, begun.Due()); err != nil {
+	if err := k.write(ctx, c, cred, r, repos, &begun); err != nil {
 		return err
 	}
-	return k.Store.Fresh(ctx, cred)
+	return k.Store.Fresh(ctx, cred, course.Life)
 }
 
 func (k *Keeper) repositories(ctx context.Context, inst *store.Installation) (map[int64]*store.Repository, error) {

@@ -59,7 +59,7 @@ func TestRegister(t *testing.T) {
 	cred, err := s.Credential(ctx, 1, first)
 	must(err)
 	for range 2 { // the second changes nothing
-		_, err = keeper.Begin(ctx, cred)
+		_, _, err = keeper.Begin(ctx, cred)
 		must(err)
 	}
 	must(s.SetState(ctx, 1, second, store.StateDismissed, "=1+1"))

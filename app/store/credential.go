@@ -266,6 +266,14 @@ func (s *Store) SetState(ctx context.Context, installation int64, fingerprint, s
 	return nil
 }
 
+// Touch makes the issue of a key be written again.
+func (s *Store) Touch(ctx context.Context, installation int64, fingerprint string) error {
+	if _, err := s.exec(ctx, "UPDATE credential SET stale = TRUE WHERE installation = ? AND fingerprint = ?", installation, fingerprint); err != nil {
+		return fmt.Errorf("store key %.12s: %w", fingerprint, err)
+	}
+	return nil
+}
+
 // hasIssue is true of a credential that has an issue.
 const hasIssue = "(SELECT 1 FROM rotation r WHERE r.installation = credential.installation AND r.fingerprint = credential.fingerprint AND r.number <> 0)"
 
@@ -318,11 +326,13 @@ func (s *Store) Stale(ctx context.Context, installation int64, limit int) (out [
 }
 
 // Fresh notes that the issue of a key says what is known of it, unless more became
-// known since the key was read: the number of its places tells.
-func (s *Store) Fresh(ctx context.Context, c *Credential) error {
+// known since the key was read: the number of its places tells, and its life, which is
+// "" if it has none.
+func (s *Store) Fresh(ctx context.Context, c *Credential, life string) error {
 	_, err := s.exec(ctx, `UPDATE credential SET stale = FALSE WHERE installation = ? AND fingerprint = ? AND state = ?
-		AND (SELECT count(*) FROM place p WHERE p.installation = credential.installation AND p.fingerprint = credential.fingerprint) = ?`,
-		c.Installation, c.Fingerprint, c.State, len(c.Places))
+		AND (SELECT count(*) FROM place p WHERE p.installation = credential.installation AND p.fingerprint = credential.fingerprint) = ?
+		AND coalesce((SELECT l.life FROM life l WHERE l.installation = credential.installation AND l.fingerprint = credential.fingerprint), '') = ?`,
+		c.Installation, c.Fingerprint, c.State, len(c.Places), life)
 	if err != nil {
 		return fmt.Errorf("store key %.12s: %w", c.Fingerprint, err)
 	}

@@ -91,3 +91,15 @@ func (s *Store) Rotations(ctx context.Context, installation int64) (out []*Rotat
 	}
 	return out, nil
 }
+
+// RotationAt returns the issue of a key that has a number in a repository, or ErrGone.
+func (s *Store) RotationAt(ctx context.Context, installation int64, repository string, number int) (*Rotation, error) {
+	r, err := scanRotation(s.row(ctx, "SELECT "+rotationColumns+" FROM rotation WHERE installation = ? AND repository = ? AND number = ? AND fingerprint NOT LIKE 'dashboard %'", installation, repository, number))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("issue %s#%d: %w", repository, number, ErrGone)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read issue %s#%d: %w", repository, number, err)
+	}
+	return r, nil
+}

@@ -160,7 +160,7 @@ func TestRecord(t *testing.T) {
 			t.Errorf("stale %v %v", stale, err)
 		}
 		record(key(store.StateOpen, "d", 1)) // while its issue is written
-		if err := s.Fresh(ctx, c); err != nil {
+		if err := s.Fresh(ctx, c, ""); err != nil {
 			t.Fatal(err)
 		}
 		if stale, err = s.Stale(ctx, id, 10); err != nil || len(stale) != 1 {

@@ -161,6 +161,8 @@ type Issue struct {
 	Mac      string    // shows that the marker is ours, or ""
 	Owner    string    // a mention of who has to rotate it, such as @acme/platform, or ""
 	Due      time.Time // until when it has to be revoked, or zero
+	State    string    // where it is on its way to be dead, or ""
+	Commands []string  // that a comment may have
 	Exposure string    // who could read it, and since when
 }
 
@@ -242,9 +244,16 @@ func (i *Issue) where(b *strings.Builder, k *scanner.Key) {
 	}
 }
 
+// StateLabel is what the label begins with that says the state of a key.
+const StateLabel = "kw/state:"
+
 // Labels are the labels of the issue.
 func (i *Issue) Labels() []string {
-	return []string{"keyward", "kw/sev:" + i.Key.Severity}
+	labels := []string{"keyward", "kw/sev:" + i.Key.Severity}
+	if i.State != "" {
+		labels = append(labels, StateLabel+i.State)
+	}
+	return labels
 }
 
 // Body is the text of the issue, in Markdown. It holds nothing of the key but its
@@ -264,6 +273,7 @@ func (i *Issue) Body() string {
 	}
 	row("Key", Code(k.Redacted)+" "+Alias(k.Fingerprint))
 	row("Severity", k.Severity)
+	row("State", i.State)
 	if !i.Due.IsZero() {
 		row("Revoke by", i.Due.UTC().Format("2006-01-02 15:04")+" UTC")
 	}
@@ -294,6 +304,13 @@ func (i *Issue) Body() string {
 	}
 	if len(about.Docs) > 0 {
 		b.WriteString("\nDocumentation: " + strings.Join(links(about.Docs), ", ") + "\n")
+	}
+	if len(i.Commands) > 0 {
+		b.WriteString("\n<details><summary>Commands, each on a line of its own in a comment</summary>\n\n")
+		for _, c := range i.Commands {
+			fmt.Fprintf(&b, "- %s\n", Code(c))
+		}
+		b.WriteString("\n</details>\n")
 	}
 	return b.String()
 }

@@ -188,6 +188,7 @@ type Issue struct {
 type Comment struct {
 	ID         int64
 	Body, User string
+	Reactions  []string
 }
 
 // Issues returns the issues of a repository, without pull requests, oldest first.
@@ -211,7 +212,7 @@ func (s *Server) Issues(owner, name string) []Issue {
 func (i *issue) said() []Comment {
 	var list []Comment
 	for _, m := range i.comments {
-		list = append(list, Comment{ID: m.id, Body: m.body, User: m.user.login})
+		list = append(list, Comment{ID: m.id, Body: m.body, User: m.user.login, Reactions: slices.Clone(m.reactions)})
 	}
 	return list
 }

@@ -3,6 +3,7 @@ package githubtest
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -146,4 +147,26 @@ func updateComment(c *call) (int, any) {
 	}
 	c.editComment(c.repo, i, m, text, c.state.bot())
 	return http.StatusOK, c.commentJSON(c.repo, i, m)
+}
+
+// react adds a reaction of the App to a comment; the same one again is the one that is
+// there. https://docs.github.com/rest/reactions/reactions#create-reaction-for-an-issue-comment
+func react(c *call) (int, any) {
+	_, m := c.repo.comment(c.id("comment_id"))
+	if m == nil {
+		return c.notFound()
+	}
+	var in struct{ Content string }
+	if status, body := c.decode(&in); status != 0 {
+		return status, body
+	}
+	if !slices.Contains([]string{"+1", "-1", "laugh", "confused", "heart", "hooray", "rocket", "eyes"}, in.Content) {
+		return unfit("Reaction", "content", "invalid", "")
+	}
+	status := http.StatusOK
+	if !slices.Contains(m.reactions, in.Content) {
+		m.reactions = append(m.reactions, in.Content)
+		status = http.StatusCreated
+	}
+	return status, object{"id": m.id*10 + int64(len(in.Content)), "node_id": fmt.Sprintf("REA_%d", m.id), "user": c.accountJSON(c.state.bot()), "content": in.Content, "created_at": stamp(m.created)}
 }

@@ -33,6 +33,7 @@ type comment struct {
 	id               int64
 	body             string
 	user             *account
+	reactions        []string // of the App: nobody else reacts
 	created, updated time.Time
 }
 

@@ -45,6 +45,7 @@ func (s *Server) table() []route {
 	in("POST", "/issues", needs("issues:write"), createIssue)
 	in("GET", "/issues/comments/{comment_id}", read, getComment)
 	in("PATCH", "/issues/comments/{comment_id}", write, updateComment)
+	in("POST", "/issues/comments/{comment_id}/reactions", write, react)
 	in("GET", "/issues/{issue_number}", read, getIssue)
 	in("PATCH", "/issues/{issue_number}", write, updateIssue)
 	in("GET", "/issues/{issue_number}/comments", read, listComments)

@@ -1,0 +1,195 @@
+package life
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Command is a line of a comment that asks for something: /name and what follows.
+type Command struct {
+	Line int // in the comment, from 1
+	Name string
+	Rest string
+}
+
+// The limits of a comment: more is not looked at.
+const (
+	maxCommands = 10
+	maxComment  = 64 << 10
+)
+
+// forms are the right forms of the commands.
+var forms = map[string]string{
+	"ack":            "/ack",
+	"rotating":       "/rotating [id of the new key]",
+	"revoked":        "/revoked",
+	"false-positive": "/false-positive reason",
+	"confirm":        "/confirm",
+	"accept-risk":    "/accept-risk until:2026-12-31 reason:why",
+	"snooze":         "/snooze 3d",
+	"timeline":       "/timeline",
+}
+
+// Forms are the right forms of all commands.
+func Forms() []string {
+	var out []string
+	for _, f := range forms {
+		out = append(out, f)
+	}
+	slices.Sort(out)
+	return out
+}
+
+var commandLine = regexp.MustCompile(`^ {0,3}/([a-z][a-z-]{1,30})(?:[ \t]+(.*))?$`)
+
+// Commands returns the commands of a comment: one on a line, at its beginning. Code in
+// fences, quotes and what is commented out are left aside, and so is what only looks like
+// a command, such as a path.
+func Commands(comment string) (out []Command) {
+	if len(comment) > maxComment {
+		comment = comment[:maxComment]
+	}
+	fence, hidden := "", false
+	n := 0
+	for line := range strings.Lines(comment) {
+		n++
+		line = strings.TrimRight(line, "\r\n\t ")
+		trimmed := strings.TrimLeft(line, " ")
+		switch {
+		case hidden:
+			hidden = !strings.Contains(line, "-->")
+			continue
+		case fence != "":
+			if strings.HasPrefix(trimmed, fence) && strings.Trim(trimmed, fence[:1]) == "" {
+				fence = ""
+			}
+			continue
+		case strings.HasPrefix(trimmed, "```"), strings.HasPrefix(trimmed, "~~~"):
+			fence = trimmed[:len(trimmed)-len(strings.TrimLeft(trimmed, trimmed[:1]))]
+			continue
+		case strings.Contains(line, "<!--"):
+			hidden = !strings.Contains(line[strings.Index(line, "<!--"):], "-->")
+			continue
+		}
+		m := commandLine.FindStringSubmatch(line)
+		if m == nil || forms[m[1]] == "" && !mistyped(m[1]) {
+			continue
+		}
+		rest := strings.Map(func(r rune) rune {
+			if r < ' ' || r == 0x7f {
+				return ' '
+			}
+			return r
+		}, m[2])
+		out = append(out, Command{n, m[1], strings.TrimSpace(rest)})
+		if len(out) == maxCommands {
+			return out
+		}
+	}
+	return out
+}
+
+// mistyped reports whether a word is nearly the name of a command.
+func mistyped(word string) bool {
+	for name := range forms {
+		if len(name) > 3 && distance(word, name) <= 2 || strings.ReplaceAll(name, "-", "") == strings.ReplaceAll(word, "-", "") {
+			return true
+		}
+	}
+	return false
+}
+
+// distance is how many letters have to be changed, put in or left out (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		last := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := last
+			if a[i] != b[j] {
+				cost++
+			}
+			last = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// Event is what a command asks for, by whom and when. A command that is not understood
+// is a [Refusal] that shows the right form.
+func (c Command) Event(by Actor, at time.Time) (Event, error) {
+	e := Event{Kind: Kind(c.Name), At: at, Actor: by, Text: c.Rest}
+	wrong := refuse("the form is %s", forms[c.Name])
+	switch e.Kind {
+	case Ack, Claim, Confirm:
+		if c.Rest != "" {
+			return e, wrong
+		}
+	case Rotate:
+		if strings.ContainsAny(c.Rest, " \t") {
+			return e, wrong
+		}
+	case Deny:
+		if c.Rest == "" {
+			return e, wrong
+		}
+	case Snooze:
+		d, ok := span(c.Rest)
+		if !ok {
+			return e, wrong
+		}
+		e.Until, e.Text = at.Add(d), ""
+	case Accept:
+		var ok bool
+		if e.Until, e.Text, ok = waiver(c.Rest); !ok {
+			return e, wrong
+		}
+	default:
+		return e, refuse("there is no command /%s; there are %s", c.Name, strings.Join(Forms(), ", "))
+	}
+	return e, nil
+}
+
+// span reads 3d, 12h or 2w.
+func span(s string) (time.Duration, bool) {
+	if s == "" {
+		return 0, false
+	}
+	unit, ok := map[byte]time.Duration{'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour}[s[len(s)-1]]
+	n, err := strconv.Atoi(s[:len(s)-1])
+	return time.Duration(n) * unit, ok && err == nil && n > 0 && n <= 1000
+}
+
+// waiver reads until:2026-12-31 reason:why, where the reason is the rest of the line.
+func waiver(s string) (until time.Time, reason string, ok bool) {
+	day, reason, found := strings.Cut(s, "reason:")
+	day, isDay := strings.CutPrefix(strings.TrimSpace(day), "until:")
+	until, err := time.Parse(time.DateOnly, strings.TrimSpace(day))
+	reason = strings.TrimSpace(reason)
+	return until, reason, found && isDay && err == nil && reason != ""
+}
+
+// Answer says in words what came of a command.
+func Answer(steps []Step, err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	var out []string
+	for _, s := range steps {
+		if s.From == s.To {
+			out = append(out, s.Why)
+		} else {
+			out = append(out, fmt.Sprintf("%s -> %s, %s", s.From, s.To, s.Why))
+		}
+	}
+	return strings.Join(out, "; ")
+}
