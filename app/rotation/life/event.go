@@ -219,7 +219,7 @@ func (l *Life) act(e *Event) ([]Step, error) {
 	case Claim:
 		l.Claimed = e.At
 		if l.Ended == nil {
-			return []Step{{From: l.State, To: l.State, Why: who + " says that the key is revoked: it is checked now"}}, nil
+			return []Step{{From: l.State, To: l.State, Why: who + " says that the key is revoked: it counts when a check or the provider says so"}}, nil
 		}
 	case Deny:
 		return l.deny(e, who)
