@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,7 +24,6 @@ import (
 // program, the rules, the options. Records of 16 bytes follow, each appended when its
 // object has been scanned. A record that was cut off is dropped.
 type cache struct {
-	name    string
 	known   map[record]bool
 	mu      sync.Mutex
 	file    *os.File
@@ -53,7 +51,7 @@ func openCache(name string, digest [sha256.Size]byte) (*cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--cache: %w", err)
 	}
-	c := &cache{name: name, file: f, known: map[record]bool{}}
+	c := &cache{file: f, known: map[record]bool{}}
 	if err := c.load(digest); err != nil {
 		_ = f.Close()
 		return nil, fmt.Errorf("--cache %s: %w", name, err)
@@ -135,7 +133,7 @@ func (c *cache) unread(l *git.List, profile func(string) string) *git.List {
 func (c *cache) learning(src scanner.Source, profile func(string) string) scanner.Source {
 	return func(yield func(scanner.Blob, error) bool) {
 		for b, err := range src {
-			if err == nil && b.Whole && !bytes.Contains(b.Data, []byte("keyward:allow")) {
+			if err == nil && b.Whole && !bytes.Contains(b.Data, []byte(scanner.AllowMark)) {
 				done, r := b.Done, recordOf(b.ID, profile(b.Path))
 				b.Done = func(clean bool) {
 					if clean {
@@ -176,7 +174,7 @@ func (j *job) digest() (sum [sha256.Size]byte, err error) {
 			return sum, err
 		}
 	}
-	err = e.Encode([]any{j.allow, j.o.minConfidence, j.o.archives, j.o.maxSize, hex.EncodeToString(j.pepper)})
+	err = e.Encode([]any{j.allow, j.o.minConfidence, j.o.archives, j.o.maxSize})
 	return [sha256.Size]byte(h.Sum(nil)), err
 }
 

@@ -97,15 +97,13 @@ func (j *job) collect(ctx context.Context, src scanner.Source, total int) ([]sca
 			if err == nil {
 				if b.Offset == 0 {
 					read++
+					_ = bar.Add(1) // only a display
 				}
 				if !b.IsMessage() {
 					j.cov.Bytes += int64(len(b.Data))
 				}
 				if b.Offset == 0 && !b.IsMessage() {
 					j.cov.Blobs++
-				}
-				if b.Offset == 0 {
-					_ = bar.Add(1) // only a display
 				}
 			}
 			if !yield(b, err) {

@@ -108,7 +108,10 @@ type Allow struct {
 	Void string
 }
 
-var allowMark = []byte("keyward:allow")
+// AllowMark begins an allow comment.
+const AllowMark = "keyward:allow"
+
+var allowMark = []byte(AllowMark)
 
 // allowSyntax reads what follows the mark. The standard engine serves here:
 // the expression is fixed and sees one line at most.

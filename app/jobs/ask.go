@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/riverqueue/river"
 
 	"github.com/keyward/keyward/app/github"
+	"github.com/keyward/keyward/app/rotation/life"
 	"github.com/keyward/keyward/app/store"
 	"github.com/keyward/keyward/app/webhook"
 	"github.com/keyward/keyward/scanner"
@@ -73,7 +73,7 @@ func (r *Runner) button(ctx context.Context, job *river.Job[ButtonArgs], log *sl
 	if err != nil {
 		return err
 	}
-	if !mayWrite(role) {
+	if !life.MayWrite(role) {
 		log.Info("button not honoured", "button", e.Button, "why", "who pressed it may not write to the repository")
 		return nil
 	}
@@ -107,11 +107,6 @@ func (r *Runner) role(ctx context.Context, repo *store.Repository, login string)
 		return "", fmt.Errorf("ask what %s may do: %w", login, err)
 	}
 	return level.GetPermission(), nil
-}
-
-// mayWrite reports whether a role may push.
-func mayWrite(role string) bool {
-	return slices.Contains([]string{"admin", "maintain", "write"}, role)
 }
 
 // openKey makes a key get its issue, if it has none.

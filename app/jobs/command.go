@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"strings"
 	"time"
-
-	gh "github.com/google/go-github/v62/github"
 
 	"github.com/keyward/keyward/app/github"
 	"github.com/keyward/keyward/app/rotation/life"
@@ -51,9 +48,6 @@ func (r *Runner) commands(ctx context.Context, c *github.Client, repo *store.Rep
 		answers = append(answers, fmt.Sprintf("- %s: %s", report.Code("/"+cmd.Name), answer))
 	}
 	log.Info("commands", "key", rot.Fingerprint[:12], "number", e.Number, "commands", len(list), "refused", refused)
-	if err := r.Store.Touch(ctx, e.Installation, rot.Fingerprint); err != nil {
-		return err
-	}
 	return errors.Join(r.answer(ctx, c, repo, e, answers, refused), r.tellSoon(ctx, e.Installation))
 }
 
@@ -115,20 +109,5 @@ func (r *Runner) answer(ctx context.Context, c *github.Client, repo *store.Repos
 	if err != nil {
 		return fmt.Errorf("react to comment %d: %w", e.Comment, err)
 	}
-	mark := "<!-- keyward v1 commands mac=" + r.Keeper.Mac("commands", repo.ID, fmt.Sprint(e.Comment)) + " -->"
-	if said, err := c.Said(ctx, repo.Owner, repo.Name, e.Number, mark, nil); err != nil || said {
-		return err
-	}
-	body := r.Guard.String(mark + "\n" + strings.Join(answers, "\n") + "\n")
-	_, _, err = c.Issues.CreateComment(ctx, repo.Owner, repo.Name, e.Number, &gh.IssueComment{Body: &body})
-	if err != nil && !silent(err) {
-		return fmt.Errorf("reply on #%d: %w", e.Number, err)
-	}
-	return nil
-}
-
-// silent reports whether an error means that there is nobody to answer any more.
-func silent(err error) bool {
-	s := github.Status(err)
-	return s == http.StatusForbidden || s == http.StatusGone || s == http.StatusNotFound
+	return r.say(ctx, c, repo, e.Number, "commands", fmt.Sprint(e.Comment), strings.Join(answers, "\n")+"\n")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/keyward/keyward/app/github"
+	"github.com/keyward/keyward/app/rotation/life"
 	"github.com/keyward/keyward/app/store"
 	"github.com/keyward/keyward/app/webhook"
 	"github.com/keyward/keyward/scanner"
@@ -72,7 +73,7 @@ func (r *Runner) heard(ctx context.Context, repo *store.Repository, e *webhook.E
 		return store.StateOpen, nil
 	}
 	role, err := r.role(ctx, repo, e.SenderLogin)
-	if err == nil && mayWrite(role) {
+	if err == nil && life.MayWrite(role) {
 		return store.StateOpen, nil
 	}
 	return store.StateQuiet, err
@@ -127,19 +128,32 @@ func (r *Runner) reply(ctx context.Context, c *github.Client, repo *store.Reposi
 	if len(kinds) == 0 {
 		return nil
 	}
-	mark := "<!-- keyward v1 text mac=" + r.Keeper.Mac("text", repo.ID, name+" "+strings.Join(prints, " ")) + " -->"
-	if said, err := c.Said(ctx, repo.Owner, repo.Name, e.Number, mark, nil); err != nil || said {
+	return r.say(ctx, c, repo, e.Number, "text", name+" "+strings.Join(prints, " "), fmt.Sprintf("The %s has what looks like a key in it:\n\n%s\n\nIt has leaked: who can read this, and its mails, can use it. "+
+		"Rotate it, and take it out of the text; its old version stays in the edit history until it is deleted there.\n", strings.SplitN(name, " ", 2)[0], strings.Join(kinds, "\n")))
+}
+
+// say comments on an issue or a pull request, once: a comment whose answer was lost is
+// recognised by its marker, which is of a kind of text and of what it answers. Where the
+// App may not, nothing is said.
+func (r *Runner) say(ctx context.Context, c *github.Client, repo *store.Repository, number int, kind, to, text string) error {
+	mark := "<!-- keyward v1 " + kind + " mac=" + r.Keeper.Mac(kind, repo.ID, to) + " -->"
+	if said, err := c.Said(ctx, repo.Owner, repo.Name, number, mark, nil); err != nil || said {
 		return err
 	}
-	body := r.Guard.String(fmt.Sprintf("%s\nThe %s has what looks like a key in it:\n\n%s\n\nIt has leaked: who can read this, and its mails, can use it. "+
-		"Rotate it, and take it out of the text; its old version stays in the edit history until it is deleted there.\n", mark, strings.SplitN(name, " ", 2)[0], strings.Join(kinds, "\n")))
-	_, _, err := c.Issues.CreateComment(ctx, repo.Owner, repo.Name, e.Number, &gh.IssueComment{Body: &body})
-	if s := github.Status(err); s == http.StatusForbidden || s == http.StatusGone || s == http.StatusNotFound {
-		r.Log.Warn("no reply to a key in a text", "repository", repo.ID, "number", e.Number, "status", s)
+	body := r.Guard.String(mark + "\n" + text)
+	_, _, err := c.Issues.CreateComment(ctx, repo.Owner, repo.Name, number, &gh.IssueComment{Body: &body})
+	if silent(err) {
+		r.Log.Warn("no reply", "to", kind, "repository", repo.ID, "number", number, "status", github.Status(err))
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("reply on #%d: %w", e.Number, err)
+		return fmt.Errorf("reply on #%d: %w", number, err)
 	}
 	return nil
+}
+
+// silent reports whether an error means that there is nobody to answer any more.
+func silent(err error) bool {
+	s := github.Status(err)
+	return s == http.StatusForbidden || s == http.StatusGone || s == http.StatusNotFound
 }

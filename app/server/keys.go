@@ -18,7 +18,6 @@ import (
 	"github.com/keyward/keyward/app/store"
 	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/report"
-	"github.com/keyward/keyward/scanner/rules"
 )
 
 // An entry is a key in the register.
@@ -44,6 +43,8 @@ type entry struct {
 	Issue       string     `json:"issue,omitempty"`
 	Note        string     `json:"note,omitempty"`
 	Places      []place    `json:"places"`
+
+	installation int64
 }
 
 type place struct {
@@ -118,13 +119,9 @@ func (env *Env) reading(ctx context.Context, fn func(*store.Store, *Config) erro
 
 // entries reads the register.
 func entries(ctx context.Context, s *store.Store) (out []entry, err error) {
-	list, err := rules.Builtin()
+	byID, err := rulesByID()
 	if err != nil {
 		return nil, err
-	}
-	byID := map[string]*scanner.Rule{}
-	for i := range list {
-		byID[list[i].ID] = &list[i]
 	}
 	installations, err := s.Installations(ctx)
 	if err != nil {
@@ -161,21 +158,24 @@ func ofInstallation(ctx context.Context, s *store.Store, inst *store.Installatio
 	for _, r := range repositories {
 		names[r.ID] = r.FullName()
 	}
+	courseOf, issueOf := map[string]*store.Course{}, map[string]*store.Rotation{}
+	for i := range courses {
+		courseOf[courses[i].Fingerprint] = &courses[i]
+	}
+	for _, r := range issues {
+		issueOf[r.Fingerprint] = r
+	}
 	for _, short := range creds {
 		c, err := s.Credential(ctx, inst.ID, short.Fingerprint)
 		if err != nil {
 			return nil, err
 		}
 		e := entryOf(c, inst, byID[c.Rule], names)
-		for i := range courses {
-			if course := &courses[i]; course.Fingerprint == c.Fingerprint && c.State == store.StateOpen {
-				e.State, e.Due, e.Validity = course.State, moment(course.Due), rotation.Validity(course)
-			}
+		if course := courseOf[c.Fingerprint]; course != nil && c.State == store.StateOpen {
+			e.State, e.Due, e.Validity = course.State, moment(course.Due), rotation.Validity(course)
 		}
-		for _, r := range issues {
-			if r.Fingerprint == c.Fingerprint && r.Number != 0 {
-				e.Owner, e.Issue = r.Owner, fmt.Sprintf("%s#%d", r.Repository, r.Number)
-			}
+		if r := issueOf[c.Fingerprint]; r != nil && r.Number != 0 {
+			e.Owner, e.Issue = r.Owner, fmt.Sprintf("%s#%d", r.Repository, r.Number)
 		}
 		out = append(out, e)
 	}
@@ -186,7 +186,7 @@ func entryOf(c *store.Credential, inst *store.Installation, rule *scanner.Rule, 
 	e := entry{
 		Alias: report.Alias(c.Fingerprint), Fingerprint: c.Fingerprint, Account: inst.Account, Kind: c.Rule, Title: c.Rule, Severity: c.Severity,
 		State: c.State, Validity: "unknown", Expires: moment(c.Expires), Detected: c.Detected, FirstSeen: moment(c.FirstAt), PublicSince: moment(c.PublicSince),
-		Redacted: c.Redacted, Note: c.Note, Places: []place{},
+		Redacted: c.Redacted, Note: c.Note, Places: []place{}, installation: inst.ID,
 	}
 	if c.State == store.StateDismissed {
 		e.State = "false-positive"
@@ -293,25 +293,16 @@ func (env *Env) one(ctx context.Context, s *store.Store, e *entry) error {
 	for _, p := range e.Places {
 		row("Place", fmt.Sprintf("%s %s:%d", p.Repository, p.Path, p.Line))
 	}
-	installations, err := s.Installations(ctx)
+	err := s.Ledger(ctx, e.installation, e.Fingerprint, func(r store.Record) error {
+		step := r.To
+		if r.From != "" && r.From != r.To {
+			step = r.From + " -> " + r.To
+		}
+		row("Ledger", fmt.Sprintf("%d  %s  %s by %s: %s; %s", r.Seq, when(&r.At), r.Event, r.Actor, step, r.Detail))
+		return nil
+	})
 	if err != nil {
 		return err
-	}
-	for i := range installations {
-		if installations[i].Account != e.Account {
-			continue
-		}
-		err := s.Ledger(ctx, installations[i].ID, e.Fingerprint, func(r store.Record) error {
-			step := r.To
-			if r.From != "" && r.From != r.To {
-				step = r.From + " -> " + r.To
-			}
-			row("Ledger", fmt.Sprintf("%d  %s  %s by %s: %s; %s", r.Seq, when(&r.At), r.Event, r.Actor, step, r.Detail))
-			return nil
-		})
-		if err != nil {
-			return err
-		}
 	}
 	buf.WriteString("\n")
 	_, err = env.Stdout.Write(buf.Bytes())

@@ -85,6 +85,19 @@ func (env *Env) serve(ctx context.Context, cfg *Config) (err error) {
 	return cfg.run(ctx, runner, newMux(hook, s), m, log)
 }
 
+// rulesByID returns the rules that are built in.
+func rulesByID() (map[string]*scanner.Rule, error) {
+	list, err := rules.Builtin()
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[string]*scanner.Rule, len(list))
+	for i := range list {
+		byID[list[i].ID] = &list[i]
+	}
+	return byID, nil
+}
+
 // runner wires what works on events.
 func (env *Env) runner(cfg *Config, s *store.Store, app *github.App, log *slog.Logger, m *metrics, alone bool) (*jobs.Runner, error) {
 	const mb = 1 << 20
@@ -97,13 +110,9 @@ func (env *Env) runner(cfg *Config, s *store.Store, app *github.App, log *slog.L
 	if err != nil {
 		return nil, err
 	}
-	list, err := rules.Builtin()
+	byID, err := rulesByID()
 	if err != nil {
 		return nil, err
-	}
-	byID := make(map[string]*scanner.Rule, len(list))
-	for i := range list {
-		byID[list[i].ID] = &list[i]
 	}
 	keeper := &rotation.Keeper{Store: s, Web: app.Web(), Pepper: []byte(cfg.Pepper), Guard: env.guard, Rules: byID, Tracker: cfg.Tracker, Public: cfg.PublicIssues, Log: log}
 	return jobs.New(jobs.Config{Store: s, GitHub: app, Engine: engine, Keeper: keeper, Guard: env.guard, Log: log, Process: processName(), Workers: workers, First: cfg.FirstIssues, Alone: alone, Beat: cfg.beat, Timeout: cfg.timeout, Observe: m.job})

@@ -266,14 +266,6 @@ func (s *Store) SetState(ctx context.Context, installation int64, fingerprint, s
 	return nil
 }
 
-// Touch makes the issue of a key be written again.
-func (s *Store) Touch(ctx context.Context, installation int64, fingerprint string) error {
-	if _, err := s.exec(ctx, "UPDATE credential SET stale = TRUE WHERE installation = ? AND fingerprint = ?", installation, fingerprint); err != nil {
-		return fmt.Errorf("store key %.12s: %w", fingerprint, err)
-	}
-	return nil
-}
-
 // hasIssue is true of a credential that has an issue.
 const hasIssue = "(SELECT 1 FROM rotation r WHERE r.installation = credential.installation AND r.fingerprint = credential.fingerprint AND r.number <> 0)"
 

@@ -100,13 +100,16 @@ func (s *Store) Triaged(ctx context.Context, id int64, at time.Time) error {
 // there, so that what is still under way for it is not written again.
 func (s *Store) Forget(ctx context.Context, id int64) error {
 	return s.tx(ctx, func(tx *tx) error {
+		// The installation first, as Proceed does: else two could wait for each other.
+		if _, err := tx.exec("UPDATE installation SET gone = TRUE, account = '', account_id = 0, suspended = FALSE, triaged = 0, ledger_seq = 0, ledger_mac = '' WHERE id = ?", id); err != nil {
+			return err
+		}
 		for _, table := range []string{"place", "rotation", "life", "ledger", "credential", "scan", "repository"} {
 			if _, err := tx.exec("DELETE FROM "+table+" WHERE installation = ?", id); err != nil {
 				return fmt.Errorf("delete data of installation %d: %w", id, err)
 			}
 		}
-		_, err := tx.exec("UPDATE installation SET gone = TRUE, account = '', account_id = 0, suspended = FALSE, triaged = 0, ledger_seq = 0, ledger_mac = '' WHERE id = ?", id)
-		return err
+		return nil
 	})
 }
 

@@ -52,8 +52,9 @@ type Course struct {
 
 // Proceed changes the life of a key, and appends what happened to the ledger, both or
 // neither. fn is given the life, "" if the key has none, and may be called again; it
-// returns records of which it need not set installation, number, key and Mac. Without
-// records nothing but the life changes.
+// returns records of which it need not set installation, number, key and Mac. With
+// records the issue of the key has to be written again; without, nothing but the life
+// changes.
 func (s *Store) Proceed(ctx context.Context, key []byte, installation int64, fingerprint string, fn func(life string) (Course, []Record, error)) error {
 	err := s.tx(ctx, func(tx *tx) error {
 		lock := ""
@@ -94,6 +95,12 @@ func (s *Store) Proceed(ctx context.Context, key []byte, installation int64, fin
 				installation, seq, millis(r.At), fingerprint, r.Event, r.Actor, r.From, r.To, r.Detail, r.Mac); err != nil {
 				return err
 			}
+		}
+		if len(records) == 0 {
+			return nil
+		}
+		if _, err := tx.exec("UPDATE credential SET stale = TRUE WHERE installation = ? AND fingerprint = ?", installation, fingerprint); err != nil {
+			return err
 		}
 		_, err = tx.exec("UPDATE installation SET ledger_seq = ?, ledger_mac = ? WHERE id = ?", seq, mac, installation)
 		return err

@@ -48,7 +48,16 @@ func (l *List) Add(changes ...Change) {
 func (l *List) Len() int { return len(l.entries) }
 
 // Objects is the number of objects that the changes brought.
-func (l *List) Objects() int { return len(l.unique(nil).at) }
+func (l *List) Objects() (n int) {
+	seen := make([]bool, len(l.ids)/max(1, l.width))
+	for _, e := range l.entries {
+		if !seen[e.object] {
+			seen[e.object] = true
+			n++
+		}
+	}
+	return n
+}
 
 // Filter returns a list of those changes that keep is true of. It shares what it can
 // with l: neither may be added to afterwards.

@@ -3,13 +3,12 @@ package verify
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"math/big"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strconv"
@@ -77,7 +76,7 @@ func (v *Verifier) Verify(ctx context.Context, rule *scanner.Rule, key []byte) R
 		r.Verdict, r.Why = Unknown, why
 		return r
 	}
-	if why := canary(rule, key); why != "" {
+	if why := canary(key); why != "" {
 		r.Verdict, r.Why = Unknown, why
 		return r
 	}
@@ -112,7 +111,7 @@ func unsendable(key []byte) string {
 
 // canary says why a key is not to be touched: it is there to raise an alarm, and asking
 // for it would. https://docs.canarytokens.org/guide/
-func canary(rule *scanner.Rule, key []byte) string {
+func canary(key []byte) string {
 	low := bytes.ToLower(key)
 	for _, word := range []string{"canary", "honeytoken"} {
 		if bytes.Contains(low, []byte(word)) {
@@ -292,37 +291,25 @@ func lookAlike(rule *scanner.Rule, key []byte) []byte {
 			start = max(start, len(word))
 		}
 	}
+	const digits, lower, upper = "0123456789", "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	small := lower
+	if !bytes.ContainsAny(key[start:], lower[6:]) { // it may be hexadecimal
+		small = lower[:6]
+	}
+	if !bytes.ContainsAny(key[start:], digits+lower+upper) {
+		return append(bytes.Clone(key), 'x') // nothing to change
+	}
 	out := bytes.Clone(key)
 	for bytes.Equal(out, key) {
 		for i := start; i < len(out); i++ {
-			switch b := key[i]; {
-			case b >= '0' && b <= '9':
-				out[i] = pick("0123456789")
-			case b >= 'a' && b <= 'f' && hexLike(key[start:]):
-				out[i] = pick("abcdef")
-			case b >= 'a' && b <= 'z':
-				out[i] = pick("abcdefghijklmnopqrstuvwxyz")
-			case b >= 'A' && b <= 'Z':
-				out[i] = pick("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+			for _, class := range []string{digits, small, upper} {
+				if strings.IndexByte(class, key[i]) >= 0 {
+					out[i] = class[rand.IntN(len(class))]
+				}
 			}
-		}
-		if start == len(out) || !bytes.ContainsFunc(key[start:], func(r rune) bool { return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' }) {
-			return append(out, 'x') // nothing to change
 		}
 	}
 	return out
-}
-
-func hexLike(v []byte) bool {
-	return !bytes.ContainsFunc(v, func(r rune) bool { return r >= 'g' && r <= 'z' })
-}
-
-func pick(from string) byte {
-	n, err := rand.Int(rand.Reader, big.NewInt(int64(len(from))))
-	if err != nil {
-		panic("the system has no randomness: " + err.Error())
-	}
-	return from[n.Int64()]
 }
 
 // enter waits for the turn at a host.

@@ -58,9 +58,8 @@ type Actor struct {
 	System   bool // Keyward itself
 }
 
-func (a *Actor) writes() bool {
-	return !a.Bot && (a.Role == "write" || a.Role == "maintain" || a.Role == "admin")
-}
+// MayWrite reports whether a role in a repository may push to it.
+func MayWrite(role string) bool { return role == "write" || role == "maintain" || role == "admin" }
 
 // An Event is something that happens to a key.
 type Event struct {
@@ -105,7 +104,7 @@ func (l *Life) allowed(e *Event) error {
 			return refuse("%s is a fact: it is found out, nobody can say so", e.Kind)
 		}
 	case e.Kind == Close: // whoever may close an issue did
-	case !a.writes():
+	case a.Bot || !MayWrite(a.Role):
 		return refuse("@%s needs to be able to write to this repository for that", a.Login)
 	case e.Kind == Accept && !a.Approver:
 		return refuse("@%s is not among the approvers of risks: one of them has to say so", a.Login)
