@@ -136,6 +136,22 @@ func (s *Store) WriteSlot(ctx context.Context, id int64, now time.Time, interval
 	return max(0, time.Duration(next-step-slack-ms)*time.Millisecond), nil
 }
 
+// ContentSlot books the making of an issue or a comment, as WriteSlot does a write: what
+// would have to wait is not booked, and how long it would have is returned.
+func (s *Store) ContentSlot(ctx context.Context, id int64, now time.Time, interval time.Duration, burst int) (time.Duration, error) {
+	ms, step := now.UnixMilli(), interval.Milliseconds()
+	slack := step * int64(burst-1)
+	n, err := s.exec(ctx, `UPDATE installation SET next_content = CASE WHEN next_content > ? THEN next_content ELSE ? END + ? WHERE id = ? AND next_content <= ?`, ms, ms, step, id, ms+slack)
+	if err != nil || n > 0 {
+		return 0, err
+	}
+	var next int64
+	if err := s.row(ctx, "SELECT next_content FROM installation WHERE id = ?", id).Scan(&next); err != nil {
+		return 0, fmt.Errorf("book content of installation %d: %w", id, err)
+	}
+	return max(time.Millisecond, time.Duration(next-slack-ms)*time.Millisecond), nil
+}
+
 // PutRepository adds a repository, or brings its name and visibility up to date.
 func (s *Store) PutRepository(ctx context.Context, r *Repository) error {
 	return s.tx(ctx, func(tx *tx) error {

@@ -47,6 +47,8 @@ type Course struct {
 	Fingerprint  string
 	State        string
 	Due          time.Time
+	Wake, Look   time.Time // when time alone changes something, and when to look at the key
+	Dismissed    string    // why it counts as no key, "" if it is one
 	Life         string
 }
 
@@ -79,9 +81,9 @@ func (s *Store) Proceed(ctx context.Context, key []byte, installation int64, fin
 		if err != nil {
 			return err
 		}
-		if _, err := tx.exec(`INSERT INTO life (installation, fingerprint, state, due, life) VALUES (?, ?, ?, ?, ?)
-			ON CONFLICT (installation, fingerprint) DO UPDATE SET state = excluded.state, due = excluded.due, life = excluded.life`,
-			installation, fingerprint, c.State, millis(c.Due), clean(c.Life)); err != nil {
+		if _, err := tx.exec(`INSERT INTO life (installation, fingerprint, state, due, wake, look, life) VALUES (?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (installation, fingerprint) DO UPDATE SET state = excluded.state, due = excluded.due, wake = excluded.wake, look = excluded.look, life = excluded.life`,
+			installation, fingerprint, c.State, millis(c.Due), millis(c.Wake), millis(c.Look), clean(c.Life)); err != nil {
 			return err
 		}
 		for i := range records {
@@ -99,7 +101,7 @@ func (s *Store) Proceed(ctx context.Context, key []byte, installation int64, fin
 		if len(records) == 0 {
 			return nil
 		}
-		if _, err := tx.exec("UPDATE credential SET stale = TRUE WHERE installation = ? AND fingerprint = ?", installation, fingerprint); err != nil {
+		if err := tx.follow(installation, fingerprint, c.Dismissed); err != nil {
 			return err
 		}
 		_, err = tx.exec("UPDATE installation SET ledger_seq = ?, ledger_mac = ? WHERE id = ?", seq, mac, installation)
@@ -109,6 +111,16 @@ func (s *Store) Proceed(ctx context.Context, key []byte, installation int64, fin
 		return fmt.Errorf("store what happened to key %.12s: %w", fingerprint, err)
 	}
 	return nil
+}
+
+// follow has the issue of a key written again, and its state in scans follow its life.
+func (tx *tx) follow(installation int64, fingerprint, dismissed string) error {
+	set, args := "state = CASE WHEN state = ? THEN ? ELSE state END", []any{StateDismissed, StateOpen}
+	if dismissed != "" {
+		set, args = "state = ?, note = ?", []any{StateDismissed, clean(dismissed)}
+	}
+	_, err := tx.exec("UPDATE credential SET stale = TRUE, "+set+" WHERE installation = ? AND fingerprint = ?", append(args, installation, fingerprint)...)
+	return err
 }
 
 // Course returns the life of a key, or ErrGone.
@@ -135,13 +147,44 @@ func (s *Store) Courses(ctx context.Context, installation int64) ([]Course, erro
 func (s *Store) courses(ctx context.Context, where string, args ...any) (out []Course, err error) {
 	err = s.rows(ctx, func(rows *sql.Rows) error {
 		var c Course
-		var due int64
-		err := rows.Scan(&c.Installation, &c.Fingerprint, &c.State, &due, &c.Life)
-		c.Due = instant(due)
+		var due, wake, look int64
+		err := rows.Scan(&c.Installation, &c.Fingerprint, &c.State, &due, &wake, &look, &c.Life)
+		c.Due, c.Wake, c.Look = instant(due), instant(wake), instant(look)
 		out = append(out, c)
 		return err
-	}, "SELECT installation, fingerprint, state, due, life FROM life "+where, args...)
+	}, "SELECT installation, fingerprint, state, due, wake, look, life FROM life "+where, args...)
 	return out, err
+}
+
+// awake are the installations that are there and not suspended.
+const awake = "installation IN (SELECT id FROM installation WHERE NOT gone AND NOT suspended)"
+
+// Waking returns the keys, of any installation, that time alone changes by now: at most
+// limit, those that wait for longest first.
+func (s *Store) Waking(ctx context.Context, now time.Time, limit int) ([]Course, error) {
+	list, err := s.courses(ctx, "WHERE wake > 0 AND wake <= ? AND "+awake+" ORDER BY wake, fingerprint LIMIT ?", millis(now), limit)
+	if err != nil {
+		return nil, fmt.Errorf("read keys that time changes: %w", err)
+	}
+	return list, nil
+}
+
+// Looking returns the keys of an installation that are to be looked at by now, those
+// that wait for longest first, at most limit.
+func (s *Store) Looking(ctx context.Context, installation int64, now time.Time, limit int) ([]Course, error) {
+	list, err := s.courses(ctx, "WHERE installation = ? AND look > 0 AND look <= ? AND "+awake+" ORDER BY look, fingerprint LIMIT ?", installation, millis(now), limit)
+	if err != nil {
+		return nil, fmt.Errorf("read keys to look at: %w", err)
+	}
+	return list, nil
+}
+
+// LookAt sets when a key is to be looked at.
+func (s *Store) LookAt(ctx context.Context, installation int64, fingerprint string, at time.Time) error {
+	if _, err := s.exec(ctx, "UPDATE life SET look = ? WHERE installation = ? AND fingerprint = ?", millis(at), installation, fingerprint); err != nil {
+		return fmt.Errorf("have key %.12s looked at: %w", fingerprint, err)
+	}
+	return nil
 }
 
 // Ledger calls each with the records of a key, or of all of an installation if

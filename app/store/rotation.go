@@ -18,6 +18,7 @@ type Rotation struct {
 	Owner        string // login of the assignee
 	Body         string // a hash of what we last wrote
 	Told         int    // how many files the issue's comments and first text told of
+	Said         int64  // the last record of the ledger that its comments told of
 	Tries        int    // how often it was claimed
 	Claimed      time.Time
 }
@@ -47,12 +48,12 @@ func (s *Store) Release(ctx context.Context, r *Rotation, holder string) error {
 	return err
 }
 
-const rotationColumns = "installation, fingerprint, repository, number, opened, due, owner, body, told, tries, claimed"
+const rotationColumns = "installation, fingerprint, repository, number, opened, due, owner, body, told, said, tries, claimed"
 
 func scanRotation(row interface{ Scan(...any) error }) (*Rotation, error) {
 	r := &Rotation{}
 	var opened, due, claimed int64
-	err := row.Scan(&r.Installation, &r.Fingerprint, &r.Repository, &r.Number, &opened, &due, &r.Owner, &r.Body, &r.Told, &r.Tries, &claimed)
+	err := row.Scan(&r.Installation, &r.Fingerprint, &r.Repository, &r.Number, &opened, &due, &r.Owner, &r.Body, &r.Told, &r.Said, &r.Tries, &claimed)
 	r.Opened, r.Due, r.Claimed = instant(opened), instant(due), instant(claimed)
 	return r, err
 }
@@ -71,8 +72,8 @@ func (s *Store) Rotation(ctx context.Context, installation int64, fingerprint st
 
 // PutRotation keeps what is known of an issue.
 func (s *Store) PutRotation(ctx context.Context, r *Rotation) error {
-	_, err := s.exec(ctx, "UPDATE rotation SET repository = ?, number = ?, opened = ?, due = ?, owner = ?, body = ?, told = ? WHERE installation = ? AND fingerprint = ?",
-		r.Repository, r.Number, millis(r.Opened), millis(r.Due), r.Owner, r.Body, r.Told, r.Installation, r.Fingerprint)
+	_, err := s.exec(ctx, "UPDATE rotation SET repository = ?, number = ?, opened = ?, due = ?, owner = ?, body = ?, told = ?, said = ? WHERE installation = ? AND fingerprint = ?",
+		r.Repository, r.Number, millis(r.Opened), millis(r.Due), r.Owner, r.Body, r.Told, r.Said, r.Installation, r.Fingerprint)
 	if err != nil {
 		return fmt.Errorf("store issue of key %.12s: %w", r.Fingerprint, err)
 	}

@@ -19,6 +19,12 @@ type App struct {
 	Default string // login of who owns a key that nobody else owns
 	// Due is how long after a key was found it has to be revoked, by severity.
 	Due map[string]time.Duration
+	// BusinessHours says that weekends do not count, but for keys that are known to work.
+	BusinessHours bool
+	Approvers     []string // logins of who may accept a risk; none means admins of the repository
+	// Team, Security and Owners are mentioned when a key is overdue, when it has taken
+	// half again its time, and twice its time: logins or owner/team.
+	Team, Security, Owners string
 }
 
 type tomlApp struct {
@@ -28,7 +34,15 @@ type tomlApp struct {
 	PublicIssues    bool              `toml:"public-issues"`
 	DefaultAssignee string            `toml:"default-assignee"`
 	Due             map[string]string `toml:"due"`
+	BusinessHours   bool              `toml:"business-hours"`
+	Approvers       []string          `toml:"risk-approvers"`
+	Team            string            `toml:"team"`
+	Security        string            `toml:"security-contact"`
+	Owners          string            `toml:"organisation-owners"`
 }
+
+// maxApprovers is how many people a policy may name.
+const maxApprovers = 50
 
 // severities are the words for how bad a key is, the worst first.
 var severities = []string{"critical", "high", "medium", "low"}
@@ -40,8 +54,23 @@ var (
 
 // app checks the table and returns all that is wrong with it at once.
 func (t *tomlApp) app() (App, error) {
-	a := App{FailOn: t.FailOn, Issues: t.Issues, Tracker: t.Tracker, Public: t.PublicIssues, Default: strings.TrimPrefix(t.DefaultAssignee, "@"), Due: map[string]time.Duration{}}
+	a := App{FailOn: t.FailOn, Issues: t.Issues, Tracker: t.Tracker, Public: t.PublicIssues, Default: strings.TrimPrefix(t.DefaultAssignee, "@"), Due: map[string]time.Duration{}, BusinessHours: t.BusinessHours}
 	var bad []string
+	for _, who := range t.Approvers {
+		if who = strings.TrimPrefix(who, "@"); !login.MatchString(who) || len(a.Approvers) == maxApprovers {
+			bad = append(bad, fmt.Sprintf("risk-approvers: %q is no login, or there are more than %d", who, maxApprovers))
+			break
+		}
+		a.Approvers = append(a.Approvers, who)
+	}
+	for _, m := range []struct {
+		name, value string
+		to          *string
+	}{{"team", t.Team, &a.Team}, {"security-contact", t.Security, &a.Security}, {"organisation-owners", t.Owners, &a.Owners}} {
+		if *m.to = strings.TrimPrefix(m.value, "@"); *m.to != "" && !login.MatchString(*m.to) && !fullName.MatchString(*m.to) {
+			bad = append(bad, fmt.Sprintf("%s = %q is neither a login nor owner/team", m.name, m.value))
+		}
+	}
 	for name, v := range map[string]string{"fail-on": a.FailOn, "issues": a.Issues} {
 		if v != "" && v != "none" && !slices.Contains(severities, v) {
 			bad = append(bad, fmt.Sprintf("%s = %q is not one of %s, none", name, v, strings.Join(severities, ", ")))

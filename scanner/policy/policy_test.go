@@ -26,7 +26,7 @@ func TestParseRefuses(t *testing.T) {
 		"short fingerprint":  {"[[allow]]\nreason = \"because\"\nfingerprints = [\"abc\"]\n", "at least 12"},
 		"rules outside":      {"rules = [\"../x.toml\"]\n", "outside the repository"},
 		"rules absolute":     {"rules = [\"/x.toml\"]\n", "outside the repository"},
-		"app":                {"[app]\nfail-on = \"bad\"\ntracker = \"x\"\ndefault-assignee = \"a b\"\ndue = {critical = \"1s\", soon = \"1h\"}\n", `[app]: default-assignee = "a b" is no login; due.critical = "1s": want a time of an hour or more, such as 72h; due.soon: want one of critical, high, medium, low; fail-on = "bad" is not one of critical, high, medium, low, none; tracker = "x" is not of the form owner/name`},
+		"app":                {"[app]\nfail-on = \"bad\"\ntracker = \"x\"\ndefault-assignee = \"a b\"\nrisk-approvers = [\"@dana\", \"a b\"]\nteam = \"a b\"\nsecurity-contact = \"@acme/security\"\norganisation-owners = \"<img>\"\ndue = {critical = \"1s\", soon = \"1h\"}\n", `[app]: default-assignee = "a b" is no login; due.critical = "1s": want a time of an hour or more, such as 72h; due.soon: want one of critical, high, medium, low; fail-on = "bad" is not one of critical, high, medium, low, none; organisation-owners = "<img>" is neither a login nor owner/team; risk-approvers: "a b" is no login, or there are more than 50; team = "a b" is neither a login nor owner/team; tracker = "x" is not of the form owner/name`},
 		"disable":            {"[[disable]]\nrule = \"x\"\n", "needs rule and reason"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -31,6 +31,11 @@ var forms = map[string]string{
 	"confirm":        "/confirm",
 	"accept-risk":    "/accept-risk until:2026-12-31 reason:why",
 	"snooze":         "/snooze 3d",
+	"key-id":         "/key-id id-of-the-old-key",
+	"assign":         "/assign @login",
+	"verify":         "/verify",
+	"revoke":         "/revoke",
+	"close-evidence": "/close-evidence",
 	"timeline":       "/timeline",
 }
 
@@ -128,7 +133,7 @@ func distance(a, b string) int {
 // is a [Refusal] that shows the right form.
 func (c Command) Event(by Actor, at time.Time) (Event, error) {
 	e := Event{Kind: Kind(c.Name), At: at, Actor: by, Text: c.Rest}
-	wrong := refuse("the form is %s", forms[c.Name])
+	wrong := c.Wrong()
 	switch e.Kind {
 	case Ack, Claim, Confirm:
 		if c.Rest != "" {
@@ -136,6 +141,10 @@ func (c Command) Event(by Actor, at time.Time) (Event, error) {
 		}
 	case Rotate:
 		if strings.ContainsAny(c.Rest, " \t") {
+			return e, wrong
+		}
+	case Name:
+		if c.Rest == "" || strings.ContainsAny(c.Rest, " \t") {
 			return e, wrong
 		}
 	case Deny:
@@ -158,6 +167,9 @@ func (c Command) Event(by Actor, at time.Time) (Event, error) {
 	}
 	return e, nil
 }
+
+// Wrong is the refusal of a command whose form is not right: it shows the right one.
+func (c Command) Wrong() error { return refuse("the form is %s", forms[c.Name]) }
 
 // span reads 3d, 12h or 2w.
 func span(s string) (time.Duration, bool) {

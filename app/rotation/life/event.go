@@ -18,7 +18,9 @@ const (
 	Confirm Kind = "confirm"        // a second person agrees that it is none
 	Accept  Kind = "accept-risk"    // it stays until Until; Text is the reason
 	Snooze  Kind = "snooze"         // no reminders until Until
+	Name    Kind = "key-id"         // Text is the public id of the old key
 	Close   Kind = "close"          // somebody closed the issue by hand
+	Reopen  Kind = "reopen"         // somebody opened it again by hand
 )
 
 // What becomes known. Only the system may say so.
@@ -37,13 +39,13 @@ const (
 
 // Kinds are all kinds of events.
 func Kinds() []Kind {
-	return []Kind{Ack, Rotate, Claim, Deny, Confirm, Accept, Snooze, Close, Place, End, Remove, Check, Use, Watch, Head, Again, Publish, Tick}
+	return []Kind{Ack, Rotate, Claim, Deny, Confirm, Accept, Snooze, Name, Close, Reopen, Place, End, Remove, Check, Use, Watch, Head, Again, Publish, Tick}
 }
 
 // ByPeople reports whether people cause such events.
 func (k Kind) ByPeople() bool {
 	switch k {
-	case Ack, Rotate, Claim, Deny, Confirm, Accept, Snooze, Close:
+	case Ack, Rotate, Claim, Deny, Confirm, Accept, Snooze, Name, Close, Reopen:
 		return true
 	}
 	return false
@@ -103,7 +105,7 @@ func (l *Life) allowed(e *Event) error {
 		if !a.System {
 			return refuse("%s is a fact: it is found out, nobody can say so", e.Kind)
 		}
-	case e.Kind == Close: // whoever may close an issue did
+	case e.Kind == Close, e.Kind == Reopen: // whoever may close an issue did
 	case a.Bot || !MayWrite(a.Role):
 		return refuse("@%s needs to be able to write to this repository for that", a.Login)
 	case e.Kind == Accept && !a.Approver:
@@ -128,6 +130,7 @@ func (l *Life) happen(e *Event) ([]Step, error) {
 		l.end(e)
 		l.Removed = &Fact{e.Text, e.At}
 	case Check:
+		l.Looked, l.Answer = e.At, e.Text
 		return l.checked(e), nil
 	case Use:
 		return l.used(e), nil
@@ -136,7 +139,7 @@ func (l *Life) happen(e *Event) ([]Step, error) {
 			l.Watched = e.At
 		}
 	case Head:
-		l.AtHead = &e.Yes
+		l.AtHead, l.Looked = &e.Yes, e.At
 	case Publish:
 		l.Public = true
 	case Again:
@@ -201,8 +204,14 @@ func (l *Life) used(e *Event) []Step {
 // act does what somebody asks for.
 func (l *Life) act(e *Event) ([]Step, error) {
 	who := "@" + e.Actor.Login
-	if e.Kind == Close {
+	switch {
+	case e.Kind == Close:
 		return l.closed(e), nil
+	case e.Kind == Reopen && l.State == Unproved:
+		l.Reopened = false
+		return []Step{l.to(Open, e.At, "opened again by "+who)}, nil
+	case e.Kind == Reopen:
+		return nil, nil
 	}
 	if l.State.Done() || l.State == Dead {
 		return nil, refuse("the key is %s: there is nothing to do", l.State)
@@ -215,6 +224,13 @@ func (l *Life) act(e *Event) ([]Step, error) {
 		return []Step{l.to(Acknowledged, e.At, "by "+who)}, nil
 	case Rotate:
 		return l.rotate(e, who)
+	case Name:
+		id := strings.TrimSpace(e.Text)
+		if id == "" || id == l.NewID {
+			return nil, refuse("what is the id of the old key? For example /key-id kAbC123CNTRL")
+		}
+		l.OldID = id
+		return []Step{{From: l.State, To: l.State, Why: "the id of the old key is " + id + ", says " + who}}, nil
 	case Claim:
 		l.Claimed = e.At
 		if l.Ended == nil {

@@ -98,6 +98,8 @@ type Life struct {
 	Used         time.Time   // last success of the old key in the logs
 	Watched      time.Time   // since when the logs of its provider are read; zero: they are not
 	AtHead       *bool       // a default branch has it; nil: not known
+	Looked       time.Time   // when it was last checked, or searched for
+	Answer       string      // what that check said, in words
 
 	Waiver   *Waiver
 	Asked    *Waiver // a waiver that waits for a second person

@@ -1,0 +1,11 @@
+-- When time alone changes something of a key, and when it is to be looked at; what of the
+-- ledger its issue was told; the pace of what makes content on GitHub.
+ALTER TABLE life ADD COLUMN wake BIGINT NOT NULL DEFAULT 1;
+ALTER TABLE life ADD COLUMN look BIGINT NOT NULL DEFAULT 1;
+CREATE INDEX life_wake ON life (wake);
+CREATE INDEX life_look ON life (look);
+
+ALTER TABLE rotation ADD COLUMN said BIGINT NOT NULL DEFAULT 0;
+UPDATE rotation SET said = coalesce((SELECT i.ledger_seq FROM installation i WHERE i.id = rotation.installation), 0);
+
+ALTER TABLE installation ADD COLUMN next_content BIGINT NOT NULL DEFAULT 0;
