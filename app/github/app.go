@@ -28,13 +28,21 @@ type Config struct {
 	Key   []byte   // the App's private key, PEM
 	API   *url.URL // such as https://api.github.com/ or https://ghe.example/api/v3/
 	Web   *url.URL // such as https://github.com
-	// Slot books a write of an installation, at most so long from now, and returns how
-	// long to wait for it; a longer wait is not booked. Nil means at once.
-	Slot func(ctx context.Context, installation int64, most time.Duration) (time.Duration, error)
+	Pace  *Pace    // of writes; nil means at once
 	// Observe is told of every request; may be nil.
 	Observe func(method string, status int, took time.Duration)
 	// Transport is how requests are made; nil means http.DefaultTransport.
 	Transport http.RoundTripper
+}
+
+// A Pace spreads the writes of an installation over time.
+type Pace struct {
+	// Write books a write, at most so long from now, and returns how long to wait for it;
+	// a longer wait is not booked.
+	Write func(ctx context.Context, installation int64, most time.Duration) (time.Duration, error)
+	// Content books the making of an issue or a comment, which GitHub limits for itself,
+	// and returns 0, or how long it would have to wait.
+	Content func(ctx context.Context, installation int64) (time.Duration, error)
 }
 
 // An App is signed in as a GitHub App. It is safe for concurrent use.

@@ -132,13 +132,13 @@ func TestRefusals(t *testing.T) {
 func TestPace(t *testing.T) {
 	t.Parallel()
 	booked := 0
-	s, app, id := newApp(t, github.Config{Slot: func(_ context.Context, _ int64, most time.Duration) (time.Duration, error) {
+	s, app, id := newApp(t, github.Config{Pace: &github.Pace{Content: func(context.Context, int64) (time.Duration, error) { return 0, nil }, Write: func(_ context.Context, _ int64, most time.Duration) (time.Duration, error) {
 		if most < time.Second {
 			return 9 * time.Second, nil
 		}
 		booked++
 		return 0, nil
-	}})
+	}}})
 	c := app.Installation(id)
 	if _, _, err := c.Issues.Create(github.Impatient(context.Background()), "acme", "widgets", &gh.IssueRequest{Title: gh.String("x")}); err == nil {
 		t.Error("an impatient write was made")

@@ -86,7 +86,7 @@ func (l *limited) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if r.Method != http.MethodGet && l.installation != 0 {
-		if err := l.pace(r.Context()); err != nil {
+		if err := l.pace(r); err != nil {
 			return nil, err
 		}
 	}
@@ -122,17 +122,32 @@ func (l *limited) open() error {
 	return nil
 }
 
+// content reports whether a request makes or changes an issue or a comment. Of those GitHub
+// takes 500 an hour.
+// https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits
+func content(r *http.Request) bool {
+	return strings.Contains(r.URL.Path, "/issues") && !strings.HasSuffix(r.URL.Path, "/reactions")
+}
+
 // pace waits for the turn of a write.
-func (l *limited) pace(ctx context.Context) error {
-	slot := l.app.cfg.Slot
-	if slot == nil {
+func (l *limited) pace(r *http.Request) error {
+	pace, ctx := l.app.cfg.Pace, r.Context()
+	if pace == nil {
 		return nil
+	}
+	if content(r) {
+		if wait, err := pace.Content(ctx, l.installation); err != nil || wait > 0 {
+			if err == nil {
+				err = &LimitError{time.Now().Add(wait), "issues and comments of this installation are spread over time"}
+			}
+			return err
+		}
 	}
 	most := 30 * time.Second
 	if d, ok := ctx.Value(patience{}).(time.Duration); ok {
 		most = d
 	}
-	wait, err := slot(ctx, l.installation, most)
+	wait, err := pace.Write(ctx, l.installation, most)
 	if err != nil {
 		return err
 	}

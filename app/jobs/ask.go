@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -21,6 +22,7 @@ import (
 const (
 	buttonNotKey = "not-a-key"
 	buttonRotate = "open-rotation"
+	buttonAck    = "ack"
 )
 
 // again scans a commit again whose check somebody asked for again.
@@ -85,10 +87,34 @@ func (r *Runner) button(ctx context.Context, job *river.Job[ButtonArgs], log *sl
 			}
 		}
 		return r.tellSoon(ctx, s.Installation)
+	case buttonAck:
+		return r.ack(ctx, s, e, role)
 	case buttonNotKey:
-		return r.notKey(ctx, s, e)
+		return r.notKey(ctx, s, e, role)
 	}
 	return nil
+}
+
+// ack notes that somebody sees to the keys that a check found.
+func (r *Runner) ack(ctx context.Context, s *store.Scan, e *webhook.Event, role string) error {
+	for _, fp := range s.Result.Keys {
+		c, err := r.Store.Credential(ctx, s.Installation, fp)
+		if errors.Is(err, store.ErrGone) || err == nil && c.State != store.StateOpen {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if _, _, err := r.Keeper.Begin(ctx, c); err != nil {
+			return err
+		}
+		_, _, err = r.Keeper.Happen(ctx, s.Installation, fp, life.Event{Kind: life.Ack, Actor: life.Actor{Login: e.SenderLogin, Role: role}}, " (check run)")
+		var refusal life.Refusal
+		if err != nil && !errors.As(err, &refusal) { // it may be acknowledged already
+			return err
+		}
+	}
+	return r.tellSoon(ctx, s.Installation)
 }
 
 const scanSoon = 2 * time.Second
@@ -121,9 +147,38 @@ func (r *Runner) openKey(ctx context.Context, installation int64, fp string) err
 	return r.Store.SetState(ctx, installation, fp, store.StateOpen, "")
 }
 
-// notKey notes that what a check found is no key. For grave ones it takes another
-// person than the one who pushed.
-func (r *Runner) notKey(ctx context.Context, s *store.Scan, e *webhook.Event) error {
+// deny notes that somebody says that a key is none, and reports whether it counts as none
+// now. For grave ones it takes two people: whoever presses the button second confirms what
+// the first said. Of a key that nobody has to rotate, the second is who did not push it.
+func (r *Runner) deny(ctx context.Context, s *store.Scan, e *webhook.Event, c *store.Credential, role string) (bool, error) {
+	if c.State != store.StateOpen {
+		if c.State != store.StateDismissed && scanner.AtLeast(c.Severity, "high") && e.Sender == s.Sender {
+			return false, nil
+		}
+		return true, r.Store.SetState(ctx, s.Installation, c.Fingerprint, store.StateDismissed, "not a key, says "+e.SenderLogin)
+	}
+	l, _, err := r.Keeper.Begin(ctx, c)
+	if err != nil {
+		return false, err
+	}
+	what := life.Event{Kind: life.Deny, Text: "by the button of a check", Actor: life.Actor{Login: e.SenderLogin, Role: role}}
+	if l.Asked != nil && !strings.EqualFold(l.Asked.By, e.SenderLogin) {
+		what.Kind = life.Confirm
+	}
+	if l.Asked == nil || what.Kind == life.Confirm { // who presses twice has said so already
+		if l, _, err = r.Keeper.Happen(ctx, s.Installation, c.Fingerprint, what, " (check run)"); err != nil {
+			var refusal life.Refusal
+			if errors.As(err, &refusal) {
+				return false, nil
+			}
+			return false, err
+		}
+	}
+	return l.State == life.FalsePositive, nil
+}
+
+// notKey notes that what a check found is no key, says who pressed its button.
+func (r *Runner) notKey(ctx context.Context, s *store.Scan, e *webhook.Event, role string) error {
 	if len(s.Result.Keys) == 0 {
 		return nil
 	}
@@ -138,19 +193,19 @@ func (r *Runner) notKey(ctx context.Context, s *store.Scan, e *webhook.Event) er
 		if err != nil {
 			return err
 		}
-		if scanner.AtLeast(c.Severity, "high") && e.Sender == s.Sender {
+		ok, err := r.deny(ctx, s, e, c, role)
+		if err != nil {
+			return err
+		}
+		if !ok {
 			grave = true
 			left = append(left, fp)
-			continue
-		}
-		if err := r.Store.SetState(ctx, s.Installation, fp, store.StateDismissed, "not a key, says "+e.SenderLogin); err != nil {
-			return err
 		}
 	}
 	who := "`" + e.SenderLogin + "`"
 	switch {
 	case grave:
-		result.Note = "> " + who + " says that this is no key. For critical and high ones somebody else than who pushed them has to say so."
+		result.Note = "> " + who + " says that this is no key. For critical and high ones somebody else has to say so, too: by the same button, or `/confirm` in the issue."
 	case result.Rest == "failure":
 		result.Title = titleIncomplete
 		result.Note = "> " + who + " says that this is no key: it is not counted any more. What was not scanned is."

@@ -115,7 +115,7 @@ func (r *Runner) result(s *store.Scan, repo *store.Repository, res *scan.Result)
 		return nil, err
 	}
 	if len(res.Keys) > 0 {
-		md.WriteString("\n**No key?** Who may write here presses *Not a key* above (another person than the author, if it is critical or high), or writes `keyward:allow` with a reason on its line.\n")
+		md.WriteString("\n**No key?** Who may write here presses *Not a key* above (two people, if it is critical or high), or writes `keyward:allow` with a reason on its line.\n")
 	}
 	out.Summary = r.Guard.String(md.String())
 	out.Summary = cut(out.Summary, maxSummary)
@@ -314,6 +314,7 @@ func buttons(s *store.Scan) []*gh.CheckRunAction {
 	}
 	return []*gh.CheckRunAction{
 		{Label: "Not a key", Description: "What was found here is none", Identifier: buttonNotKey},
+		{Label: "I see to it", Description: "Say in their issues that you do", Identifier: buttonAck},
 		{Label: "Open rotation", Description: "Open the rotation issues now", Identifier: buttonRotate},
 	}
 }

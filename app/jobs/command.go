@@ -5,13 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
+	"slices"
 	"strings"
-	"time"
+
+	gh "github.com/google/go-github/v62/github"
 
 	"github.com/keyward/keyward/app/github"
+	"github.com/keyward/keyward/app/rotation"
 	"github.com/keyward/keyward/app/rotation/life"
 	"github.com/keyward/keyward/app/store"
 	"github.com/keyward/keyward/app/webhook"
+	"github.com/keyward/keyward/scanner/policy"
 	"github.com/keyward/keyward/scanner/report"
 )
 
@@ -21,10 +26,6 @@ func (r *Runner) commands(ctx context.Context, c *github.Client, repo *store.Rep
 	if e.Name != "issue_comment" || e.Action != "created" || e.Bot || e.IsPull || in.edited {
 		return nil
 	}
-	list := life.Commands(in.text)
-	if len(list) == 0 {
-		return nil
-	}
 	rot, err := r.Store.RotationAt(ctx, e.Installation, repo.FullName(), e.Number)
 	if errors.Is(err, store.ErrGone) {
 		return nil // not an issue of ours
@@ -32,15 +33,25 @@ func (r *Runner) commands(ctx context.Context, c *github.Client, repo *store.Rep
 	if err != nil {
 		return err
 	}
+	list := life.Commands(in.text)
 	role, err := r.role(ctx, repo, e.SenderLogin)
 	if err != nil {
 		return err
 	}
-	by := life.Actor{Login: e.SenderLogin, Role: role, Approver: role == "admin"}
+	by := life.Actor{Login: e.SenderLogin, Role: role}
+	if len(list) == 0 { // who answers has seen it
+		if err := r.once(ctx, rot, life.Event{Kind: life.Ack, Actor: by}, fmt.Sprintf(" (answered, comment %d)", e.Comment)); err != nil {
+			return err
+		}
+		return r.tellSoon(ctx, e.Installation)
+	}
+	if by.Approver, err = r.approver(ctx, c, repo, e.SenderLogin, role); err != nil {
+		return err
+	}
 	var answers []string
 	refused := false
 	for _, cmd := range list {
-		answer, ok, err := r.command(ctx, rot, e.Comment, cmd, by)
+		answer, ok, err := r.command(ctx, &asked{c, repo, rot, e.Comment, cmd, by})
 		if err != nil {
 			return err
 		}
@@ -51,40 +62,160 @@ func (r *Runner) commands(ctx context.Context, c *github.Client, repo *store.Rep
 	return errors.Join(r.answer(ctx, c, repo, e, answers, refused), r.tellSoon(ctx, e.Installation))
 }
 
-// command lets one command happen, once: where it is in the ledger already it was done
-// before, and its answer is there.
-func (r *Runner) command(ctx context.Context, rot *store.Rotation, comment int64, cmd life.Command, by life.Actor) (answer string, ok bool, err error) {
-	if cmd.Name == "timeline" {
-		answer, err := r.timeline(ctx, rot)
-		return answer, true, err
+// approver reports whether somebody may accept risks: who the organisation's policy names,
+// or that of the repository of the issues; its admins if neither names anybody.
+func (r *Runner) approver(ctx context.Context, c *github.Client, repo *store.Repository, login, role string) (bool, error) {
+	name, text, err := r.organisationPolicy(ctx, c, repo)
+	if err != nil {
+		return false, err
 	}
-	source := fmt.Sprintf(" (comment %d, line %d)", comment, cmd.Line)
-	err = r.Store.Ledger(ctx, rot.Installation, rot.Fingerprint, func(rec store.Record) error {
-		if why, found := strings.CutSuffix(rec.Detail, source); found {
-			answer += "; " + why
+	var named []string
+	if p, err := policy.Parse(name, text); err == nil {
+		named = p.App.Approvers
+	}
+	if len(named) == 0 {
+		own, err := r.settings(ctx, c, repo)
+		if err != nil {
+			return false, err
 		}
-		return nil
-	})
-	if err != nil || answer != "" {
-		return report.Code(strings.TrimPrefix(answer, "; ")), true, err
+		named = own.Approvers
 	}
-	e, err := cmd.Event(by, time.Now())
+	if len(named) == 0 {
+		return role == "admin", nil
+	}
+	return slices.ContainsFunc(named, func(n string) bool { return strings.EqualFold(n, login) }), nil
+}
+
+// asked is a command that somebody gave in a comment on the issue of a key.
+type asked struct {
+	c       *github.Client
+	repo    *store.Repository
+	rot     *store.Rotation
+	comment int64
+	cmd     life.Command
+	by      life.Actor
+}
+
+// command does what one command asks for, once: where it is in the ledger already it was
+// done before, and its answer is there.
+func (r *Runner) command(ctx context.Context, a *asked) (answer string, ok bool, err error) {
+	if do := map[string]func(context.Context, *asked) (string, error){
+		"timeline": r.timeline, "verify": r.verifyNow, "assign": r.assign, "close-evidence": r.missing,
+	}[a.cmd.Name]; do != nil {
+		answer, err := do(ctx, a)
+		var refusal life.Refusal
+		if errors.As(err, &refusal) {
+			return report.Code(refusal.Error()), false, nil
+		}
+		return answer, err == nil, err
+	}
+	source := fmt.Sprintf(rotation.BySource+"%d, line %d)", a.comment, a.cmd.Line)
+	done, err := r.happened(ctx, a.rot, source)
+	if err != nil || done != "" {
+		return report.Code(done), true, err
+	}
+	e, err := a.cmd.Event(a.by, r.Keeper.Time())
 	var steps []life.Step
 	if err == nil {
-		_, steps, err = r.Keeper.Happen(ctx, rot.Installation, rot.Fingerprint, e, source)
+		_, steps, err = r.Keeper.Happen(ctx, a.rot.Installation, a.rot.Fingerprint, e, source)
 	}
 	var refusal life.Refusal
 	if err != nil && !errors.As(err, &refusal) {
 		return "", false, err
 	}
+	if err == nil && e.Kind == life.Claim {
+		if err := r.lookSoon(ctx, a.rot.Installation); err != nil { // it is due now
+			return "", false, err
+		}
+	}
 	return report.Code(life.Answer(steps, err)), err == nil, nil
+}
+
+// writer refuses those who may not write to the repository.
+func (a *asked) writer() error {
+	if life.MayWrite(a.by.Role) {
+		return nil
+	}
+	return life.Refusal("@" + a.by.Login + " needs to be able to write to this repository for that")
+}
+
+// verifyNow has the key looked at.
+func (r *Runner) verifyNow(ctx context.Context, a *asked) (string, error) {
+	if err := a.writer(); err != nil {
+		return "", err
+	}
+	cred, err := r.Store.Credential(ctx, a.rot.Installation, a.rot.Fingerprint)
+	if err != nil {
+		return "", err
+	}
+	if err := r.Store.LookAt(ctx, a.rot.Installation, a.rot.Fingerprint, r.Keeper.Time()); err != nil {
+		return "", err
+	}
+	if err := r.lookSoon(ctx, a.rot.Installation); err != nil {
+		return "", err
+	}
+	switch {
+	case r.Verifier == nil:
+		return "the default branches are searched now. Its provider is not asked: checks are switched off (KEYWARD_VERIFY)", nil
+	case !r.asks(cred):
+		return "the default branches are searched now. No check is known for this kind", nil
+	}
+	return "its provider is asked now; the issue says what it answers", nil
+}
+
+// assign gives the issue to somebody.
+func (r *Runner) assign(ctx context.Context, a *asked) (string, error) {
+	if err := a.writer(); err != nil {
+		return "", err
+	}
+	login := strings.TrimPrefix(a.cmd.Rest, "@")
+	if !loginRE.MatchString(login) {
+		return "", a.cmd.Wrong()
+	}
+	ok, _, err := a.c.Issues.IsAssignee(ctx, a.repo.Owner, a.repo.Name, login)
+	if err != nil {
+		return "", fmt.Errorf("ask whether %s can be assigned: %w", login, err)
+	}
+	if !ok {
+		return "", life.Refusal("issues here can not be assigned to " + login)
+	}
+	if _, _, err := a.c.Issues.Edit(ctx, a.repo.Owner, a.repo.Name, a.rot.Number, &gh.IssueRequest{Assignees: &[]string{login}}); err != nil {
+		return "", fmt.Errorf("assign #%d: %w", a.rot.Number, err)
+	}
+	if err := r.Store.SetOwner(ctx, a.rot, login); err != nil {
+		return "", err
+	}
+	return report.Code("it is " + login + "'s now"), nil
+}
+
+var loginRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
+
+// missing says what is not proved yet.
+func (r *Runner) missing(ctx context.Context, a *asked) (string, error) {
+	course, err := r.Store.Course(ctx, a.rot.Installation, a.rot.Fingerprint)
+	if err != nil {
+		return "", err
+	}
+	l, err := rotation.Life(course)
+	if err != nil {
+		return "", err
+	}
+	if l.State == life.Closed {
+		return "the key is closed with evidence: see the receipt", nil
+	}
+	list := l.Missing(r.Keeper.Time())
+	if len(list) == 0 {
+		return "nothing is missing: it closes with the next look", nil
+	}
+	return "it closes by itself when this is proved\n  - " + strings.Join(list, "\n  - "), nil
 }
 
 // maxTimeline is how many records a comment shows.
 const maxTimeline = 50
 
 // timeline is what has happened to a key, the last first to be left out.
-func (r *Runner) timeline(ctx context.Context, rot *store.Rotation) (string, error) {
+func (r *Runner) timeline(ctx context.Context, a *asked) (string, error) {
+	rot := a.rot
 	var lines []string
 	err := r.Store.Ledger(ctx, rot.Installation, rot.Fingerprint, func(rec store.Record) error {
 		lines = append(lines, fmt.Sprintf("  - %s %s by %s: %s, %s", rec.At.UTC().Format("2006-01-02 15:04"), rec.Event, report.Code(rec.Actor), rec.To, report.Code(rec.Detail)))

@@ -19,6 +19,8 @@ type (
 	AgainArgs struct{ webhook.Event }
 	// ButtonArgs does what a button of a check says.
 	ButtonArgs struct{ webhook.Event }
+	// IssueArgs takes note of what was done to an issue by hand.
+	IssueArgs struct{ webhook.Event }
 	// InstallationArgs takes note of where the App is installed.
 	InstallationArgs struct{ webhook.Event }
 	// RepositoryArgs takes note of what became of a repository.
@@ -31,6 +33,7 @@ func (ScanArgs) Kind() string         { return "scan" }
 func (TextArgs) Kind() string         { return "text" }
 func (AgainArgs) Kind() string        { return "again" }
 func (ButtonArgs) Kind() string       { return "button" }
+func (IssueArgs) Kind() string        { return "issue" }
 func (InstallationArgs) Kind() string { return "installation" }
 func (RepositoryArgs) Kind() string   { return "repository" }
 func (MemberArgs) Kind() string       { return "member" }
@@ -39,6 +42,7 @@ func (a ScanArgs) delivery() string         { return a.Delivery }
 func (a TextArgs) delivery() string         { return a.Delivery }
 func (a AgainArgs) delivery() string        { return a.Delivery }
 func (a ButtonArgs) delivery() string       { return a.Delivery }
+func (a IssueArgs) delivery() string        { return a.Delivery }
 func (a InstallationArgs) delivery() string { return a.Delivery }
 func (a RepositoryArgs) delivery() string   { return a.Delivery }
 func (a MemberArgs) delivery() string       { return a.Delivery }
@@ -93,6 +97,9 @@ func jobsOf(e *webhook.Event) (out []river.InsertManyParams) {
 	case "issues":
 		if action("opened", "edited") && !e.Bot {
 			add(TextArgs{*e}, lane(e.Installation), 2)
+		}
+		if action("closed", "reopened", "assigned") && !e.Bot && !e.IsPull {
+			add(IssueArgs{*e}, lane(e.Installation), 2)
 		}
 	case "issue_comment":
 		if action("created", "edited") && !e.Bot {

@@ -23,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,6 +41,7 @@ import (
 	"github.com/keyward/keyward/app/store"
 	"github.com/keyward/keyward/app/webhook"
 	"github.com/keyward/keyward/scanner/guard"
+	"github.com/keyward/keyward/scanner/verify"
 )
 
 // Config is what the jobs work with.
@@ -61,6 +63,10 @@ type Config struct {
 	Beat time.Duration
 	// Timeout is how long one scan may take; 0 means 15 minutes.
 	Timeout time.Duration
+	// Verifier asks providers whether keys are alive; nil asks nobody.
+	Verifier *verify.Verifier
+	// Watch is how often it is looked what time has changed; 0 means a minute.
+	Watch time.Duration
 	// Observe is told of every job that ends; may be nil.
 	Observe func(kind, outcome string, took time.Duration)
 }
@@ -81,7 +87,7 @@ type Runner struct {
 	policies *lru.Cache[int64, orgPolicy] // by installation
 	swept    atomic.Bool                  // this process has looked at all of GitHub's deliveries once
 	stop     context.CancelFunc
-	beats    chan struct{} // closed when the heart has stopped
+	beats    sync.WaitGroup // of what goes on until it is stopped
 }
 
 // The queues, by urgency. Scans of events have several, so that no installation can
@@ -91,7 +97,11 @@ const (
 	queueTell     = "tell"
 	queueAdmin    = "admin"
 	queueBackfill = "backfill"
+	queueLook     = "look"
 )
+
+// underWay are the states of jobs that are not done.
+var underWay = []rivertype.JobState{rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable, rivertype.JobStateRunning, rivertype.JobStateScheduled}
 
 func lane(installation int64) string {
 	return fmt.Sprintf("scan_%d", uint64(installation)%lanes)
@@ -131,6 +141,9 @@ func New(cfg Config) (*Runner, error) {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = 15 * time.Minute
 	}
+	if cfg.Watch <= 0 {
+		cfg.Watch = time.Minute
+	}
 	r := &Runner{Config: cfg}
 	var err error
 	if r.policies, err = lru.New[int64, orgPolicy](1000); err != nil {
@@ -141,13 +154,14 @@ func New(cfg Config) (*Runner, error) {
 		add(r, workers, cfg.Timeout, r.scan), add(r, workers, cfg.Timeout, r.text), add(r, workers, cfg.Timeout, r.again), add(r, workers, time.Minute, r.button),
 		add(r, workers, 5*time.Minute, r.tell), add(r, workers, 10*time.Minute, r.installation), add(r, workers, time.Minute, r.repository), add(r, workers, time.Minute, r.member),
 		add(r, workers, backfillTimeout, r.backfill), add(r, workers, 10*time.Minute, r.triage), add(r, workers, 10*time.Minute, r.sweep),
+		add(r, workers, 10*time.Minute, r.look), add(r, workers, time.Minute, r.issue),
 	} {
 		if err != nil {
 			return nil, err
 		}
 	}
 	half := max(1, cfg.Workers/2)
-	queues := map[string]river.QueueConfig{queueTell: {MaxWorkers: 4 * cfg.Workers}, queueAdmin: {MaxWorkers: 2}, queueBackfill: {MaxWorkers: max(1, cfg.Workers/4)}}
+	queues := map[string]river.QueueConfig{queueTell: {MaxWorkers: 4 * cfg.Workers}, queueAdmin: {MaxWorkers: 2}, queueLook: {MaxWorkers: max(1, cfg.Workers/2)}, queueBackfill: {MaxWorkers: max(1, cfg.Workers/4)}}
 	for i := range lanes {
 		queues[fmt.Sprintf("scan_%d", i)] = river.QueueConfig{MaxWorkers: half}
 	}
@@ -201,8 +215,9 @@ func (r *Runner) Start(ctx context.Context) error {
 		return fmt.Errorf("start the queue: %w", err)
 	}
 	ctx, r.stop = context.WithCancel(ctx)
-	r.beats = make(chan struct{})
+	r.beats.Add(2)
 	go r.live(ctx)
+	go r.watching(ctx)
 	return nil
 }
 
@@ -217,7 +232,7 @@ func (r *Runner) Stop(ctx context.Context) error {
 	}
 	if r.stop != nil {
 		r.stop()
-		<-r.beats
+		r.beats.Wait()
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
@@ -226,7 +241,7 @@ func (r *Runner) Stop(ctx context.Context) error {
 
 // live says that this process is alive, and takes up the jobs of those that are not.
 func (r *Runner) live(ctx context.Context) {
-	defer close(r.beats)
+	defer r.beats.Done()
 	tick := time.NewTicker(r.Beat)
 	defer tick.Stop()
 	for {
@@ -236,6 +251,23 @@ func (r *Runner) live(ctx context.Context) {
 		case <-tick.C:
 			if err := r.beat(ctx, false); err != nil && ctx.Err() == nil {
 				r.Log.Error("cannot say that this process is alive", "why", err.Error())
+			}
+		}
+	}
+}
+
+// watching lets time go by for keys.
+func (r *Runner) watching(ctx context.Context) {
+	defer r.beats.Done()
+	tick := time.NewTicker(r.Watch)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := r.watch(ctx); err != nil && ctx.Err() == nil {
+				r.Log.Error("cannot look what time has changed", "why", r.Guard.String(err.Error()))
 			}
 		}
 	}

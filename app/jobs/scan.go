@@ -15,6 +15,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/keyward/keyward/app/github"
+	"github.com/keyward/keyward/app/rotation/life"
 	"github.com/keyward/keyward/app/scan"
 	"github.com/keyward/keyward/app/store"
 	"github.com/keyward/keyward/app/webhook"
@@ -250,6 +251,11 @@ func (r *Runner) keep(ctx context.Context, s *store.Scan, repo *store.Repository
 	if err != nil {
 		return nil, err
 	}
+	if !s.Fork {
+		if err := r.pushedAgain(ctx, s, changes); err != nil {
+			return nil, err
+		}
+	}
 	if s.Default && res.Broken == "" {
 		if err := r.settle(ctx, repo, res); err != nil {
 			return nil, err
@@ -270,6 +276,32 @@ func (r *Runner) keep(ctx context.Context, s *store.Scan, repo *store.Repository
 	}
 	res.Keys = keys
 	return r.result(s, repo, res)
+}
+
+// pushedAgain opens the lives of keys again that were over and came back. A scan that is
+// made again finds them open.
+func (r *Runner) pushedAgain(ctx context.Context, s *store.Scan, changes []store.Change) error {
+	for _, change := range changes {
+		if change.New {
+			continue
+		}
+		course, err := r.Store.Course(ctx, s.Installation, change.Fingerprint)
+		if errors.Is(err, store.ErrGone) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		switch life.State(course.State) {
+		case life.Dead, life.Closed, life.Unproved, life.AcceptedRisk:
+		default:
+			continue
+		}
+		if _, _, err := r.Keeper.Happen(ctx, s.Installation, change.Fingerprint, life.Event{Kind: life.Again, Actor: life.Actor{System: true}}, " (scan "+s.ID+")"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // settle lets the keys that have no issue know of a policy that may be new: it may name

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -16,33 +15,50 @@ import (
 	"github.com/keyward/keyward/app/github"
 	"github.com/keyward/keyward/app/rotation/life"
 	"github.com/keyward/keyward/app/store"
-	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/report"
 )
 
+// a telling brings the issue of one key up to date.
+type telling struct {
+	k      *Keeper
+	c      *github.Client
+	cred   *store.Credential
+	r      *store.Rotation
+	repos  map[int64]*store.Repository
+	l      *life.Life
+	ledger []store.Record // of the key
+}
+
 // write opens the issue, or edits it.
-func (k *Keeper) write(ctx context.Context, c *github.Client, cred *store.Credential, r *store.Rotation, repos map[int64]*store.Repository, l *life.Life) error {
-	owner, name, _ := strings.Cut(r.Repository, "/")
-	if r.Due.IsZero() {
-		r.Due = l.Due()
-	}
+func (t *telling) write(ctx context.Context) error {
+	owner, name, _ := strings.Cut(t.r.Repository, "/")
+	t.r.Due = t.l.Due()
 	mention := ""
-	if r.Owner == "" {
-		login, team, err := k.owner(ctx, c, cred, repos, owner, name)
+	if t.r.Owner == "" {
+		login, team, err := t.k.owner(ctx, t.c, t.cred, t.repos, owner, name)
 		if err != nil {
 			return err
 		}
-		r.Owner, mention = login, team
+		t.r.Owner, mention = login, team
 	}
-	if mention == "" && r.Owner != "" {
-		mention = "@" + r.Owner
+	if mention == "" && t.r.Owner != "" {
+		mention = "@" + t.r.Owner
 	}
-	text := k.issue(cred, r, repos, mention)
-	text.State, text.Commands = string(l.State), life.Forms()
-	if r.Number == 0 {
-		return k.open(ctx, c, cred, r, text)
+	err := t.k.Store.Ledger(ctx, t.cred.Installation, t.cred.Fingerprint, func(r store.Record) error {
+		t.ledger = append(t.ledger, r)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
-	return k.edit(ctx, c, cred, r, text)
+	text := t.text(mention)
+	if t.r.Number == 0 {
+		return t.open(ctx, text)
+	}
+	if err := t.edit(ctx, text); err != nil {
+		return err
+	}
+	return t.comment(ctx, mention)
 }
 
 // files counts the files that a key stands in.
@@ -58,7 +74,8 @@ func files(cred *store.Credential) int {
 const maxLabel = 50
 
 // open opens the issue. If an earlier try may have opened it, it is looked for first.
-func (k *Keeper) open(ctx context.Context, c *github.Client, cred *store.Credential, r *store.Rotation, text *report.Issue) error {
+func (t *telling) open(ctx context.Context, text *report.Issue) error {
+	k, c, cred, r := t.k, t.c, t.cred, t.r
 	owner, name, _ := strings.Cut(r.Repository, "/")
 	body := k.Guard.String(text.Body())
 	var issue *gh.Issue
@@ -71,9 +88,6 @@ func (k *Keeper) open(ctx context.Context, c *github.Client, cred *store.Credent
 	if issue == nil {
 		kind := "kw/kind:" + cred.Rule
 		labels := append(text.Labels(), kind[:min(maxLabel, len(kind))])
-		if !cred.PublicSince.IsZero() {
-			labels = append(labels, "kw/public")
-		}
 		slices.Sort(labels)
 		ask := &gh.IssueRequest{Title: gh.String(k.Guard.String(text.Title())), Body: &body, Labels: &labels}
 		if r.Owner != "" {
@@ -98,7 +112,7 @@ func (k *Keeper) open(ctx context.Context, c *github.Client, cred *store.Credent
 			return fmt.Errorf("open the rotation issue in %s: %w", r.Repository, err)
 		}
 	}
-	r.Number, r.Opened, r.Body, r.Told = issue.GetNumber(), time.Now(), sum(body), files(cred)
+	r.Number, r.Opened, r.Body, r.Told, r.Said = issue.GetNumber(), k.Time(), sum(body), files(cred), t.last()
 	k.Log.Info("rotation issue opened", "key", cred.Fingerprint[:12], "rule", cred.Rule, "repository", r.Repository, "issue", r.Number)
 	return k.Store.PutRotation(ctx, r)
 }
@@ -136,9 +150,24 @@ func (k *Keeper) find(ctx context.Context, c *github.Client, owner, name string,
 	}
 }
 
-// edit brings the issue up to date in place. What people ticked stays ticked. One that
-// was closed as not planned stays closed: somebody decided so.
-func (k *Keeper) edit(ctx context.Context, c *github.Client, cred *store.Credential, r *store.Rotation, text *report.Issue) error {
+// notPlanned is the reason with which an issue is closed that leads to no dead key.
+const notPlanned = "not_planned"
+
+// wanted is whether the issue is open or closed, and why.
+func (t *telling) wanted() (state, reason string) {
+	switch {
+	case t.l.State == life.Closed:
+		return "closed", "completed"
+	case t.l.State.Done():
+		return "closed", notPlanned
+	}
+	return "open", "reopened"
+}
+
+// edit brings the issue up to date in place. What people ticked stays ticked. Whether it
+// is open follows from the life of the key: closing it by hand does not end that.
+func (t *telling) edit(ctx context.Context, text *report.Issue) error {
+	k, c, cred, r := t.k, t.c, t.cred, t.r
 	body := k.Guard.String(text.Body())
 	if sum(body) == r.Body && files(cred) <= r.Told {
 		return nil
@@ -151,10 +180,6 @@ func (k *Keeper) edit(ctx context.Context, c *github.Client, cred *store.Credent
 	if err != nil {
 		return fmt.Errorf("read issue %s#%d: %w", r.Repository, r.Number, err)
 	}
-	if issue.GetState() == "closed" && issue.GetStateReason() == "not_planned" {
-		r.Body, r.Told = sum(body), files(cred)
-		return k.Store.PutRotation(ctx, r)
-	}
 	change := &gh.IssueRequest{}
 	if kept := report.KeepTicks(body, issue.GetBody()); kept != issue.GetBody() {
 		change.Body = &kept
@@ -162,13 +187,13 @@ func (k *Keeper) edit(ctx context.Context, c *github.Client, cred *store.Credent
 	if title := k.Guard.String(text.Title()); title != issue.GetTitle() && strings.Contains(issue.GetTitle(), report.Alias(cred.Fingerprint)) {
 		change.Title = &title
 	}
-	if issue.GetState() == "closed" && files(cred) > r.Told {
-		change.State = gh.String("open")
+	if state, reason := t.wanted(); state != issue.GetState() {
+		change.State, change.StateReason = &state, &reason
 	}
 	if r.Owner != "" && len(issue.Assignees) == 0 {
 		change.Assignees = &[]string{r.Owner}
 	}
-	if labels := relabelled(issue.Labels, report.StateLabel+text.State); labels != nil {
+	if labels := relabelled(issue.Labels, text.Labels()); labels != nil {
 		change.Labels = &labels
 	}
 	if *change != (gh.IssueRequest{}) {
@@ -181,7 +206,7 @@ func (k *Keeper) edit(ctx context.Context, c *github.Client, cred *store.Credent
 		}
 	}
 	if files(cred) > r.Told {
-		if err := k.again(ctx, c, cred, r, text); err != nil {
+		if err := t.again(ctx, text); err != nil {
 			return err
 		}
 	}
@@ -189,23 +214,34 @@ func (k *Keeper) edit(ctx context.Context, c *github.Client, cred *store.Credent
 	return k.Store.PutRotation(ctx, r)
 }
 
-// relabelled returns the labels of an issue with that of the state in the place of an
-// older one; nil if it has it already.
-func relabelled(old []*gh.Label, state string) (names []string) {
+// relabelled returns the labels of an issue with those that follow from the state in the
+// place of older ones; nil if it has them already. Other labels are people's.
+func relabelled(old []*gh.Label, want []string) (names []string) {
+	ours := func(name string) bool {
+		return strings.HasPrefix(name, report.StateLabel) || strings.HasPrefix(name, "kw/sev:") || slices.Contains(marks, name)
+	}
+	var have []string
 	for _, l := range old {
-		if l.GetName() == state {
-			return nil
-		}
-		if !strings.HasPrefix(l.GetName(), report.StateLabel) {
+		have = append(have, l.GetName())
+		if !ours(l.GetName()) || slices.Contains(want, l.GetName()) {
 			names = append(names, l.GetName())
 		}
 	}
-	return append(names, state)
+	for _, name := range want {
+		if ours(name) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == len(have) && !slices.ContainsFunc(names, func(n string) bool { return !slices.Contains(have, n) }) {
+		return nil
+	}
+	return names
 }
 
 // again says once that the key was found in another file. A comment whose answer was
 // lost is recognised by its marker.
-func (k *Keeper) again(ctx context.Context, c *github.Client, cred *store.Credential, r *store.Rotation, text *report.Issue) error {
+func (t *telling) again(ctx context.Context, text *report.Issue) error {
+	k, c, cred, r := t.k, t.c, t.cred, t.r
 	owner, name, _ := strings.Cut(r.Repository, "/")
 	n := files(cred)
 	mark := fmt.Sprintf("<!-- keyward v1 files=%d mac=%s -->", n, k.mac(r.Installation, fmt.Sprint(r.Fingerprint, " ", n)))
@@ -228,85 +264,7 @@ func (k *Keeper) again(ctx context.Context, c *github.Client, cred *store.Creden
 	return nil
 }
 
-// dismissed closes the issue of a key that people said is none.
-func (k *Keeper) dismissed(ctx context.Context, c *github.Client, cred *store.Credential, r *store.Rotation) error {
-	life := ""
-	if course, err := k.Store.Course(ctx, cred.Installation, cred.Fingerprint); err == nil {
-		life = course.Life
-	} else if !errors.Is(err, store.ErrGone) {
-		return err
-	}
-	if r == nil || r.Number == 0 {
-		return k.Store.Fresh(ctx, cred, life)
-	}
-	owner, name, _ := strings.Cut(r.Repository, "/")
-	_, _, err := c.Issues.Edit(ctx, owner, name, r.Number, &gh.IssueRequest{State: gh.String("closed"), StateReason: gh.String("not_planned")})
-	if s := github.Status(err); err != nil && s != http.StatusGone && s != http.StatusNotFound && s != http.StatusForbidden {
-		return fmt.Errorf("close issue %s#%d: %w", r.Repository, r.Number, err)
-	}
-	return k.Store.Fresh(ctx, cred, life)
-}
-
 func sum(body string) string {
 	h := sha256.Sum256([]byte(body))
 	return hex.EncodeToString(h[:12])
-}
-
-// issue makes the text of a key's issue.
-func (k *Keeper) issue(cred *store.Credential, r *store.Rotation, repos map[int64]*store.Repository, owner string) *report.Issue {
-	rule := k.Rules[cred.Rule]
-	if rule == nil { // of a policy that has changed since
-		rule = &scanner.Rule{ID: cred.Rule, Title: "Key of rule " + cred.Rule, Tier: scanner.T2}
-	}
-	key := &scanner.Key{Rule: rule, Fingerprint: cred.Fingerprint, Redacted: cred.Redacted, Severity: cred.Severity, Confidence: cred.Confidence, Facts: cred.Facts, Expires: cred.Expires}
-	if cred.FirstCommit != "" {
-		key.First = &scanner.Commit{ID: cred.FirstCommit, Date: cred.FirstAt}
-	}
-	i := &report.Issue{Key: key, Mac: k.mac(cred.Installation, cred.Fingerprint), Owner: owner, Due: r.Due, Exposure: exposure(cred, repos)}
-	for _, p := range cred.Places {
-		repo := repos[p.Repository]
-		if repo == nil {
-			continue
-		}
-		n := slices.IndexFunc(i.Spots, func(s report.Spot) bool { return s.Repository == repo.FullName() })
-		if n < 0 {
-			n = len(i.Spots)
-			i.Spots = append(i.Spots, report.Spot{Repository: repo.FullName(), Link: k.link(cred, repo)})
-		}
-		place := scanner.Place{Path: p.Path, Line: p.Line, Decoded: p.Decoded, InTest: p.InTest}
-		if p.Commit != "" {
-			place.Commit = &scanner.Commit{ID: p.Commit}
-		}
-		i.Spots[n].Places = append(i.Spots[n].Places, place)
-		key.Places = append(key.Places, place)
-	}
-	if len(i.Spots) > 0 {
-		i.Repository = i.Spots[0].Repository
-	}
-	return i
-}
-
-// link leads to the places of a key in a repository: into files, or to the comments.
-func (k *Keeper) link(cred *store.Credential, repo *store.Repository) report.Link {
-	file := report.GitHubLink(k.Web+"/"+repo.FullName(), "")
-	return func(commit, path string, line int) string {
-		for _, p := range cred.Places {
-			if p.URL != "" && p.Repository == repo.ID && p.Path == path {
-				return p.URL
-			}
-		}
-		return file(commit, path, line)
-	}
-}
-
-// exposure says who could read the key, and since when.
-func exposure(cred *store.Credential, repos map[int64]*store.Repository) string {
-	since := "found on " + cred.Detected.Format(time.DateOnly)
-	if !cred.FirstAt.IsZero() {
-		since = "committed on " + cred.FirstAt.UTC().Format(time.DateOnly) + ", " + since
-	}
-	if !cred.PublicSince.IsZero() {
-		return "public: everybody can read it (" + since + "; known to be public on " + cred.PublicSince.Format(time.DateOnly) + ")"
-	}
-	return "private: whoever can read the repository (" + since + ")"
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/keyward/keyward/app/rotation/life"
@@ -18,6 +19,17 @@ func LedgerKey(pepper []byte) []byte {
 	h := hmac.New(sha256.New, pepper)
 	h.Write([]byte("keyward ledger"))
 	return h.Sum(nil)
+}
+
+// system is who causes what becomes known.
+var system = life.Actor{System: true}
+
+// Time is the time by which keys live.
+func (k *Keeper) Time() time.Time {
+	if k.Now != nil {
+		return k.Now()
+	}
+	return time.Now()
 }
 
 // Begin notes that a key was found and has to be rotated, unless that is noted already,
@@ -33,18 +45,33 @@ func (k *Keeper) Begin(ctx context.Context, cred *store.Credential) (l life.Life
 		if rule := k.Rules[cred.Rule]; rule != nil {
 			tier = rule.Tier
 		}
-		l = life.Begin(cred.Detected, cred.Severity, string(tier), !cred.PublicSince.IsZero(), life.Clock{By: cred.Settings.Due})
+		found := cred.Detected
+		if k.Now != nil { // the store goes by the machine's clock
+			found = k.Time()
+		}
+		l = life.Begin(found, cred.Severity, string(tier), !cred.PublicSince.IsZero(), life.Clock{By: cred.Settings.Due, BusinessHours: cred.Settings.BusinessHours})
+		for _, f := range cred.Facts {
+			if f.Name == "key_id" {
+				l.OldID = f.Value
+			}
+		}
 		var err error
 		c, err = encode(&l)
-		return c, []store.Record{{At: time.Now(), Event: "found", Actor: "keyward", To: string(l.State), Detail: fmt.Sprintf("%s of rule %s, %s", cred.Redacted, cred.Rule, cred.Severity)}}, err
+		return c, []store.Record{{At: k.Time(), Event: "found", Actor: keyward, To: string(l.State), Detail: fmt.Sprintf("%s of rule %s, %s", cred.Redacted, cred.Rule, cred.Severity)}}, err
 	})
 	return l, c, err
 }
+
+// keyward is the actor of what nobody did.
+const keyward = "keyward"
 
 // Happen lets an event happen to a key. It returns its life after that, and the steps
 // that it took; a [life.Refusal] if the event was refused. The ledger's details end with
 // source, where the event comes from.
 func (k *Keeper) Happen(ctx context.Context, installation int64, fingerprint string, e life.Event, source string) (l life.Life, steps []life.Step, err error) {
+	if e.At.IsZero() {
+		e.At = k.Time()
+	}
 	err = k.Store.Proceed(ctx, LedgerKey(k.Pepper), installation, fingerprint, func(old string) (store.Course, []store.Record, error) {
 		if old == "" {
 			return store.Course{}, nil, store.ErrGone
@@ -56,26 +83,89 @@ func (k *Keeper) Happen(ctx context.Context, installation int64, fingerprint str
 		if l, steps, err = before.Apply(e); err != nil {
 			return store.Course{}, nil, err
 		}
-		actor := e.Actor.Login
-		if e.Actor.System {
-			actor = "keyward"
-		}
-		records := make([]store.Record, 0, len(steps))
-		for _, s := range steps {
-			records = append(records, store.Record{At: e.At, Event: string(e.Kind), Actor: actor, From: string(s.From), To: string(s.To), Detail: s.Why + source})
-		}
-		if len(steps) == 0 && e.Kind != life.Tick { // a fact that moves nothing yet is evidence all the same
-			records = append(records, store.Record{At: e.At, Event: string(e.Kind), Actor: actor, From: string(l.State), To: string(l.State), Detail: string(e.Verdict) + e.Text + source})
-		}
 		c, err := encode(&l)
-		return c, records, err
+		if e.Kind == life.Tick && !c.Wake.IsZero() && !c.Wake.After(e.At) {
+			c.Wake = e.At.Add(time.Hour) // other things are missing
+		}
+		return c, records(&e, &before, &l, steps, source), err
 	})
 	return l, steps, err
 }
 
+// reminder is what the ledger's events begin with that tell of a reminder.
+const reminder = "reminder "
+
+// records are what the ledger says of an event.
+func records(e *life.Event, before, after *life.Life, steps []life.Step, source string) (out []store.Record) {
+	actor := e.Actor.Login
+	if e.Actor.System {
+		actor = keyward
+	}
+	if !e.Kind.ByPeople() && e.Kind != life.Tick && changed(before, after) { // the fact, and then what it led to
+		out = append(out, store.Record{At: e.At, Event: string(e.Kind), Actor: actor, From: string(before.State), To: string(before.State), Detail: said(e) + source})
+	}
+	for _, s := range steps {
+		r := store.Record{At: e.At, Event: string(e.Kind), Actor: actor, From: string(s.From), To: string(s.To), Detail: s.Why + source}
+		if s.Remind > 0 {
+			r.Event = fmt.Sprint(reminder, s.Remind)
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// changed reports whether anything else than the time of a look is new.
+func changed(before, after *life.Life) bool {
+	a, b := *before, *after
+	a.Looked, a.Answer, b.Looked, b.Answer = time.Time{}, "", time.Time{}, ""
+	was, err := json.Marshal(a)
+	is, err2 := json.Marshal(b)
+	return err != nil || err2 != nil || string(was) != string(is)
+}
+
+// said is a fact in words.
+func said(e *life.Event) string {
+	switch e.Kind {
+	case life.Check:
+		return "a check says " + string(e.Verdict) + ": " + e.Text
+	case life.Head:
+		if e.Yes {
+			return "a default branch has it"
+		}
+		return "it is gone from the default branches"
+	case life.Publish:
+		return "it stands where everybody can read it"
+	case life.Again:
+		return "it was pushed again"
+	}
+	return strings.TrimSpace(string(e.Kind) + " " + e.Text)
+}
+
+// Wake lets time go by for the keys that it changes, and returns their installations.
+func (k *Keeper) Wake(ctx context.Context) (installations []int64, err error) {
+	const atOnce = 500
+	seen := map[int64]bool{}
+	list, err := k.Store.Waking(ctx, k.Time(), atOnce)
+	for i := range list {
+		c := &list[i]
+		if _, _, err := k.Happen(ctx, c.Installation, c.Fingerprint, life.Event{Kind: life.Tick, Actor: system}, ""); err != nil {
+			return installations, err
+		}
+		if !seen[c.Installation] {
+			seen[c.Installation] = true
+			installations = append(installations, c.Installation)
+		}
+	}
+	return installations, err
+}
+
 func encode(l *life.Life) (store.Course, error) {
 	text, err := json.Marshal(l)
-	return store.Course{State: string(l.State), Due: l.Due(), Life: string(text)}, err
+	c := store.Course{State: string(l.State), Due: l.Due(), Wake: l.Wake(), Look: l.Look(), Life: string(text)}
+	if l.State == life.FalsePositive {
+		c.Dismissed = "not a key, says " + l.Waiver.By
+	}
+	return c, err
 }
 
 func decode(text string) (store.Course, life.Life, error) {
@@ -83,14 +173,13 @@ func decode(text string) (store.Course, life.Life, error) {
 	if err := json.Unmarshal([]byte(text), &l); err != nil {
 		return store.Course{}, l, fmt.Errorf("the life of the key can not be read: %w", err)
 	}
-	return store.Course{State: string(l.State), Due: l.Due(), Life: text}, l, nil
+	c, err := encode(&l)
+	c.Life = text
+	return c, l, err
 }
 
-// Validity is what the last check of a key said.
-func Validity(c *store.Course) string {
+// Life returns the life of a key as it stands in the store.
+func Life(c *store.Course) (life.Life, error) {
 	_, l, err := decode(c.Life)
-	if err != nil {
-		return string(life.Unknown)
-	}
-	return string(l.Validity)
+	return l, err
 }

@@ -20,7 +20,10 @@ import (
 	"strings"
 	"time"
 
+	gh "github.com/google/go-github/v62/github"
+
 	"github.com/keyward/keyward/app/github"
+	"github.com/keyward/keyward/app/rotation/life"
 	"github.com/keyward/keyward/app/store"
 	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/guard"
@@ -36,6 +39,7 @@ type Keeper struct {
 	Tracker string // name or owner/name of the repository for issues where the policy names none, "" for the key's own
 	Public  bool   // issues may be opened in public repositories
 	Log     *slog.Logger
+	Now     func() time.Time // by which keys live; time.Now if nil
 }
 
 // claimFor is how long a claim holds without being renewed: longer than a job may
@@ -73,15 +77,24 @@ func (k *Keeper) Tell(ctx context.Context, c *github.Client, inst *store.Install
 	if err != nil && !errors.Is(err, store.ErrGone) {
 		return err
 	}
-	if cred.State == store.StateDismissed {
-		return k.dismissed(ctx, c, cred, old)
+	course, err := k.Store.Course(ctx, inst.ID, fingerprint)
+	if err != nil && !errors.Is(err, store.ErrGone) {
+		return err
 	}
-	if cred.State != store.StateOpen {
-		return nil
+	if cred.State != store.StateOpen && (course == nil || cred.State != store.StateDismissed) {
+		return k.unlived(ctx, c, cred, old)
 	}
-	begun, course, err := k.Begin(ctx, cred)
+	l, now, err := k.Begin(ctx, cred)
 	if err != nil {
 		return err
+	}
+	if !cred.PublicSince.IsZero() && !l.Public {
+		if l, _, err = k.Happen(ctx, inst.ID, fingerprint, life.Event{Kind: life.Publish, Actor: system}, ""); err != nil {
+			return err
+		}
+		if now, err = encode(&l); err != nil {
+			return err
+		}
 	}
 	repos, err := k.repositories(ctx, inst)
 	if err != nil {
@@ -90,10 +103,12 @@ func (k *Keeper) Tell(ctx context.Context, c *github.Client, inst *store.Install
 	target := ""
 	if old != nil && old.Number != 0 {
 		target = old.Repository
+	} else if cred.State == store.StateDismissed {
+		return k.Store.Fresh(ctx, cred, now.Life) // it never had an issue, and needs none
 	} else if target, err = k.target(ctx, c, inst, cred, repos); err != nil {
 		var nowhere errNoPlace
 		if errors.As(err, &nowhere) {
-			return errors.Join(k.nowhere(ctx, cred, nowhere.Error()), k.Store.Fresh(ctx, cred, course.Life))
+			return errors.Join(k.nowhere(ctx, cred, nowhere.Error()), k.Store.Fresh(ctx, cred, now.Life))
 		}
 		return err
 	}
@@ -105,10 +120,27 @@ func (k *Keeper) Tell(ctx context.Context, c *github.Client, inst *store.Install
 		return err
 	}
 	defer func() { _ = k.Store.Release(context.WithoutCancel(ctx), r, holder) }() // a claim that stays lapses
-	if err := k.write(ctx, c, cred, r, repos, &begun); err != nil {
+	t := &telling{k, c, cred, r, repos, &l, nil}
+	if err := t.write(ctx); err != nil {
 		return err
 	}
-	return k.Store.Fresh(ctx, cred, course.Life)
+	return k.Store.Fresh(ctx, cred, now.Life)
+}
+
+// unlived is a key that nobody has to rotate: if it has an issue all the same, as it was
+// dismissed before lives were kept, that is closed.
+func (k *Keeper) unlived(ctx context.Context, c *github.Client, cred *store.Credential, r *store.Rotation) error {
+	if cred.State != store.StateDismissed {
+		return nil
+	}
+	if r != nil && r.Number != 0 {
+		owner, name, _ := strings.Cut(r.Repository, "/")
+		_, _, err := c.Issues.Edit(ctx, owner, name, r.Number, &gh.IssueRequest{State: gh.String("closed"), StateReason: gh.String(notPlanned)})
+		if s := github.Status(err); err != nil && s != http.StatusGone && s != http.StatusNotFound && s != http.StatusForbidden {
+			return fmt.Errorf("close issue %s#%d: %w", r.Repository, r.Number, err)
+		}
+	}
+	return k.Store.Fresh(ctx, cred, "")
 }
 
 func (k *Keeper) repositories(ctx context.Context, inst *store.Installation) (map[int64]*store.Repository, error) {

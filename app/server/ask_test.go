@@ -20,7 +20,7 @@ func TestAgainAndButtons(t *testing.T) {
 		w.pushed(c, "widgets", "Start", ".keyward.toml", "[app]\nissues = \"none\"\n")
 		check := w.pushed(c, "widgets", "Key", "a.env", "T="+keys[0]+"\n")
 		expect(t, check, "failure", "1 key found", "a.env:1")
-		if len(check.Actions) != 2 {
+		if len(check.Actions) != 3 {
 			t.Errorf("buttons %v", check.Actions)
 		}
 
@@ -37,7 +37,7 @@ func TestAgainAndButtons(t *testing.T) {
 		w.gh.SetPermission("acme", "widgets", "dev", "admin")
 		w.gh.RequestAction("acme", "widgets", third.ID, "not-a-key", "dev")
 		w.eventually(20*time.Second, "somebody else has to say so", func() string {
-			if now := w.checkByID("widgets", third.ID); !strings.Contains(now.Summary, "somebody else than who pushed") || now.Conclusion != "failure" || len(now.Annotations) != 1 {
+			if now := w.checkByID("widgets", third.ID); !strings.Contains(now.Summary, "somebody else has to say so, too") || now.Conclusion != "failure" || len(now.Annotations) != 1 {
 				return fmt.Sprintf("%s %d annotations: %s", now.Conclusion, len(now.Annotations), now.Summary)
 			}
 			return ""
@@ -51,6 +51,14 @@ func TestAgainAndButtons(t *testing.T) {
 
 		// Another person says that it is no key: the check passes on, the issue is closed.
 		w.gh.SetPermission("acme", "widgets", "sam", "write")
+		w.gh.RequestAction("acme", "widgets", fourth.ID, "ack", "sam")
+		w.gh.RequestAction("acme", "widgets", fourth.ID, "not-a-key", "dev")
+		w.eventually(20*time.Second, "acknowledged, and one says that it is none", func() string {
+			if body := w.gh.Issues("acme", "rotation")[0].Body; !strings.Contains(body, "| **State** | acknowledged |") || !strings.Contains(body, "`@dev says that it is no key: somebody else has to confirm it (check run)`") {
+				return body
+			}
+			return ""
+		})
 		w.gh.RequestAction("acme", "widgets", fourth.ID, "not-a-key", "sam")
 		w.eventually(20*time.Second, "the key is none", func() string {
 			now, issue := w.checkByID("widgets", fourth.ID), w.gh.Issues("acme", "rotation")[0]

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -50,6 +49,10 @@ type Config struct {
 	WritePause     string   `toml:"write-pause"`
 	Beat           string   `toml:"beat"`
 	ScanTimeout    string   `toml:"scan-timeout"`
+	Verify         bool     `toml:"verify"`
+	VerifyCloud    bool     `toml:"verify-cloud"`
+	VerifyPause    string   `toml:"verify-pause"`
+	Watch          string   `toml:"watch"`
 
 	file     string // it was read from, or ""
 	key      []byte
@@ -59,6 +62,8 @@ type Config struct {
 	pause    time.Duration // between two writes of an installation to GitHub
 	beat     time.Duration
 	timeout  time.Duration // of one scan
+	asking   time.Duration // between two requests to a host
+	watch    time.Duration
 }
 
 // a setting is one value that the environment can give.
@@ -93,6 +98,17 @@ func count(to func(*Config) *int) func(*Config, string) error {
 	}
 }
 
+func yes(to func(*Config) *bool) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		b, err := strconv.ParseBool(v)
+		if err != nil {
+			return errors.New("is neither true nor false")
+		}
+		*to(c) = b
+		return nil
+	}
+}
+
 // settings are the variables of the environment, in the order of the help text.
 var settings = []setting{
 	{"GITHUB_APP_ID", "the App's id", number(func(c *Config) *int64 { return &c.AppID })},
@@ -109,12 +125,11 @@ var settings = []setting{
 	{"DATABASE_URL", "PostgreSQL URL, or a SQLite file; by default keyward.db in the data directory", text(func(c *Config) *string { return &c.Database })},
 	{"KEYWARD_DATA", "data directory, by default keyward-data", text(func(c *Config) *string { return &c.DataDir })},
 	{"KEYWARD_TRACKER", "private repository for rotation issues: a name, in each organisation, or owner/name", text(func(c *Config) *string { return &c.Tracker })},
-	{"KEYWARD_PUBLIC_ISSUES", "true: issues may be opened in public repositories", func(c *Config, v string) (err error) {
-		if c.PublicIssues, err = strconv.ParseBool(v); err != nil {
-			err = errors.New("is neither true nor false")
-		}
-		return err
-	}},
+	{"KEYWARD_PUBLIC_ISSUES", "true: issues may be opened in public repositories", yes(func(c *Config) *bool { return &c.PublicIssues })},
+	{"KEYWARD_VERIFY", "true: the providers of keys are asked whether they are alive; nobody is asked by default", yes(func(c *Config) *bool { return &c.Verify })},
+	{"KEYWARD_VERIFY_CLOUD", "true: keys are of the providers' own hosts, not of a company's: what these do not know is dead", yes(func(c *Config) *bool { return &c.VerifyCloud })},
+	{"KEYWARD_VERIFY_PAUSE", "between two requests to a provider, by default 1s", text(func(c *Config) *string { return &c.VerifyPause })},
+	{"KEYWARD_WATCH", "how often it is looked what time has changed, by default 1m", text(func(c *Config) *string { return &c.Watch })},
 	{"KEYWARD_FIRST_ISSUES", "how many keys of a first history get issues at once, by default 10", count(func(c *Config) *int { return &c.FirstIssues })},
 	{"KEYWARD_WORKERS", "scans at once, by default 4 or as many as there are processors", count(func(c *Config) *int { return &c.Workers })},
 	{"MAX_REPOSITORY_MB", "larger repositories are not scanned, by default 5000", number(func(c *Config) *int64 { return &c.MaxRepository })},
@@ -218,6 +233,8 @@ func (c *Config) defaults() {
 	or(&c.WritePause, "1s")
 	or(&c.Beat, "3s")
 	or(&c.ScanTimeout, "15m")
+	or(&c.VerifyPause, "1s")
+	or(&c.Watch, "1m")
 	c.GitHubURL = strings.TrimSuffix(c.GitHubURL, "/")
 	if c.GitHubURL == "https://github.com" {
 		or(&c.GitHubAPI, "https://api.github.com/")
@@ -255,7 +272,8 @@ func (c *Config) check(signedIn bool) (bad []string) {
 	for name, d := range map[string]struct {
 		text string
 		to   *time.Duration
-	}{"DRAIN": {c.Drain, &c.drain}, "KEYWARD_WRITE_PAUSE": {c.WritePause, &c.pause}, "KEYWARD_BEAT": {c.Beat, &c.beat}, "SCAN_TIMEOUT": {c.ScanTimeout, &c.timeout}} {
+	}{"DRAIN": {c.Drain, &c.drain}, "KEYWARD_WRITE_PAUSE": {c.WritePause, &c.pause}, "KEYWARD_BEAT": {c.Beat, &c.beat}, "SCAN_TIMEOUT": {c.ScanTimeout, &c.timeout},
+		"KEYWARD_VERIFY_PAUSE": {c.VerifyPause, &c.asking}, "KEYWARD_WATCH": {c.Watch, &c.watch}} {
 		if *d.to, err = time.ParseDuration(d.text); err != nil || *d.to < time.Millisecond {
 			say("%s %q is no time such as 30s", name, d.text)
 		}
@@ -349,9 +367,9 @@ func (c *Config) databaseName() string {
 }
 
 // app signs in.
-func (c *Config) app(slot func(context.Context, int64, time.Duration) (time.Duration, error), observe func(string, int, time.Duration)) (*github.App, error) {
+func (c *Config) app(pace *github.Pace, observe func(string, int, time.Duration)) (*github.App, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 64
 	transport.ResponseHeaderTimeout = 30 * time.Second
-	return github.New(github.Config{AppID: c.AppID, Key: c.key, API: c.api, Web: c.web, Slot: slot, Observe: observe, Transport: transport})
+	return github.New(github.Config{AppID: c.AppID, Key: c.key, API: c.api, Web: c.web, Pace: pace, Observe: observe, Transport: transport})
 }

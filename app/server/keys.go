@@ -171,8 +171,12 @@ func ofInstallation(ctx context.Context, s *store.Store, inst *store.Installatio
 			return nil, err
 		}
 		e := entryOf(c, inst, byID[c.Rule], names)
-		if course := courseOf[c.Fingerprint]; course != nil && c.State == store.StateOpen {
-			e.State, e.Due, e.Validity = course.State, moment(course.Due), rotation.Validity(course)
+		if course := courseOf[c.Fingerprint]; course != nil && (c.State == store.StateOpen || c.State == store.StateDismissed) {
+			l, err := rotation.Life(course)
+			if err != nil {
+				return nil, err
+			}
+			e.State, e.Due, e.Validity = course.State, moment(course.Due), string(l.Validity)
 		}
 		if r := issueOf[c.Fingerprint]; r != nil && r.Number != 0 {
 			e.Owner, e.Issue = r.Owner, fmt.Sprintf("%s#%d", r.Repository, r.Number)
@@ -248,15 +252,9 @@ func (env *Env) table(all []entry) error {
 // show writes all that is known of a key, and what has happened to it.
 func (env *Env) show(ctx context.Context, name string) error {
 	return env.reading(ctx, func(s *store.Store, _ *Config) error {
-		all, err := entries(ctx, s)
+		found, err := named(ctx, s, name)
 		if err != nil {
 			return err
-		}
-		found := slices.DeleteFunc(all, func(e entry) bool {
-			return !strings.EqualFold(e.Alias, name) && (len(name) < 6 || !strings.HasPrefix(e.Fingerprint, strings.ToLower(name)))
-		})
-		if len(found) == 0 {
-			return hint(fmt.Errorf("there is no key %q", name), "keyward-app keys list shows them; of a fingerprint at least 6 digits are needed")
 		}
 		for i := range found {
 			if err := env.one(ctx, s, &found[i]); err != nil {
@@ -265,6 +263,22 @@ func (env *Env) show(ctx context.Context, name string) error {
 		}
 		return nil
 	})
+}
+
+// named returns the keys of an alias, or whose fingerprints begin so. There is one at
+// least: several installations may have the same.
+func named(ctx context.Context, s *store.Store, name string) ([]entry, error) {
+	all, err := entries(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	found := slices.DeleteFunc(all, func(e entry) bool {
+		return !strings.EqualFold(e.Alias, name) && (len(name) < 6 || !strings.HasPrefix(e.Fingerprint, strings.ToLower(name)))
+	})
+	if len(found) == 0 {
+		return nil, hint(fmt.Errorf("there is no key %q", name), "keyward-app keys list shows them; of a fingerprint at least 6 digits are needed")
+	}
+	return found, nil
 }
 
 func (env *Env) one(ctx context.Context, s *store.Store, e *entry) error {
@@ -309,8 +323,10 @@ func (env *Env) one(ctx context.Context, s *store.Store, e *entry) error {
 	return err
 }
 
-func (env *Env) json(all []entry) error {
-	data, err := json.MarshalIndent(all, "", "  ")
+func (env *Env) json(all []entry) error { return env.writeJSON(all) }
+
+func (env *Env) writeJSON(v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
 	if err == nil {
 		_, err = env.Stdout.Write(append(data, '\n'))
 	}

@@ -150,11 +150,12 @@ func TestNotKeyOfTheRest(t *testing.T) {
 	w.env["MAX_FILE_MB"] = "1"
 	w.start()
 	w.gh.SetPermission("acme", "widgets", "sam", "write")
+	w.gh.SetPermission("acme", "widgets", "dana", "write")
 	c := w.clone("widgets")
 	check := w.pushed(c, "widgets", "Large", "large.txt", strings.Repeat("text\n", 400_000), "k.env", "T="+w.key("gitlab-pat")+"\n")
 	expect(t, check, "failure", "1 key found", "k.env:1")
-	for range 2 { // the second says nothing new
-		if err := w.gh.RequestAction("acme", "widgets", check.ID, "not-a-key", "sam"); err != nil {
+	for i, who := range []string{"sam", "dana", "sam"} { // the third says nothing new
+		if err := w.gh.RequestAction("acme", "widgets", check.ID, "not-a-key", who); err != nil {
 			t.Fatal(err)
 		}
 		w.eventually(20*time.Second, "the key is none", func() string {
@@ -166,6 +167,9 @@ func TestNotKeyOfTheRest(t *testing.T) {
 		})
 		w.idle()
 		check = w.checkByID("widgets", check.ID)
+		if i == 0 {
+			continue
+		}
 		if check.Conclusion != "failure" || check.Title != "Not everything could be scanned" || strings.Count(check.Summary, "says that") != 1 {
 			t.Errorf("%s %q\n%s", check.Conclusion, check.Title, check.Summary)
 		}

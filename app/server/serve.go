@@ -27,6 +27,7 @@ import (
 	"github.com/keyward/keyward/app/webhook"
 	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/rules"
+	"github.com/keyward/keyward/scanner/verify"
 )
 
 func newServe(env *Env) *cobra.Command {
@@ -54,6 +55,13 @@ func newServe(env *Env) *cobra.Command {
 // https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#pause-between-mutative-requests
 const writeBurst = 5
 
+// Issues and comments have a pace of their own, as GitHub takes 80 a minute and 500 an hour
+// of them: 40 at once, then one for eight writes' time, which is 490 in any hour.
+const (
+	contentPause = 8
+	contentBurst = 40
+)
+
 // serve runs the server until ctx ends.
 func (env *Env) serve(ctx context.Context, cfg *Config) (err error) {
 	log := newLog(env, cfg.level)
@@ -71,8 +79,13 @@ func (env *Env) serve(ctx context.Context, cfg *Config) (err error) {
 		return err
 	}
 	m := newMetrics(s)
-	app, err := cfg.app(func(ctx context.Context, installation int64, most time.Duration) (time.Duration, error) {
-		return s.WriteSlot(ctx, installation, time.Now(), cfg.pause, writeBurst, most)
+	app, err := cfg.app(&github.Pace{
+		Write: func(ctx context.Context, installation int64, most time.Duration) (time.Duration, error) {
+			return s.WriteSlot(ctx, installation, time.Now(), cfg.pause, writeBurst, most)
+		},
+		Content: func(ctx context.Context, installation int64) (time.Duration, error) {
+			return s.ContentSlot(ctx, installation, time.Now(), contentPause*cfg.pause, contentBurst)
+		},
 	}, m.request)
 	if err != nil {
 		return err
@@ -114,8 +127,21 @@ func (env *Env) runner(cfg *Config, s *store.Store, app *github.App, log *slog.L
 	if err != nil {
 		return nil, err
 	}
-	keeper := &rotation.Keeper{Store: s, Web: app.Web(), Pepper: []byte(cfg.Pepper), Guard: env.guard, Rules: byID, Tracker: cfg.Tracker, Public: cfg.PublicIssues, Log: log}
-	return jobs.New(jobs.Config{Store: s, GitHub: app, Engine: engine, Keeper: keeper, Guard: env.guard, Log: log, Process: processName(), Workers: workers, First: cfg.FirstIssues, Alone: alone, Beat: cfg.beat, Timeout: cfg.timeout, Observe: m.job})
+	keeper := &rotation.Keeper{Store: s, Web: app.Web(), Pepper: []byte(cfg.Pepper), Guard: env.guard, Rules: byID, Tracker: cfg.Tracker, Public: cfg.PublicIssues, Log: log, Now: env.Now}
+	verifier, err := env.verifier(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return jobs.New(jobs.Config{Store: s, GitHub: app, Engine: engine, Keeper: keeper, Guard: env.guard, Log: log, Process: processName(), Workers: workers, First: cfg.FirstIssues, Alone: alone, Beat: cfg.beat, Timeout: cfg.timeout, Verifier: verifier, Watch: cfg.watch, Observe: m.job})
+}
+
+// verifier is what asks the providers of keys, nil unless that is switched on.
+func (env *Env) verifier(cfg *Config) (*verify.Verifier, error) {
+	if !cfg.Verify {
+		return nil, nil
+	}
+	checks, err := verify.Builtin()
+	return &verify.Verifier{Checks: checks, Transport: env.Transport, Cloud: cfg.VerifyCloud, Pause: cfg.asking, Agent: version()}, err
 }
 
 // processName is a name that no other process has.

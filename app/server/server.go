@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,6 +27,8 @@ type Env struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Getenv         func(string) string
+	Transport      http.RoundTripper // to the providers of keys; http.DefaultTransport if nil
+	Now            func() time.Time  // by which keys live; time.Now if nil
 
 	guard *guard.Guard
 }
@@ -56,7 +59,7 @@ directory) and by the environment, which wins. "keyward-app setup" makes both.`,
 		SilenceUsage: true, SilenceErrors: true, Args: cobra.NoArgs,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.AddCommand(newServe(&env), newSetup(&env), newMigrate(&env), newDoctor(&env), newRedeliver(&env), newKeys(&env), newLedger(&env))
+	root.AddCommand(newServe(&env), newSetup(&env), newMigrate(&env), newDoctor(&env), newRedeliver(&env), newKeys(&env), newLedger(&env), newReceipt(&env))
 	root.SetArgs(env.Args)
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)

@@ -266,6 +266,25 @@ func (s *Store) SetState(ctx context.Context, installation int64, fingerprint, s
 	return nil
 }
 
+// maxFacts is how many facts are kept of a key.
+const maxFacts = 40
+
+// AddFacts keeps what a key's provider tells of it, in the place of what it told before.
+func (s *Store) AddFacts(ctx context.Context, c *Credential, facts []scanner.Fact) error {
+	all := slices.DeleteFunc(slices.Clone(c.Facts), func(old scanner.Fact) bool {
+		return slices.ContainsFunc(facts, func(f scanner.Fact) bool { return f.Name == old.Name })
+	})
+	all = append(all, facts...)
+	text, err := json.Marshal(all[:min(maxFacts, len(all))])
+	if err != nil {
+		return err
+	}
+	if _, err := s.exec(ctx, "UPDATE credential SET facts = ?, stale = TRUE WHERE installation = ? AND fingerprint = ? AND facts <> ?", clean(string(text)), c.Installation, c.Fingerprint, string(text)); err != nil {
+		return fmt.Errorf("store facts of key %.12s: %w", c.Fingerprint, err)
+	}
+	return nil
+}
+
 // hasIssue is true of a credential that has an issue.
 const hasIssue = "(SELECT 1 FROM rotation r WHERE r.installation = credential.installation AND r.fingerprint = credential.fingerprint AND r.number <> 0)"
 

@@ -104,3 +104,18 @@ func (s *Store) RotationAt(ctx context.Context, installation int64, repository s
 	}
 	return r, nil
 }
+
+// SetOwner notes to whom the issue of a key was given, and has it written again.
+func (s *Store) SetOwner(ctx context.Context, r *Rotation, login string) error {
+	err := s.tx(ctx, func(tx *tx) error {
+		if _, err := tx.exec("UPDATE rotation SET owner = ? WHERE installation = ? AND fingerprint = ?", login, r.Installation, r.Fingerprint); err != nil {
+			return err
+		}
+		_, err := tx.exec("UPDATE credential SET stale = TRUE WHERE installation = ? AND fingerprint = ?", r.Installation, r.Fingerprint)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("store the owner of key %.12s: %w", r.Fingerprint, err)
+	}
+	return nil
+}

@@ -164,7 +164,22 @@ type Issue struct {
 	State    string    // where it is on its way to be dead, or ""
 	Commands []string  // that a comment may have
 	Exposure string    // who could read it, and since when
+	Validity string    // what the last check said, and when
+	Usage    string    // what the usage logs say
+	Missing  []string  // what is not proved yet for it to be dead
+	Evidence []Evidence
+	Labelled []string // further labels
+	Children []string // issues in the repositories, if there are several
 }
+
+// Evidence is one record of what happened to a key.
+type Evidence struct {
+	At             time.Time
+	State, By, Why string
+}
+
+// maxEvidence is how many records the issue shows, the last ones.
+const maxEvidence = 25
 
 // A Spot is one repository that a key stands in.
 type Spot struct {
@@ -253,7 +268,7 @@ func (i *Issue) Labels() []string {
 	if i.State != "" {
 		labels = append(labels, StateLabel+i.State)
 	}
-	return labels
+	return append(labels, i.Labelled...)
 }
 
 // Body is the text of the issue, in Markdown. It holds nothing of the key but its
@@ -281,6 +296,8 @@ func (i *Issue) Body() string {
 	row("Exposure", text(i.Exposure))
 	row("Issued by", text(k.Rule.Issuer))
 	row("Power", text(string(k.Rule.Tier)+": "+cmp.Or(about.Holder, k.Rule.Tier.Power())))
+	row("Alive", text(i.Validity))
+	row("Usage logs", text(i.Usage))
 	row("Since", text(since(k)))
 	if !k.Expires.IsZero() {
 		row("Expires", k.Expires.Format(time.DateOnly))
@@ -292,6 +309,7 @@ func (i *Issue) Body() string {
 	row("Its use is recorded in", text(about.Log))
 	b.WriteString("\n## Where it stands\n\n")
 	i.where(&b, k)
+	i.children(&b)
 	b.WriteString("\n## What to do\n\n")
 	for _, s := range i.checklist(k) {
 		fmt.Fprintf(&b, "- [ ] %s\n", s)
@@ -305,6 +323,7 @@ func (i *Issue) Body() string {
 	if len(about.Docs) > 0 {
 		b.WriteString("\nDocumentation: " + strings.Join(links(about.Docs), ", ") + "\n")
 	}
+	i.proof(&b)
 	if len(i.Commands) > 0 {
 		b.WriteString("\n<details><summary>Commands, each on a line of its own in a comment</summary>\n\n")
 		for _, c := range i.Commands {
@@ -313,6 +332,42 @@ func (i *Issue) Body() string {
 		b.WriteString("\n</details>\n")
 	}
 	return b.String()
+}
+
+// proof writes what is proved and what is not.
+func (i *Issue) proof(b *strings.Builder) {
+	if len(i.Missing) > 0 {
+		b.WriteString("\n## Closed when it is proved\n\nThis issue closes by itself. Closing it by hand is no proof. What is missing:\n\n")
+		for _, m := range i.Missing {
+			fmt.Fprintf(b, "- %s\n", text(m))
+		}
+	}
+	if len(i.Evidence) == 0 {
+		return
+	}
+	b.WriteString("\n## Evidence\n\n| When (UTC) | State | By | What |\n|---|---|---|---|\n")
+	first := max(0, len(i.Evidence)-maxEvidence)
+	for _, e := range i.Evidence[first:] {
+		if b.Len() > maxBody-2000 {
+			b.WriteString("| | | | the rest is in the ledger |\n")
+			return
+		}
+		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", e.At.UTC().Format("2006-01-02 15:04"), text(e.State), text(e.By), Code(e.Why))
+	}
+	if first > 0 {
+		fmt.Fprintf(b, "\n%s earlier in the ledger (`/timeline`).\n", count(first, "record"))
+	}
+}
+
+// children lists the issues of the repositories.
+func (i *Issue) children(b *strings.Builder) {
+	if len(i.Children) == 0 {
+		return
+	}
+	b.WriteString("\nEach repository has an issue of its own for taking it out:\n\n")
+	for _, c := range i.Children {
+		fmt.Fprintf(b, "- %s\n", c)
+	}
 }
 
 // checklist are the steps that end a key: those of its kind, and those of any key

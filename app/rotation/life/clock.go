@@ -35,7 +35,7 @@ func (l *Life) allowance() time.Duration {
 // Due is until when the key has to be revoked; the end of a waiver; zero if it is closed.
 func (l *Life) Due() time.Time {
 	switch {
-	case l.State.waived():
+	case l.State.Waived():
 		return l.Waiver.Until
 	case l.State.Done():
 		return time.Time{}

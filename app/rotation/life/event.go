@@ -1,6 +1,7 @@
 package life
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -42,6 +43,9 @@ func Kinds() []Kind {
 	return []Kind{Ack, Rotate, Claim, Deny, Confirm, Accept, Snooze, Name, Close, Reopen, Place, End, Remove, Check, Use, Watch, Head, Again, Publish, Tick}
 }
 
+// Known reports whether there are such events.
+func (k Kind) Known() bool { return slices.Contains(Kinds(), k) }
+
 // ByPeople reports whether people cause such events.
 func (k Kind) ByPeople() bool {
 	switch k {
@@ -82,7 +86,7 @@ func (l Life) Apply(e Event) (Life, []Step, error) {
 	}
 	next := l.clone()
 	var steps []Step
-	if to, why := next.next(e.At); next.State.waived() && to == Open { // it has ended meanwhile
+	if to, why := next.next(e.At); next.State.Waived() && to == Open { // it has ended meanwhile
 		steps = append(steps, next.to(to, e.At, why))
 	}
 	more, err := next.happen(&e)

@@ -39,9 +39,10 @@ func States() []State {
 }
 
 // Done reports whether nobody has to act on a key in this state.
-func (s State) Done() bool { return s == Closed || s == Unproved || s.waived() }
+func (s State) Done() bool { return s == Closed || s == Unproved || s.Waived() }
 
-func (s State) waived() bool { return s == FalsePositive || s == AcceptedRisk }
+// Waived reports whether somebody decided that a key need not be rotated, for a time.
+func (s State) Waived() bool { return s == FalsePositive || s == AcceptedRisk }
 
 // works reports whether the old key counts as working in this state.
 func (s State) works() bool {
@@ -192,7 +193,7 @@ func (l *Life) advance(at time.Time) (steps []Step) {
 // next is the state that the facts lead to from the present one.
 func (l *Life) next(at time.Time) (State, string) {
 	switch {
-	case l.State.waived() && !at.Before(l.Waiver.Until):
+	case l.State.Waived() && !at.Before(l.Waiver.Until):
 		return Open, "the waiver of " + l.Waiver.By + " has ended"
 	case l.State.works() && l.Ended != nil:
 		return Revoked, l.Ended.What
@@ -208,7 +209,7 @@ func (l *Life) next(at time.Time) (State, string) {
 
 func (l *Life) to(s State, at time.Time, why string) Step {
 	step := Step{From: l.State, To: s, Why: why}
-	if l.State.waived() && s == Open { // the clock starts anew
+	if l.State.Waived() && s == Open { // the clock starts anew
 		l.Waiver, l.Start, l.Reminded, l.Snoozed = nil, at, 0, time.Time{}
 	}
 	l.State, l.Since = s, at

@@ -47,7 +47,7 @@ func (l *Life) Asks(at time.Time) bool {
 // key has been silent for long enough. Zero means never.
 func (l *Life) Wake() time.Time {
 	switch {
-	case l.State.waived():
+	case l.State.Waived():
 		return l.Waiver.Until
 	case (l.State == Revoked || l.State == Unproved) && l.Ended != nil && !l.Watched.IsZero():
 		return later(l.Ended.At, l.Used, l.Watched).Add(l.Quiet())

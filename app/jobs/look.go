@@ -1,0 +1,266 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"github.com/keyward/keyward/app/github"
+	"github.com/keyward/keyward/app/rotation"
+	"github.com/keyward/keyward/app/rotation/life"
+	"github.com/keyward/keyward/app/scan"
+	"github.com/keyward/keyward/app/store"
+	"github.com/keyward/keyward/scanner/verify"
+)
+
+// LookArgs looks at the keys of an installation that it is time for: is the key alive,
+// if its provider may be asked, and does a default branch still have it?
+type LookArgs struct {
+	Installation int64 `json:"installation"`
+}
+
+// Kind names the job.
+func (LookArgs) Kind() string { return "look" }
+
+// How long one job looks before others get their turn, and after how long a key is
+// looked at again that could not be.
+const (
+	lookFor   = 30 * time.Second
+	lookLater = time.Hour
+	looks     = 100 // keys that are read at once
+)
+
+// watch lets time go by for keys. It runs often and does little.
+func (r *Runner) watch(ctx context.Context) error {
+	woken, err := r.Keeper.Wake(ctx)
+	for _, id := range woken {
+		err = errors.Join(err, r.tellSoon(ctx, id))
+	}
+	if err != nil {
+		return err
+	}
+	all, err := r.Store.Installations(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		due, err := r.Store.Looking(ctx, all[i].ID, r.Keeper.Time(), 1)
+		if err != nil {
+			return err
+		}
+		if len(due) > 0 {
+			if err := r.lookSoon(ctx, all[i].ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// lookSoon queues the looking for an installation: there is one such job at a time.
+func (r *Runner) lookSoon(ctx context.Context, installation int64) error {
+	return r.insert(ctx, LookArgs{installation}, &river.InsertOpts{Queue: queueLook, Priority: 2, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: underWay}})
+}
+
+// look looks at keys until it is time for none, or the time is up.
+func (r *Runner) look(ctx context.Context, job *river.Job[LookArgs], log *slog.Logger) error {
+	id := job.Args.Installation
+	end := time.Now().Add(lookFor)
+	told := false
+	for time.Now().Before(end) {
+		due, err := r.Store.Looking(ctx, id, r.Keeper.Time(), looks)
+		if err != nil {
+			return err
+		}
+		if len(due) == 0 {
+			break
+		}
+		for i := range due {
+			if time.Now().After(end) {
+				break
+			}
+			if err := r.lookAt(ctx, id, due[i].Fingerprint, log); err != nil {
+				return err
+			}
+			told = true
+		}
+	}
+	if told {
+		return r.tellSoon(ctx, id)
+	}
+	return nil
+}
+
+// lookAt looks at one key. What keeps one from being looked at does not keep the others.
+func (r *Runner) lookAt(ctx context.Context, installation int64, fingerprint string, log *slog.Logger) error {
+	cred, err := r.Store.Credential(ctx, installation, fingerprint)
+	if errors.Is(err, store.ErrGone) { // with its repository
+		return r.Store.LookAt(ctx, installation, fingerprint, time.Time{})
+	}
+	if err != nil {
+		return err
+	}
+	course, err := r.Store.Course(ctx, installation, fingerprint)
+	if err != nil {
+		return err
+	}
+	l, err := rotation.Life(course)
+	if err != nil {
+		return err
+	}
+	seen, err := r.sight(ctx, cred, r.asks(cred) && l.Asks(r.Keeper.Time()))
+	defer clear(seen.text)
+	if err != nil {
+		if _, wait := github.Wait(err); wait || ctx.Err() != nil || ended(err) {
+			return err
+		}
+		log.Warn("key not looked at", "key", fingerprint[:12], "why", r.Guard.String(err.Error()))
+		return r.Store.LookAt(ctx, installation, fingerprint, r.Keeper.Time().Add(lookLater))
+	}
+	if seen.known {
+		if _, _, err := r.Keeper.Happen(ctx, installation, fingerprint, life.Event{Kind: life.Head, Yes: seen.atHead, Actor: life.Actor{System: true}}, ""); err != nil {
+			return err
+		}
+	}
+	if !l.Asks(r.Keeper.Time()) {
+		return nil
+	}
+	verdict := r.ask(ctx, cred, seen.text)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	log.Info("key looked at", "key", fingerprint[:12], "rule", cred.Rule, "verdict", string(verdict.Verdict), "at_head", seen.atHead)
+	if len(verdict.Facts) > 0 {
+		if err := r.Store.AddFacts(ctx, cred, verdict.Facts); err != nil {
+			return err
+		}
+	}
+	_, _, err = r.Keeper.Happen(ctx, installation, fingerprint, life.Event{Kind: life.Check, Verdict: life.Verdict(verdict.Verdict), Text: why(&verdict), Actor: life.Actor{System: true}}, "")
+	return err
+}
+
+// why is what a check says in words.
+func why(v *verify.Result) string {
+	if v.Request == "" {
+		return v.Why
+	}
+	return v.Request + " " + v.Why
+}
+
+// asks reports whether the provider of a key may be asked about it.
+func (r *Runner) asks(cred *store.Credential) bool {
+	return r.Verifier != nil && r.Verifier.Checks[cred.Rule] != nil && r.Keeper.Rules[cred.Rule] != nil
+}
+
+// ask asks the provider of a key. Without its text, or the permission, nothing is known.
+func (r *Runner) ask(ctx context.Context, cred *store.Credential, text []byte) verify.Result {
+	switch {
+	case r.Verifier == nil:
+		return verify.Result{Verdict: verify.Unknown, Why: "not asked: checks are switched off (KEYWARD_VERIFY)"}
+	case !r.asks(cred):
+		return verify.Result{Verdict: verify.Unknown, Why: "no check is known for this kind"}
+	case text == nil:
+		return verify.Result{Verdict: verify.Unknown, Why: "not asked: its text can not be read again from where it was found"}
+	}
+	return r.Verifier.Verify(ctx, r.Keeper.Rules[cred.Rule], text)
+}
+
+// a sight is what is seen of a key in all repositories.
+type sight struct {
+	known  bool // every repository could be looked into
+	atHead bool
+	text   []byte
+}
+
+// sight looks for a key wherever it was found. What was found in a text that is no file
+// is not on a branch; it is read from GitHub again.
+func (r *Runner) sight(ctx context.Context, cred *store.Credential, text bool) (s sight, err error) {
+	spots := map[int64][]scan.Spot{}
+	var order []int64
+	for _, p := range cred.Places {
+		if p.URL != "" {
+			continue
+		}
+		if spots[p.Repository] == nil {
+			order = append(order, p.Repository)
+		}
+		spots[p.Repository] = append(spots[p.Repository], scan.Spot{Path: p.Path, Commit: p.Commit, Blob: p.Blob})
+	}
+	s.known = true
+	for _, id := range order {
+		repo, err := r.Store.Repository(ctx, id)
+		if errors.Is(err, store.ErrGone) {
+			continue // its branches are gone, too
+		}
+		if err != nil {
+			return s, err
+		}
+		c := r.GitHub.Installation(repo.Installation)
+		seen, err := r.Engine.Look(ctx, r.scanJob(c, &store.Scan{Source: "push"}, repo), cred.Fingerprint, spots[id], text && s.text == nil)
+		if err != nil {
+			return s, fmt.Errorf("look into repository %d: %w", id, err)
+		}
+		s.atHead = s.atHead || seen.AtHead
+		if s.text == nil {
+			s.text = seen.Text
+		}
+	}
+	if text && s.text == nil {
+		s.text, err = r.reread(ctx, cred)
+	}
+	return s, err
+}
+
+// reread reads a key again from the issue, pull request or comment that it was found in.
+func (r *Runner) reread(ctx context.Context, cred *store.Credential) ([]byte, error) {
+	for _, p := range cred.Places {
+		var comment int64
+		var number int
+		if p.URL == "" {
+			continue
+		}
+		if n, _ := fmt.Sscanf(p.Path, "comment %d on #%d", &comment, &number); n != 2 {
+			if n, _ := fmt.Sscanf(p.Path, "text of #%d", &number); n != 1 {
+				continue
+			}
+		}
+		repo, err := r.Store.Repository(ctx, p.Repository)
+		if err != nil {
+			continue // it is gone
+		}
+		c := r.GitHub.Installation(repo.Installation)
+		text, err := writtenAt(ctx, c, repo, comment, number)
+		if silent(err) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if key := r.Engine.Read(p.Path, []byte(text), cred.Fingerprint); key != nil {
+			return key, nil
+		}
+	}
+	return nil, nil
+}
+
+// writtenAt is what stands in a comment now, or in an issue or pull request if comment
+// is 0.
+func writtenAt(ctx context.Context, c *github.Client, repo *store.Repository, comment int64, number int) (string, error) {
+	if comment != 0 {
+		got, _, err := c.Issues.GetComment(ctx, repo.Owner, repo.Name, comment)
+		if err != nil {
+			return "", fmt.Errorf("read comment %d: %w", comment, err)
+		}
+		return got.GetBody(), nil
+	}
+	got, _, err := c.Issues.Get(ctx, repo.Owner, repo.Name, number)
+	if err != nil {
+		return "", fmt.Errorf("read issue %d: %w", number, err)
+	}
+	return strings.Join([]string{got.GetTitle(), got.GetBody()}, "\n\n"), nil
+}

@@ -1,0 +1,134 @@
+package scan
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/keyward/keyward/scanner"
+	"github.com/keyward/keyward/scanner/files"
+	"github.com/keyward/keyward/scanner/git"
+)
+
+// A Spot is where a key stood when it was found.
+type Spot struct{ Path, Commit, Blob string }
+
+// A Sight is what a look at a key in a repository sees.
+type Sight struct {
+	AtHead bool   // the default branch has the key
+	Text   []byte // the key itself, nil if it can not be read again; to be cleared after use
+}
+
+// Look searches the default branch for a key: where it stood, and in every file that is
+// the same as one it stood in. With text it reads the key again, from there or from the
+// commits that it was found in. The text is in memory only.
+func (e *Engine) Look(ctx context.Context, j *Job, fingerprint string, spots []Spot, text bool) (s Sight, err error) {
+	_, err = e.with(ctx, copyOf(j.Repository), j, func(ctx context.Context, m *mirror, j *Job) (*Result, error) {
+		if err := e.slots.Acquire(ctx, 1); err != nil {
+			return nil, err
+		}
+		defer e.slots.Release(1)
+		r := &Result{}
+		var err error
+		s, err = e.look(ctx, m, j, r, fingerprint, spots, text)
+		return r, err
+	})
+	return s, err
+}
+
+func (e *Engine) look(ctx context.Context, m *mirror, j *Job, r *Result, fingerprint string, spots []Spot, text bool) (s Sight, err error) {
+	head := ""
+	if j.Default != "" {
+		if err := m.fetchTip(ctx, "+refs/heads/"+j.Default+":refs/keyward/default"); err != nil && !refused(err) {
+			return s, fmt.Errorf("fetch the default branch: %w", err)
+		} else if err == nil {
+			if head, err = m.Resolve(ctx, "refs/keyward/default"); err != nil {
+				return s, err
+			}
+		}
+	}
+	sc, err := e.setup(ctx, m, j, r, head)
+	if err != nil {
+		return s, err
+	}
+	seek := func(list []git.Change) error {
+		return e.seek(ctx, m, sc, list, fingerprint, func(text []byte) { s.Text = text })
+	}
+	if head != "" {
+		tree, err := m.Tree(ctx, head)
+		if err != nil {
+			return s, fmt.Errorf("read the tree of %.12s: %w", head, err)
+		}
+		there := slices.DeleteFunc(tree, func(c git.Change) bool {
+			return !slices.ContainsFunc(spots, func(p Spot) bool { return p.Path == c.Path || p.Blob != "" && p.Blob == c.ID })
+		})
+		err = seek(there)
+		if s.AtHead = err == errSeen; err != nil && !s.AtHead {
+			return s, err
+		}
+	}
+	if !text {
+		clear(s.Text)
+		s.Text = nil
+		return s, nil
+	}
+	for i, p := range spots {
+		if s.Text != nil || i == maxSpots {
+			break
+		}
+		if p.Blob == "" || p.Commit == "" || m.get(ctx, p.Commit) != nil { // a commit may be gone: the next one, then
+			continue
+		}
+		if err := seek([]git.Change{{Path: p.Path, ID: p.Blob}}); err != nil && err != errSeen {
+			continue
+		}
+	}
+	return s, ctx.Err()
+}
+
+// maxSpots is in how many places the text of a key is looked for.
+const maxSpots = 10
+
+// errSeen says that a key was seen, and the search is over.
+var errSeen = fmt.Errorf("seen")
+
+// seek looks for a key in blobs, and returns errSeen when it has seen it as it is, or
+// encoded. What it is read as goes to take, if it stands as it is.
+func (e *Engine) seek(ctx context.Context, m *mirror, sc *scanner.Scanner, list []git.Change, fingerprint string, take func([]byte)) error {
+	seen := false
+	opt := files.Options{MaxSize: e.maxFile, Skipped: func(string, string) {}}
+	for b, err := range m.Blobs(ctx, git.ListOf(list), nil, opt) {
+		if err != nil {
+			return fmt.Errorf("search for the key: %w", err)
+		}
+		found, _ := sc.Scan(nil, b) // a part that can not be read does not matter where the key is seen elsewhere
+		for i := range found {
+			f := &found[i]
+			if f.Fingerprint != fingerprint {
+				continue
+			}
+			seen = true
+			from, to := f.Start-b.Offset, f.End-b.Offset
+			if f.Decoded == "" && 0 <= from && from < to && to <= int64(len(b.Data)) {
+				take(bytes.Clone(b.Data[from:to]))
+				return errSeen
+			}
+		}
+	}
+	if seen {
+		return errSeen
+	}
+	return nil
+}
+
+// Read returns a key that stands in a text that is no file, nil if it does not.
+func (e *Engine) Read(name string, text []byte, fingerprint string) []byte {
+	found, _ := e.builtin.Scan(nil, scanner.Blob{Path: name, Data: text}) // as above
+	for i := range found {
+		if f := &found[i]; f.Fingerprint == fingerprint && f.Decoded == "" && f.Start < f.End && f.End <= int64(len(text)) {
+			return bytes.Clone(text[f.Start:f.End])
+		}
+	}
+	return nil
+}

@@ -1,0 +1,113 @@
+package server
+
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyward/keyward/app/rotation"
+	"github.com/keyward/keyward/app/store"
+)
+
+// maxReceipt is how large a receipt may be.
+const maxReceipt = 1 << 20
+
+func newReceipt(env *Env) *cobra.Command {
+	receipt := &cobra.Command{Use: "receipt", Short: "Signed statements of what was proved of a key that is dead", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	var key string
+	check := &cobra.Command{
+		Use: "verify [FILE]", Short: "Check the signature of a receipt; standard input without a file", Args: cobra.MaximumNArgs(1),
+		Long: "Verify checks that a receipt is as it was signed. With --key it has to be by that key, which needs no\nconfiguration; without, by the key of this App, which is made of its pepper.",
+		RunE: func(_ *cobra.Command, args []string) error { return env.checkReceipt(key, args) },
+	}
+	check.Flags().StringVar(&key, "key", "", "public key, base64, as receipt key prints it")
+	receipt.AddCommand(check,
+		&cobra.Command{Use: "key", Short: "Print the public key of receipts", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+			public, err := env.receiptKey()
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(env.Stdout, base64.StdEncoding.EncodeToString(public))
+			return err
+		}},
+		&cobra.Command{Use: "show KEY", Short: "Print the receipt of a key, named by its alias or the beginning of its fingerprint", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+			return env.reading(c.Context(), func(s *store.Store, cfg *Config) error {
+				found, err := named(c.Context(), s, args[0])
+				if err != nil {
+					return err
+				}
+				e := &found[0]
+				if len(found) > 1 {
+					return hint(fmt.Errorf("%d keys begin with %q", len(found), args[0]), "name one by more digits of its fingerprint")
+				}
+				cred, err := s.Credential(c.Context(), e.installation, e.Fingerprint)
+				if err != nil {
+					return err
+				}
+				var ledger []store.Record
+				if err := s.Ledger(c.Context(), e.installation, e.Fingerprint, func(r store.Record) error { ledger = append(ledger, r); return nil }); err != nil {
+					return err
+				}
+				r, err := rotation.NewReceipt([]byte(cfg.Pepper), cred, ledger)
+				if errors.Is(err, rotation.ErrNotClosed) {
+					return hint(fmt.Errorf("%s has no receipt: %w", e.Alias, err), "keyward-app keys show "+e.Alias+" tells what is missing")
+				}
+				if err != nil {
+					return err
+				}
+				return env.writeJSON(r)
+			})
+		}})
+	return receipt
+}
+
+// receiptKey is the public key of this App.
+func (env *Env) receiptKey() (ed25519.PublicKey, error) {
+	cfg, err := env.config(false)
+	if err != nil {
+		return nil, err
+	}
+	if len(cfg.Pepper) < leastSecret {
+		return nil, hint(errors.New("KEYWARD_PEPPER is missing: the key of receipts is made of it"), "set it, or name the public key with --key")
+	}
+	return rotation.SigningKey([]byte(cfg.Pepper)).Public().(ed25519.PublicKey), nil
+}
+
+func (env *Env) checkReceipt(key string, args []string) (err error) {
+	var public ed25519.PublicKey
+	if key == "" {
+		public, err = env.receiptKey()
+	} else if public, err = base64.StdEncoding.DecodeString(key); err == nil && len(public) != ed25519.PublicKeySize {
+		err = errors.New("it is too short or too long")
+	}
+	if err != nil {
+		return hint(fmt.Errorf("public key of receipts: %w", err), "keyward-app receipt key prints it")
+	}
+	in := env.Stdin
+	if len(args) == 1 {
+		f, err := os.Open(args[0])
+		if err != nil {
+			return fmt.Errorf("read the receipt: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	if in == nil {
+		return hint(errors.New("no receipt"), "name a file, or give one on standard input")
+	}
+	text, err := io.ReadAll(io.LimitReader(in, maxReceipt))
+	if err != nil {
+		return fmt.Errorf("read the receipt: %w", err)
+	}
+	r, err := rotation.ReadReceipt(text, public)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(env.Stdout, "%s, %s, closed on %s UTC: %s\nsignature: good; %d facts; record %d of the ledger of installation %d\n", r.Key, r.Kind, r.Closed.UTC().Format("2006-01-02 15:04"), r.Statement, len(r.Proof), r.Ledger.Record, r.Ledger.Installation)
+	return err
+}
