@@ -3,20 +3,14 @@ package hooks_test
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
-	"io"
-	"net"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/keyward/keyward/hooks"
+	"github.com/keyward/keyward/scanner/verify/verifytest"
 )
 
 // TestVerify checks keys against a local server that plays their provider: one is alive,
@@ -26,22 +20,14 @@ func TestVerify(t *testing.T) {
 	living := "dop_v1_" + strings.Repeat("fa4e0abe", 8)
 	dead := "dop_v1_" + strings.Repeat("fa4e0bad", 8)
 	hidden := base64.StdEncoding.EncodeToString([]byte("TOKEN=dop_v1_" + strings.Repeat("beef0fa4", 8)))
-	var asked atomic.Int32
-	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked.Add(1)
-		if !strings.Contains(r.Header.Get("Authorization"), living) {
-			w.WriteHeader(http.StatusUnauthorized)
-			return
-		}
-		_, _ = io.WriteString(w, `{"username": "dana", "account": {"email": "dana@example.com"}}`)
-	}))
-	defer server.Close()
-	pool := x509.NewCertPool()
-	pool.AddCert(server.Certificate())
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, ServerName: "example.com"}, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "tcp", server.Listener.Addr().String())
-	}}
-	defer transport.CloseIdleConnections()
+	p, err := verifytest.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	p.Issue(living)
+	before := 0
+	asked := func() int { return len(p.Asked()) - before }
 
 	dir := t.TempDir()
 	put := func(name, text string) {
@@ -55,9 +41,9 @@ func TestVerify(t *testing.T) {
 	put("c.env", "config: "+hidden+"\n")
 	run := func(args ...string) (string, int) {
 		t.Helper()
-		asked.Store(0)
+		before = len(p.Asked())
 		var out bytes.Buffer
-		code := hooks.Main(context.Background(), hooks.Env{Args: args, Dir: dir, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &out, Transport: transport,
+		code := hooks.Main(context.Background(), hooks.Env{Args: args, Dir: dir, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &out, Transport: p.Transport(),
 			Getenv: func(string) string { return "" }})
 		for _, key := range []string{living, dead, hidden} {
 			if strings.Contains(out.String(), key) {
@@ -68,28 +54,28 @@ func TestVerify(t *testing.T) {
 	}
 	for _, args := range [][]string{{"scan"}, {"verify", "--dry-run"}} {
 		out, _ := run(args...)
-		if asked.Load() != 0 || !strings.Contains(out, "digitalocean-pat") {
-			t.Errorf("%v: %d requests\n%s", args, asked.Load(), out)
+		if asked() != 0 || !strings.Contains(out, "digitalocean-pat") {
+			t.Errorf("%v: %d requests\n%s", args, asked(), out)
 		}
 	}
 	out, code := run("verify")
 	if code != 1 || !strings.Contains(out, "ACTIVE    DigitalOcean") || !strings.Contains(out, "INACTIVE  ") || !strings.Contains(out, "1 active, 1 unknown, 1 inactive") ||
-		!strings.Contains(out, "owner     dana@example.com") || !strings.Contains(out, "can not be read again") || asked.Load() != 3 {
-		t.Errorf("exit %d, %d requests\n%s", code, asked.Load(), out)
+		!strings.Contains(out, "owner     of-the-stand-in") || !strings.Contains(out, "can not be read again") || asked() != 3 {
+		t.Errorf("exit %d, %d requests\n%s", code, asked(), out)
 	}
 	fingerprint := strings.Fields(out[strings.Index(out, "INACTIVE"):])
 	for i, word := range fingerprint {
 		if word == "fingerprint" {
 			out, code := run("verify", "--fingerprint", fingerprint[i+1], "--format", "json")
-			if code != 0 || strings.Count(out, `"verdict": "inactive"`) != 1 || asked.Load() != 1 {
-				t.Errorf("exit %d, %d requests\n%s", code, asked.Load(), out)
+			if code != 0 || strings.Count(out, `"verdict": "inactive"`) != 1 || asked() != 1 {
+				t.Errorf("exit %d, %d requests\n%s", code, asked(), out)
 			}
 			break
 		}
 	}
 	for _, args := range [][]string{{"verify", "--fingerprint", "00000000"}, {"verify", "--fingerprint", "xyz"}, {"verify", "--format", "sarif"}} {
-		if out, code := run(args...); code != 2 || asked.Load() != 0 {
-			t.Errorf("%v: exit %d, %d requests\n%s", args, code, asked.Load(), out)
+		if out, code := run(args...); code != 2 || asked() != 0 {
+			t.Errorf("%v: exit %d, %d requests\n%s", args, code, asked(), out)
 		}
 	}
 }

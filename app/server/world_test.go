@@ -28,6 +28,7 @@ import (
 	"github.com/keyward/keyward/app/github/githubtest"
 	"github.com/keyward/keyward/app/server"
 	"github.com/keyward/keyward/scanner/rules"
+	"github.com/keyward/keyward/scanner/verify/verifytest"
 )
 
 const (
@@ -178,6 +179,41 @@ type world struct {
 	install  int64
 	planted  []string // keys that must not be seen anywhere
 	apps     []*app
+	provider *verifytest.Provider // of all keys; nil: nobody is to be asked
+	clock    *clock               // by which keys live; nil: the machine's
+}
+
+// a clock goes on when it is told to.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+}
+
+// live has keys live by a clock of their own, and their providers asked, which are played
+// here.
+func (w *world) live() {
+	w.t.Helper()
+	var err error
+	if w.provider, err = verifytest.New(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(w.provider.Close)
+	w.clock = &clock{t: time.Now().UTC().Truncate(time.Second)}
+	for k, v := range map[string]string{"KEYWARD_VERIFY": "true", "KEYWARD_VERIFY_CLOUD": "true", "KEYWARD_VERIFY_PAUSE": "1ms", "KEYWARD_WATCH": "20ms"} {
+		w.env[k] = v
+	}
 }
 
 // an app is one process of the App, or a part of this one.
@@ -350,9 +386,11 @@ func (w *world) start() *app {
 	env := w.environment(a)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan int, 1)
-	go func() {
-		ended <- server.Main(ctx, server.Env{Args: []string{"serve"}, Stdout: io.Discard, Stderr: a.log, Getenv: func(k string) string { return env[k] }})
-	}()
+	e := server.Env{Args: []string{"serve"}, Stdout: io.Discard, Stderr: a.log, Getenv: func(k string) string { return env[k] }}
+	if w.provider != nil {
+		e.Transport, e.Now = w.provider.Transport(), w.clock.now
+	}
+	go func() { ended <- server.Main(ctx, e) }()
 	a.stop = sync.OnceValue(func() int { cancel(); return <-ended })
 	a.kill = func() { a.stop() }
 	w.ready(a)

@@ -1,0 +1,170 @@
+package server_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keyward/keyward/app/github/githubtest"
+	"github.com/keyward/keyward/app/rotation"
+)
+
+// rotating waits until the issue of a key says all of what is wanted in its body and
+// comments, and returns it.
+func (w *world) rotating(number int, want ...string) (found githubtest.Issue) {
+	w.t.Helper()
+	w.eventually(20*time.Second, strings.Join(want, ", "), func() string {
+		for _, i := range w.gh.Issues("acme", "rotation") {
+			if i.Number != number {
+				continue
+			}
+			found = i
+			text := "is " + i.State + " " + i.StateReason + "\n" + strings.Join(i.Labels, " ") + "\n" + i.Body
+			for _, c := range i.Comments {
+				text += "\n---\n" + c.Body
+			}
+			for _, s := range want {
+				if !strings.Contains(text, s) {
+					return fmt.Sprintf("%q is not in\n%s", s, text)
+				}
+			}
+			return ""
+		}
+		return "there is no such issue"
+	})
+	return found
+}
+
+// TestLife follows a key from the push to its receipt, and back when it is pushed again.
+func TestLife(t *testing.T) {
+	t.Parallel()
+	databases(t, func(t *testing.T, database string) {
+		w := newWorld(t, database)
+		w.live()
+		a := w.start()
+		w.gh.SetPermission("acme", "rotation", "dana", "write")
+		key := w.key("doppler-scim-token")
+		w.provider.Issue(key)
+		c := w.clone("widgets")
+		w.pushed(c, "widgets", "SCIM", "deploy.env", "DOPPLER_SCIM="+key+"\n")
+		n := w.issues("rotation", 1)[0].Number
+		w.rotating(n, "is open", "| **State** | open |", "| **Alive** | active (GET https:", "a default branch has it", "not monitored", "two checks at least 1 hour apart", "a check says active")
+
+		w.clock.pass(13 * time.Hour)
+		w.rotating(n, "@", "**Reminder**, 50 % of the time")
+		w.gh.Comment("acme", "rotation", n, "I look into it", "dana")
+		w.rotating(n, "**open → acknowledged**", "kw/state:acknowledged")
+		w.gh.Comment("acme", "rotation", n, "/rotating scim-2", "dana")
+		w.rotating(n, "kw/state:rotating")
+
+		// Said, but not so: what counts is what the provider says.
+		w.gh.Comment("acme", "rotation", n, "/revoked", "dana")
+		w.rotating(n, "it counts when a check")
+		w.clock.pass(2 * time.Hour)
+		w.idle()
+		w.rotating(n, "is open", "kw/state:rotating")
+
+		// Closed by hand it is opened again, once.
+		if err := w.gh.CloseIssue("acme", "rotation", n, "completed", "dana"); err != nil {
+			t.Fatal(err)
+		}
+		w.rotating(n, "is open", "`dana` closed this issue", "it is open again, once")
+
+		w.provider.Revoke(key)
+		w.clock.pass(time.Hour)
+		w.rotating(n, "**rotating → revoked**", "kw/state:revoked", "| **Alive** | inactive")
+		w.pushed(c, "widgets", "Without", "deploy.env", "DOPPLER_SCIM=from-the-vault\n")
+		w.clock.pass(2 * time.Hour)
+		i := w.rotating(n, "**revoked → verified-dead**", "**verified-dead → closed**", "kw/state:closed", "is closed completed", "<summary>Receipt</summary>", "it is gone from the default branches")
+		if strings.Count(i.Body, "## Closed when it is proved") != 0 {
+			t.Errorf("a closed key has something missing:\n%s", i.Body)
+		}
+		w.receipts(a, i, key)
+
+		// It comes back: not proved dead any more.
+		w.provider.Issue(key)
+		w.pushed(c, "widgets", "Again", "b.env", "DOPPLER_SCIM="+key+"\n")
+		w.rotating(n, "is open reopened", "**closed → open**", "the key was pushed again", "kw/regression", "half the time")
+		w.once("widgets")
+		w.idle()
+		if out, errs, code := run(t, w.environment(a), "ledger", "verify"); code != 0 {
+			t.Errorf("exit %d\n%s%s", code, out, errs)
+		}
+		comments := map[string]int{}
+		for _, c := range w.rotating(n).Comments {
+			_, text, ours := strings.Cut(c.Body, "\n")
+			if comments[text]++; ours && comments[text] > 1 {
+				t.Errorf("said twice: %s", c.Body)
+			}
+		}
+	})
+}
+
+// receipts checks the receipt in the last comment of an issue with the command, as it is
+// and with each field changed.
+func (w *world) receipts(a *app, i githubtest.Issue, key string) {
+	w.t.Helper()
+	last := i.Comments[len(i.Comments)-1].Body
+	_, text, ok := strings.Cut(last, "```json\n")
+	text, _, end := strings.Cut(text, "\n```")
+	if !ok || !end || strings.Contains(text, key) {
+		w.t.Fatalf("no receipt in\n%s", last)
+	}
+	file := filepath.Join(w.t.TempDir(), "receipt.json")
+	check := func(text string, args ...string) (string, int) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			w.t.Fatal(err)
+		}
+		out, errs, code := run(w.t.(*testing.T), w.environment(a), append([]string{"receipt", "verify", file}, args...)...)
+		return out + errs, code
+	}
+	if out, code := check(text); code != 0 || !strings.Contains(out, "signature: good") {
+		w.t.Errorf("exit %d\n%s", code, out)
+	}
+	public, _, _ := run(w.t.(*testing.T), w.environment(a), "receipt", "key")
+	if out, code := check(text, "--key", strings.TrimSpace(public)); code != 0 {
+		w.t.Errorf("with the key: exit %d\n%s", code, out)
+	}
+	if out, code := check(text, "--key", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="); code != 2 || !strings.Contains(out, "another key") {
+		w.t.Errorf("with another key: exit %d\n%s", code, out)
+	}
+	var r rotation.Receipt
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
+		w.t.Fatal(err)
+	}
+	if len(r.Proof) < 3 || !strings.Contains(r.Statement, "proved dead") || !strings.Contains(r.Statement, "not monitored") {
+		w.t.Errorf("receipt %+v", r)
+	}
+	for name, change := range map[string]func(*rotation.Receipt){
+		"key":       func(r *rotation.Receipt) { r.Key = "KW-AAAAAA" },
+		"closed":    func(r *rotation.Receipt) { r.Closed = r.Closed.Add(-time.Hour) },
+		"statement": func(r *rotation.Receipt) { r.Statement += "." },
+		"proof":     func(r *rotation.Receipt) { r.Proof = r.Proof[1:] },
+		"mac":       func(r *rotation.Receipt) { r.Ledger.Mac = "00" + r.Ledger.Mac[2:] },
+		"signature": func(r *rotation.Receipt) { r.Signature = strings.Repeat("A", 86) + "==" },
+		"version":   func(r *rotation.Receipt) { r.Version = 2 },
+	} {
+		changed := r
+		change(&changed)
+		text, err := json.Marshal(changed)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if out, code := check(string(text)); code != 2 {
+			w.t.Errorf("%s changed: exit %d\n%s", name, code, out)
+		}
+	}
+	for _, text := range []string{"", "{}", "null", `{"version":1,"more":2}`, text + text} {
+		if out, code := check(text); code != 2 || strings.Contains(out, "panic") {
+			w.t.Errorf("%.40q: exit %d\n%s", text, code, out)
+		}
+	}
+	shown, _, code := run(w.t.(*testing.T), w.environment(a), "receipt", "show", r.Key)
+	if code != 0 || strings.TrimSpace(shown) != strings.TrimSpace(text) {
+		w.t.Errorf("shown: exit %d\n%s\nwant\n%s", code, shown, text)
+	}
+}
