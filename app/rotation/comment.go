@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -18,6 +19,9 @@ import (
 // BySource is what the source of an event begins with that a comment asked for: whoever
 // asked has a reply.
 const BySource = " (comment "
+
+// source is where an event comes from, at the end of what the ledger says of it.
+var source = regexp.MustCompile(` \((?:comment|answered|closed|reopened|assigned|scan|check run)[^()]*\)$`)
 
 // last is the number of the key's last record in the ledger.
 func (t *telling) last() int64 {
@@ -71,17 +75,18 @@ func (t *telling) line(r *store.Record, mention string) string {
 	at := r.At.UTC().Format("2006-01-02 15:04")
 	if percent, ok := strings.CutPrefix(r.Event, reminder); ok {
 		who := mentions(percent, &t.cred.Settings, mention)
-		return strings.TrimSpace(fmt.Sprintf("%s **Reminder**, %s %% of the time: %s. The key has to be revoked by %s UTC.", who, percent, report.Code(r.Detail), t.r.Due.UTC().Format("2006-01-02 15:04")))
+		return strings.TrimSpace(fmt.Sprintf("%s **Reminder**: %s. It has to be revoked by %s UTC.", who, r.Detail, t.r.Due.UTC().Format("2006-01-02 15:04")))
 	}
 	switch {
 	case strings.Contains(r.Detail, BySource):
 		return ""
 	case r.Event == string(life.Close) && r.From == r.To:
-		return fmt.Sprintf("`%s` closed this issue. The key is not proved dead, so it is open again, once: %s\n\nClosed by hand a second time it stays closed, and is reported as closed without evidence.", r.Actor, report.Code(strings.TrimPrefix(r.Detail, "opened again: ")))
+		return fmt.Sprintf("%s closed this issue. The key is not proved dead, so it is open again, once. What is missing:\n\n- %s\n\nClosed by hand a second time it stays closed, and is reported as closed without evidence.",
+			report.Code(r.Actor), strings.Join(t.l.Missing(t.k.Time()), "\n- "))
 	case r.From == r.To || r.From == "":
 		return ""
 	}
-	line := fmt.Sprintf("**%s → %s** on %s UTC: %s", r.From, r.To, at, report.Code(r.Detail))
+	line := fmt.Sprintf("**%s → %s** on %s UTC: %s", r.From, r.To, at, report.Code(source.ReplaceAllString(r.Detail, "")))
 	switch {
 	case r.To == string(life.Closed):
 		line += "\n\n" + t.receipt(r.Seq)

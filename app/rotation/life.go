@@ -102,10 +102,10 @@ func records(e *life.Event, before, after *life.Life, steps []life.Step, source 
 		actor = keyward
 	}
 	if !e.Kind.ByPeople() && e.Kind != life.Tick && changed(before, after) { // the fact, and then what it led to
-		out = append(out, store.Record{At: e.At, Event: string(e.Kind), Actor: actor, From: string(before.State), To: string(before.State), Detail: said(e) + source})
+		out = append(out, store.Record{At: e.At, Event: string(e.Kind), Actor: actor, From: string(before.State), To: string(before.State), Detail: said(e) + source, Due: before.Due()})
 	}
 	for _, s := range steps {
-		r := store.Record{At: e.At, Event: string(e.Kind), Actor: actor, From: string(s.From), To: string(s.To), Detail: s.Why + source}
+		r := store.Record{At: e.At, Event: string(e.Kind), Actor: actor, From: string(s.From), To: string(s.To), Detail: s.Why + source, Due: before.Due()}
 		if s.Remind > 0 {
 			r.Event = fmt.Sprint(reminder, s.Remind)
 		}

@@ -55,7 +55,7 @@ func TestLife(t *testing.T) {
 		w.rotating(n, "is open", "| **State** | open |", "| **Alive** | active (GET https:", "a default branch has it", "not monitored", "two checks at least 1 hour apart", "a check says active")
 
 		w.clock.pass(13 * time.Hour)
-		w.rotating(n, "@", "**Reminder**, 50 % of the time")
+		w.rotating(n, "@", "**Reminder**: half of the time is used up")
 		w.gh.Comment("acme", "rotation", n, "I look into it", "dana")
 		w.rotating(n, "**open → acknowledged**", "kw/state:acknowledged")
 		w.gh.Comment("acme", "rotation", n, "/rotating scim-2", "dana")

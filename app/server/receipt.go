@@ -108,6 +108,6 @@ func (env *Env) checkReceipt(key string, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(env.Stdout, "%s, %s, closed on %s UTC: %s\nsignature: good; %d facts; record %d of the ledger of installation %d\n", r.Key, r.Kind, r.Closed.UTC().Format("2006-01-02 15:04"), r.Statement, len(r.Proof), r.Ledger.Record, r.Ledger.Installation)
+	_, err = fmt.Fprintf(env.Stdout, "%s (%s), closed on %s UTC\n%s\n%d facts, record %d of the ledger of installation %d\nsignature: good\n", r.Key, r.Kind, r.Closed.UTC().Format("2006-01-02 15:04"), r.Statement, len(r.Proof), r.Ledger.Record, r.Ledger.Installation)
 	return err
 }

@@ -23,7 +23,8 @@ type Record struct {
 	Actor        string // login, or keyward
 	From, To     string // states
 	Detail       string
-	Mac          string // over all of this and the Mac of the record before
+	Due          time.Time // until when the key had to be revoked before this
+	Mac          string    // over all of this and the Mac of the record before
 }
 
 // mac is what the record's Mac has to be. Each field is preceded by its length, so that
@@ -32,6 +33,9 @@ func (r *Record) mac(key []byte, before string) string {
 	h := hmac.New(sha256.New, key)
 	for _, n := range []int64{r.Installation, r.Seq, millis(r.At)} {
 		_ = binary.Write(h, binary.BigEndian, n) // a hash does not fail
+	}
+	if due := millis(r.Due); due != 0 { // the first records had none
+		_ = binary.Write(h, binary.BigEndian, due)
 	}
 	for _, s := range []string{before, r.Fingerprint, r.Event, r.Actor, r.From, r.To, r.Detail} {
 		_ = binary.Write(h, binary.BigEndian, int64(len(s)))
@@ -90,11 +94,11 @@ func (s *Store) Proceed(ctx context.Context, key []byte, installation int64, fin
 			r := &records[i]
 			seq++
 			r.Installation, r.Seq, r.Fingerprint = installation, seq, fingerprint
-			r.Actor, r.Detail, r.At = clean(r.Actor), clean(r.Detail), instant(millis(r.At))
+			r.Actor, r.Detail, r.At, r.Due = clean(r.Actor), clean(r.Detail), instant(millis(r.At)), instant(millis(r.Due))
 			r.Mac = r.mac(key, mac)
 			mac = r.Mac
-			if _, err := tx.exec("INSERT INTO ledger (installation, seq, happened, fingerprint, event, actor, from_state, to_state, detail, mac) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-				installation, seq, millis(r.At), fingerprint, r.Event, r.Actor, r.From, r.To, r.Detail, r.Mac); err != nil {
+			if _, err := tx.exec("INSERT INTO ledger (installation, seq, happened, fingerprint, event, actor, from_state, to_state, detail, due, mac) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+				installation, seq, millis(r.At), fingerprint, r.Event, r.Actor, r.From, r.To, r.Detail, millis(r.Due), r.Mac); err != nil {
 				return err
 			}
 		}
@@ -196,13 +200,13 @@ func (s *Store) Ledger(ctx context.Context, installation int64, fingerprint stri
 	}
 	return s.rows(ctx, func(rows *sql.Rows) error {
 		var r Record
-		var at int64
-		if err := rows.Scan(&r.Installation, &r.Seq, &at, &r.Fingerprint, &r.Event, &r.Actor, &r.From, &r.To, &r.Detail, &r.Mac); err != nil {
+		var at, due int64
+		if err := rows.Scan(&r.Installation, &r.Seq, &at, &r.Fingerprint, &r.Event, &r.Actor, &r.From, &r.To, &r.Detail, &due, &r.Mac); err != nil {
 			return err
 		}
-		r.At = instant(at)
+		r.At, r.Due = instant(at), instant(due)
 		return each(r)
-	}, "SELECT installation, seq, happened, fingerprint, event, actor, from_state, to_state, detail, mac FROM ledger WHERE "+where+" ORDER BY seq", args...)
+	}, "SELECT installation, seq, happened, fingerprint, event, actor, from_state, to_state, detail, due, mac FROM ledger WHERE "+where+" ORDER BY seq", args...)
 }
 
 // A Forgery is a place where the ledger is not as it was written.

@@ -78,9 +78,9 @@ func (l *Life) remind(at time.Time) []Step {
 	if l.State.Done() || l.State == Revoked || l.State == Dead || at.Before(l.Snoozed) {
 		return nil
 	}
-	spent, due := l.Spent(at), 0
+	used, due := l.Spent(at), 0
 	for _, percent := range reminders {
-		if spent >= percent {
+		if used >= percent {
 			due = percent
 		}
 	}
@@ -88,18 +88,18 @@ func (l *Life) remind(at time.Time) []Step {
 		return nil
 	}
 	l.Reminded = due
-	return []Step{{From: l.State, To: l.State, Why: whom(due), Remind: due}}
+	return []Step{{From: l.State, To: l.State, Why: spent(due), Remind: due}}
 }
 
-// whom says who is told at a part of the time.
-func whom(percent int) string {
+// spent says in words that a part of the time is used up.
+func spent(percent int) string {
 	switch percent {
 	case 50:
-		return "half of the time is used up: to the owner"
+		return "half of the time is used up"
 	case 100:
-		return "the key is overdue: to the owner's team"
+		return "the key is overdue"
 	case 150:
-		return "the key is long overdue: to the security contact"
+		return "the key has taken half as long again as it may"
 	}
-	return "the key has taken twice its time: to the owners of the organisation"
+	return "the key has taken twice the time that it may"
 }

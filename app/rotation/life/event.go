@@ -125,7 +125,7 @@ func (l *Life) happen(e *Event) ([]Step, error) {
 	}
 	switch e.Kind {
 	case Place:
-		if l.State.works() && l.InPlace == nil {
+		if l.State.Works() && l.InPlace == nil {
 			l.InPlace = &Fact{e.Text, e.At}
 		}
 	case End:
@@ -328,7 +328,7 @@ func (l *Life) closed(e *Event) []Step {
 	}
 	if !l.Reopened {
 		l.Reopened = true
-		return []Step{{From: l.State, To: l.State, Why: "opened again: what is missing is " + strings.Join(l.Missing(e.At), "; ")}}
+		return []Step{{From: l.State, To: l.State, Why: "closed by @" + e.Actor.Login + " without evidence, and opened again"}}
 	}
 	return []Step{l.to(Unproved, e.At, "closed by @"+e.Actor.Login+" without evidence")}
 }

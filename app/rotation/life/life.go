@@ -44,8 +44,8 @@ func (s State) Done() bool { return s == Closed || s == Unproved || s.Waived() }
 // Waived reports whether somebody decided that a key need not be rotated, for a time.
 func (s State) Waived() bool { return s == FalsePositive || s == AcceptedRisk }
 
-// works reports whether the old key counts as working in this state.
-func (s State) works() bool {
+// Works reports whether the old key counts as working in this state.
+func (s State) Works() bool {
 	return s == Open || s == Acknowledged || s == Rotating || s == Rotated
 }
 
@@ -195,7 +195,7 @@ func (l *Life) next(at time.Time) (State, string) {
 	switch {
 	case l.State.Waived() && !at.Before(l.Waiver.Until):
 		return Open, "the waiver of " + l.Waiver.By + " has ended"
-	case l.State.works() && l.Ended != nil:
+	case l.State.Works() && l.Ended != nil:
 		return Revoked, l.Ended.What
 	case (l.State == Open || l.State == Acknowledged || l.State == Rotating) && l.InPlace != nil:
 		return Rotated, l.InPlace.What

@@ -22,6 +22,8 @@ func (l *Life) Look() time.Time {
 		return time.Time{}
 	case l.Looked.IsZero(), l.Claimed.After(l.Looked):
 		return later(l.Since, l.Claimed)
+	case l.State == Open && l.Looked.Before(l.Since): // it came back
+		return l.Since
 	case l.State == Closed:
 		every = lookMonthly
 	case l.State == AcceptedRisk, l.State == Unproved:
