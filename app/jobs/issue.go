@@ -61,6 +61,9 @@ func (r *Runner) once(ctx context.Context, rot *store.Rotation, e life.Event, so
 func (r *Runner) happened(ctx context.Context, rot *store.Rotation, source string) (what string, err error) {
 	err = r.Store.Ledger(ctx, rot.Installation, rot.Fingerprint, func(rec store.Record) error {
 		if why, found := strings.CutSuffix(rec.Detail, source); found {
+			if rec.From != rec.To {
+				why = rec.From + " -> " + rec.To + ", " + why
+			}
 			what += "; " + why
 		}
 		return nil

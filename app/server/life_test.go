@@ -3,9 +3,11 @@ package server_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -167,4 +169,76 @@ func (w *world) receipts(a *app, i githubtest.Issue, key string) {
 	if code != 0 || strings.TrimSpace(shown) != strings.TrimSpace(text) {
 		w.t.Errorf("shown: exit %d\n%s\nwant\n%s", code, shown, text)
 	}
+}
+
+// TestKillWhileRotating kills the App at each write that a command or an issue closed by
+// hand leads to, before and after it has its effect: what was asked for happens once, is
+// answered once and told once.
+func TestKillWhileRotating(t *testing.T) {
+	t.Parallel()
+	databases(t, func(t *testing.T, database string) {
+		w := newWorld(t, database)
+		w.env["KEYWARD_WRITE_PAUSE"], w.env["KEYWARD_BEAT"] = "1ms", "200ms"
+		w.gh.SetPermission("acme", "rotation", "dana", "write")
+		current := w.spawn()
+		c := w.clone("widgets")
+		cases := []struct{ act, method, path string }{
+			{"/ack", "POST", "/reactions"}, {"/ack", "POST", "/comments"}, {"/ack", "PATCH", "/issues/"},
+			{"close", "PATCH", "/issues/"}, {"close", "POST", "/comments"},
+		}
+		keys := w.variants("gitlab-pat", 2*len(cases))
+		text := ""
+		for i, key := range keys {
+			text += fmt.Sprintf("T%d=%s\n", i, key)
+		}
+		w.pushed(c, "widgets", "Keys", "keys.env", text)
+		issues := w.issues("rotation", len(keys))
+		w.idle()
+		for i, tt := range cases {
+			for j, after := range []bool{false, true} {
+				n := issues[2*i+j].Number
+				victim, hit := current, make(chan struct{})
+				var once sync.Once
+				w.gh.OnRequest(func(_ int, r *http.Request, done bool) {
+					if r.Method == tt.method && done == after && (strings.HasSuffix(r.URL.Path, tt.path) || tt.path == "/issues/" && strings.HasSuffix(r.URL.Path, fmt.Sprint("/issues/", n))) {
+						once.Do(func() { victim.kill(); close(hit) })
+					}
+				})
+				if tt.act == "close" {
+					if err := w.gh.CloseIssue("acme", "rotation", n, "completed", "dana"); err != nil {
+						t.Fatal(err)
+					}
+				} else {
+					w.gh.Comment("acme", "rotation", n, tt.act, "dana")
+				}
+				select {
+				case <-hit:
+				case <-time.After(30 * time.Second):
+					t.Errorf("%s: %s %s was never asked", tt.act, tt.method, tt.path)
+				}
+				w.gh.OnRequest(nil)
+				victim.kill()
+				current = w.spawn()
+				want, comments := []string{"is open", "kw/state:acknowledged", "**State** | acknowledged", "open -> acknowledged, by @dana"}, 2
+				if tt.act == "close" {
+					want, comments = []string{"is open", "it is open again, once"}, 1
+				}
+				found := w.rotating(n, want...)
+				w.idle()
+				if found = w.rotating(n, want...); len(found.Comments) != comments {
+					t.Errorf("%s, killed at %s %s: %d comments", tt.act, tt.method, tt.path, len(found.Comments))
+				}
+				if k := strings.Count(found.Body, "by @dana (comment"); tt.act == "/ack" && k != 1 {
+					t.Errorf("it was acknowledged %d times", k)
+				}
+				if k := strings.Count(found.Body, "closed by @dana without evidence"); tt.act == "close" && k != 1 {
+					t.Errorf("it was closed %d times", k)
+				}
+			}
+		}
+		w.once("widgets", "rotation")
+		if out, errs, code := run(t, w.environment(current), "ledger", "verify"); code != 0 {
+			t.Errorf("exit %d\n%s%s", code, out, errs)
+		}
+	})
 }

@@ -59,7 +59,7 @@ directory) and by the environment, which wins. "keyward-app setup" makes both.`,
 		SilenceUsage: true, SilenceErrors: true, Args: cobra.NoArgs,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.AddCommand(newServe(&env), newSetup(&env), newMigrate(&env), newDoctor(&env), newRedeliver(&env), newKeys(&env), newLedger(&env), newReceipt(&env))
+	root.AddCommand(newServe(&env), newSetup(&env), newMigrate(&env), newDoctor(&env), newRedeliver(&env), newKeys(&env), newLedger(&env), newReceipt(&env), newReport(&env))
 	root.SetArgs(env.Args)
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)

@@ -76,6 +76,11 @@ func TestLedger(t *testing.T) {
 			t.Errorf("another time: told %q", forged)
 		}
 		exec("UPDATE ledger SET happened = happened - 1 %s = 2", where)
+		exec("UPDATE ledger SET due = due + 1 %s = 2", where)
+		if _, forged := verify(); !strings.Contains(forged, "record 2: it does not match") {
+			t.Errorf("due at another time: told %q", forged)
+		}
+		exec("UPDATE ledger SET due = due - 1 %s = 2", where)
 		exec("UPDATE ledger SET seq = 100 %s = 4", where)
 		if _, forged := verify(); !strings.Contains(forged, "record 4: it is gone") {
 			t.Errorf("another number: told %q", forged)

@@ -181,7 +181,8 @@ func (l *Life) checked(e *Event) []Step {
 		}
 	case Active:
 		l.Validity = Active
-		if l.State == Revoked || l.State == Dead || l.State == Closed || l.State == Unproved || l.State == FalsePositive {
+		// Who closed the issue of a key that works knew that it does.
+		if l.State == Revoked || l.State == Dead || l.State == Closed || l.State == Unproved && l.Ended != nil || l.State == FalsePositive {
 			return l.regress(e.At, "a check says that the key works")
 		}
 		l.Ended, l.Removed, l.Checks = nil, nil, nil

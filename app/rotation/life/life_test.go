@@ -73,7 +73,7 @@ verified     -   -   -   -   -   -   -   -   c   c   c   c   c   c   o   c   c  
 closed       -   -   -   -   -   -   -   -   c   c   c   c   c   c   o   c   c   o   c   c   o
 false        -   -   -   -   -   -   -   -   f   f   f   f   f   f   f   f   f   f   f   f   o
 accepted     -   -   -   -   -   -   -   -   w   w   w   w   w   w   w   w   w   o   w   w   w
-unproved     -   -   -   -   -   -   -   -   u   o   u   u   u   u   u   u   u   o   u   u   o
+unproved     -   -   -   -   -   -   -   -   u   o   u   u   u   u   u   u   u   o   u   u   u
 `
 
 // TestMatrix tries every event in every state by every actor.

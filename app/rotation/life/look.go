@@ -5,7 +5,7 @@ import "time"
 // How often a key is looked at.
 const (
 	lookSoon    = time.Hour            // somebody waits for what comes of it
-	lookOften   = 6 * time.Hour        // its holder can do much
+	lookOften   = 6 * time.Hour        // its holder can do much, and it is new
 	lookDaily   = 24 * time.Hour       // the others
 	lookWeekly  = 7 * 24 * time.Hour   // nobody acts on it
 	lookMonthly = 30 * 24 * time.Hour  // it is dead: is it still?
@@ -32,7 +32,7 @@ func (l *Life) Look() time.Time {
 		every = lookSoon
 	case !l.Claimed.IsZero() && l.Looked.Sub(l.Claimed) < checkEvery:
 		every = lookSoon
-	case l.Tier == "T0" || l.Tier == "T1":
+	case (l.Tier == "T0" || l.Tier == "T1") && l.Looked.Sub(l.Start) < lookWeekly:
 		every = lookOften
 	}
 	return l.Looked.Add(every)
