@@ -69,7 +69,20 @@ func (r *Runner) rescan(ctx context.Context, s *store.Scan, repo *store.Reposito
 			return err
 		}
 	}
-	res, err := r.Engine.Range(ctx, r.scanJob(c, s, repo))
+	what := r.scanJob(c, s, repo)
+	if s.Source == "pull" {
+		live, err := r.Store.LiveKeys(ctx, repo.ID, over, maxLive)
+		if err != nil {
+			return err
+		}
+		what.Live = map[string][]scan.Spot{}
+		for fp, places := range live {
+			for _, p := range places {
+				what.Live[fp] = append(what.Live[fp], scan.Spot{Path: p.Path, Commit: p.Commit, Blob: p.Blob})
+			}
+		}
+	}
+	res, err := r.Engine.Range(ctx, what)
 	if err != nil {
 		return r.unscanned(ctx, s, repo, attempt, err)
 	}
@@ -86,6 +99,41 @@ func (r *Runner) rescan(ctx context.Context, s *store.Scan, repo *store.Reposito
 	log.Info("scanned", "repository", repo.ID, "head", s.Head, "commits", res.Coverage.Commits, "blobs", res.Coverage.Blobs, "bytes", res.Coverage.Bytes,
 		"keys", len(result.Keys), "not_scanned", len(res.Coverage.Gaps), "conclusion", result.Conclusion, "took", res.Coverage.Took.String())
 	return r.tellSoon(ctx, s.Installation)
+}
+
+// over are the states in which nobody minds that a key is taken out of a file. maxLive is of
+// how many it is looked whether a pull request does.
+var over = []string{string(life.Dead), string(life.Closed), string(life.FalsePositive)}
+
+const maxLive = 100
+
+// takenOut says in Markdown which keys a pull request takes out that may still work.
+func (r *Runner) takenOut(ctx context.Context, s *store.Scan, removed []string) (string, error) {
+	var b strings.Builder
+	for _, fp := range removed {
+		cred, err := r.Store.Credential(ctx, s.Installation, fp)
+		if errors.Is(err, store.ErrGone) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		course, err := r.Store.Course(ctx, s.Installation, fp)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "- %s %s is %s", report.Code(cred.Rule), report.Alias(fp), course.State)
+		if rot, err := r.Store.Rotation(ctx, s.Installation, fp); err == nil && rot.Number != 0 {
+			fmt.Fprintf(&b, ": %s", report.Code(fmt.Sprintf("%s#%d", rot.Repository, rot.Number)))
+		} else if err != nil && !errors.Is(err, store.ErrGone) {
+			return "", err
+		}
+		b.WriteString("\n")
+	}
+	if b.Len() == 0 {
+		return "", nil
+	}
+	return "> **Taking a key out is not rotating it.** This takes out what is not proved dead: it stays in the history, and with all who have cloned it.\n\n" + b.String() + "\n", nil
 }
 
 // see makes sure that the store knows the repository that an event speaks of: the event
@@ -275,7 +323,16 @@ func (r *Runner) keep(ctx context.Context, s *store.Scan, repo *store.Repository
 		keys = append(keys, k)
 	}
 	res.Keys = keys
-	return r.result(s, repo, res)
+	result, err := r.result(s, repo, res)
+	if err != nil || len(res.Removed) == 0 {
+		return result, err
+	}
+	said, err := r.takenOut(ctx, s, res.Removed)
+	result.Summary = cut(said+result.Summary, maxSummary)
+	if said != "" && len(keys) == 0 && result.Conclusion == "success" {
+		result.Title = "A key is taken out that is not proved dead"
+	}
+	return result, err
 }
 
 // pushedAgain opens the lives of keys again that were over and came back. A scan that is

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
+	"os/exec"
 	"slices"
+	"strings"
 
 	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/files"
@@ -131,4 +134,60 @@ func (e *Engine) Read(name string, text []byte, fingerprint string) []byte {
 		}
 	}
 	return nil
+}
+
+// removed returns which live keys stand at base, in files that a pull request changes, and
+// not at its head any more.
+func (e *Engine) removed(ctx context.Context, m *mirror, sc *scanner.Scanner, base string, j *Job) (out []string, err error) {
+	var paths []string
+	for _, fp := range slices.Sorted(maps.Keys(j.Live)) {
+		for _, p := range j.Live[fp] {
+			paths = append(paths, p.Path)
+		}
+	}
+	if len(paths) == 0 {
+		return nil, nil
+	}
+	cmd := exec.CommandContext(ctx, "git", append([]string{"--literal-pathspecs", "diff", "--name-only", "-z", "--no-renames", base + "..." + j.Head, "--"}, paths...)...)
+	cmd.Dir = m.dir
+	changed, err := cmd.Output()
+	if err != nil { // without a commit that both come from nothing can be said
+		return nil, ctx.Err()
+	}
+	touched := strings.Split(string(changed), "\x00")
+	for _, fp := range slices.Sorted(maps.Keys(j.Live)) {
+		var mine []string
+		for _, p := range j.Live[fp] {
+			if slices.Contains(touched, p.Path) && !slices.Contains(mine, p.Path) {
+				mine = append(mine, p.Path)
+			}
+		}
+		if len(mine) == 0 {
+			continue
+		}
+		stands := func(rev string) (bool, error) {
+			tree, err := m.TreeAt(ctx, rev, mine...)
+			if err != nil {
+				return false, fmt.Errorf("read the tree of %.12s: %w", rev, err)
+			}
+			err = e.seek(ctx, m, sc, tree, fp, func(text []byte) { clear(text) })
+			if err == errSeen {
+				return true, nil
+			}
+			return false, err
+		}
+		before, err := stands(base)
+		if err != nil || !before {
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if after, err := stands(j.Head); err != nil {
+			return nil, err
+		} else if !after {
+			out = append(out, fp)
+		}
+	}
+	return out, nil
 }

@@ -83,6 +83,9 @@ type Job struct {
 	// FromBase says that the policy and allow comments count as Base has them: nobody
 	// allows their own key. Else they count as Head has them.
 	FromBase bool
+	// Live are keys of the repository that are not proved dead, with where they stood: of a
+	// pull request it is told which of them it takes out.
+	Live map[string][]Spot
 	// Fallback returns the text of the organisation's policy and what to call it, "" if
 	// there is none.
 	Fallback func(context.Context) (name string, text []byte, err error)
@@ -98,6 +101,7 @@ type Result struct {
 	Base        string            // the commit that Head was compared with, "" for nothing
 	Head        string            // the commit that was scanned, tags followed
 	AtHead      map[string]string // blobs by path at Head, of the paths at which keys stand
+	Removed     []string          // fingerprints of live keys that a pull request takes out
 }
 
 // maxGaps bounds what is kept of what was not scanned.
@@ -205,6 +209,11 @@ func (e *Engine) scanRange(ctx context.Context, m *mirror, j *Job) (*Result, err
 	var comments map[string]bool
 	if j.FromBase {
 		if comments, err = reader.Trusted(ctx, &keys, trusted); err != nil {
+			return nil, err
+		}
+	}
+	if j.Pull > 0 && base != "" {
+		if r.Removed, err = e.removed(ctx, m, s, base, j); err != nil {
 			return nil, err
 		}
 	}

@@ -242,3 +242,33 @@ func TestKillWhileRotating(t *testing.T) {
 		}
 	})
 }
+
+// TestRemoval has a pull request take out a key that works: its check passes, and says
+// that this is no rotation.
+func TestRemoval(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.start()
+	c := w.clone("widgets")
+	key := w.key("gitlab-pat")
+	w.pushed(c, "widgets", "Start", "a.env", "T="+key+"\n", "b.env", "X=1\n")
+	w.issues("rotation", 1)
+	for i, tt := range []struct {
+		files []string
+		says  bool
+	}{{[]string{"a.env", "T=vault\n"}, true}, {[]string{"a.env", ""}, true}, {[]string{"b.env", "X=2\n"}, false}, {[]string{"a.env", "U=1\nT=" + key + "\n"}, false}} {
+		branch := fmt.Sprint("change", i)
+		w.git(c.dir, "checkout", "-q", "-B", branch, "origin/main")
+		sha := c.commit(branch, tt.files...)
+		c.push("HEAD:refs/heads/" + branch)
+		if _, err := w.gh.OpenPull("acme", "widgets", githubtest.Pull{Head: branch, Base: "main", Title: branch, Sender: "dana"}); err != nil {
+			t.Fatal(err)
+		}
+		check := w.check("widgets", "Keyward", sha)
+		said := strings.Contains(check.Summary, "Taking a key out is not rotating it") && strings.Contains(check.Summary, "`gitlab-pat` KW-") && strings.Contains(check.Summary, "is open: `acme/rotation#1`")
+		if said != tt.says || tt.says && (check.Conclusion != "success" || !strings.HasPrefix(check.Title, "A key is taken out")) {
+			t.Errorf("%v: %s %q\n%s", tt.files, check.Conclusion, check.Title, check.Summary)
+		}
+	}
+	w.idle()
+}

@@ -266,6 +266,30 @@ func (s *Store) SetState(ctx context.Context, installation int64, fingerprint, s
 	return nil
 }
 
+// LiveKeys returns the keys that stand in files of a repository and have a life that is not
+// over, with their places there, at most limit keys.
+func (s *Store) LiveKeys(ctx context.Context, repository int64, over []string, limit int) (map[string][]Place, error) {
+	out := map[string][]Place{}
+	args := []any{repository}
+	for _, state := range over {
+		args = append(args, state)
+	}
+	err := s.rows(ctx, func(r *sql.Rows) error {
+		var fp string
+		var p Place
+		err := r.Scan(&fp, &p.Path, &p.Blob, &p.Commit)
+		if out[fp] != nil || len(out) < limit {
+			out[fp] = append(out[fp], p)
+		}
+		return err
+	}, `SELECT p.fingerprint, p.path, p.blob, p.commit_id FROM place p JOIN life l ON l.installation = p.installation AND l.fingerprint = p.fingerprint
+		WHERE p.repository = ? AND p.url = '' AND l.state NOT IN (`+marks(len(over))+`) ORDER BY p.fingerprint, p.path`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read live keys of repository %d: %w", repository, err)
+	}
+	return out, nil
+}
+
 // maxFacts is how many facts are kept of a key.
 const maxFacts = 40
 

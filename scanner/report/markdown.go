@@ -373,15 +373,21 @@ func (i *Issue) children(b *strings.Builder) {
 // checklist are the steps that end a key: those of its kind, and those of any key
 // that makes others.
 func (i *Issue) checklist(k *scanner.Key) []string {
+	about := &k.Rule.About
 	var out []string
-	for _, s := range k.Rule.About.Rotate {
+	for _, s := range about.Rotate {
 		out = append(out, text(s))
 	}
-	if k.Rule.About.Revoke != "" {
-		out = append(out, "Revoke the old one: "+text(k.Rule.About.Revoke))
+	log := ""
+	if about.Log != "" {
+		log = ", in " + text(about.Log)
+	}
+	out = append(out, "See that the new key is used, and the old one is not any more"+log)
+	if about.Revoke != "" {
+		out = append(out, "Revoke the old one: "+text(about.Revoke))
 	}
 	if k.Rule.Provisioning {
-		out = append(out, "List what was created with the key since it leaked (users, devices, nodes, keys), and remove what nobody knows: revoking the key does not remove what it made")
+		out = append(out, "List what was created with the key since it leaked (users, devices, nodes, keys)"+log+", and remove what nobody knows: revoking the key does not remove what it made")
 	}
 	return append(out, "Take it out of the files: `keyward fix`", "Make sure that the old one is refused")
 }
