@@ -33,6 +33,7 @@ func (r *Runner) commands(ctx context.Context, c *github.Client, repo *store.Rep
 	if err != nil {
 		return err
 	}
+	rot.Fingerprint, _ = rot.KeyOf() // said of a part, it is said of the key
 	list := life.Commands(in.text)
 	role, err := r.role(ctx, repo, e.SenderLogin)
 	if err != nil {

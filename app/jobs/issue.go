@@ -28,6 +28,9 @@ func (r *Runner) issue(ctx context.Context, job *river.Job[IssueArgs], log *slog
 	if err != nil {
 		return err
 	}
+	if _, isPart := rot.KeyOf(); isPart {
+		return nil // that it is out of one repository says nothing of the key
+	}
 	by := life.Actor{Login: e.SenderLogin}
 	kind := map[string]life.Kind{"closed": life.Close, "reopened": life.Reopen, "assigned": life.Ack}[e.Action]
 	if kind == life.Ack {

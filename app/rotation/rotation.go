@@ -124,6 +124,11 @@ func (k *Keeper) Tell(ctx context.Context, c *github.Client, inst *store.Install
 	if err := t.write(ctx); err != nil {
 		return err
 	}
+	if r.Number != 0 {
+		if err := t.parts(ctx, holder); err != nil {
+			return err
+		}
+	}
 	return k.Store.Fresh(ctx, cred, now.Life)
 }
 

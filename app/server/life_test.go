@@ -272,3 +272,50 @@ func TestRemoval(t *testing.T) {
 	}
 	w.idle()
 }
+
+// TestParts has a key stand in more repositories than an issue has sub-issues: each has a
+// part, which follows the key's own issue.
+func TestParts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.env["KEYWARD_WRITE_PAUSE"] = "1ms"
+	w.live()
+	w.start()
+	key := w.key("doppler-scim-token")
+	w.provider.Issue(key)
+	c := w.clone("widgets")
+	w.pushed(c, "widgets", "Start", "a.env", "T="+key+"\n")
+	n := w.issues("rotation", 1)[0].Number
+	const more = 103
+	for i := range more {
+		name := fmt.Sprint("copy-", i)
+		w.repo(name, githubtest.Repo{Public: i == 0})
+		w.git(c.dir, "push", "-q", w.gh.CloneURL("acme", name), "HEAD:refs/heads/main")
+	}
+	w.eventually(60*time.Second, "a part in each repository", func() string {
+		own := w.gh.Issues("acme", "rotation")
+		if len(own) != 2 || own[0].SubIssues != 100 || own[1].SubIssues != more-100 {
+			return fmt.Sprintf("%d issues, sub-issues %+v", len(own), own)
+		}
+		return ""
+	})
+	w.idle()
+	if k := len(w.gh.Issues("acme", "copy-0")); k != 0 {
+		t.Errorf("%d issues in the public repository", k)
+	}
+	parts := w.gh.Issues("acme", "copy-7")
+	if len(parts) != 1 || !strings.Contains(parts[0].Body, fmt.Sprintf("followed in acme/rotation#%d", n)) || !strings.Contains(parts[0].Body, "- `a.env:1`") || strings.Contains(parts[0].Body, "widgets") {
+		t.Errorf("part %+v", parts)
+	}
+
+	// What is said of a part is said of the key; closing it says nothing.
+	w.gh.SetPermission("acme", "copy-7", "dana", "write")
+	w.gh.Comment("acme", "copy-7", parts[0].Number, "/ack", "dana")
+	w.rotating(n, "kw/state:acknowledged")
+	if err := w.gh.CloseIssue("acme", "copy-7", parts[0].Number, "completed", "dana"); err != nil {
+		t.Fatal(err)
+	}
+	w.idle()
+	w.rotating(n, "is open", "kw/state:acknowledged")
+	w.once("widgets", "rotation", "copy-7")
+}

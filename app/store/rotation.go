@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -93,9 +94,26 @@ func (s *Store) Rotations(ctx context.Context, installation int64) (out []*Rotat
 	return out, nil
 }
 
-// RotationAt returns the issue of a key that has a number in a repository, or ErrGone.
+// part is what the names of issues begin with that a key has in the other repositories
+// that it stands in.
+const part = "part "
+
+// PartOf is the name under which the issue of a key in one more repository is kept.
+func PartOf(fingerprint string, repository int64) string {
+	return fmt.Sprint(part, fingerprint, " ", repository)
+}
+
+// KeyOf is the key that an issue is about, and whether it is only a part of the key's.
+func (r *Rotation) KeyOf() (fingerprint string, isPart bool) {
+	rest, isPart := strings.CutPrefix(r.Fingerprint, part)
+	fingerprint, _, _ = strings.Cut(rest, " ")
+	return fingerprint, isPart
+}
+
+// RotationAt returns the issue of a key that has a number in a repository, the whole or a
+// part, or ErrGone.
 func (s *Store) RotationAt(ctx context.Context, installation int64, repository string, number int) (*Rotation, error) {
-	r, err := scanRotation(s.row(ctx, "SELECT "+rotationColumns+" FROM rotation WHERE installation = ? AND repository = ? AND number = ? AND fingerprint NOT LIKE 'dashboard %'", installation, repository, number))
+	r, err := scanRotation(s.row(ctx, "SELECT "+rotationColumns+" FROM rotation WHERE installation = ? AND repository = ? AND number = ? AND fingerprint NOT LIKE 'dashboard %' AND fingerprint NOT LIKE 'more %'", installation, repository, number))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("issue %s#%d: %w", repository, number, ErrGone)
 	}

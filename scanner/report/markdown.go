@@ -169,7 +169,6 @@ type Issue struct {
 	Missing  []string  // what is not proved yet for it to be dead
 	Evidence []Evidence
 	Labelled []string // further labels
-	Children []string // issues in the repositories, if there are several
 }
 
 // Evidence is one record of what happened to a key.
@@ -309,7 +308,6 @@ func (i *Issue) Body() string {
 	row("Its use is recorded in", text(about.Log))
 	b.WriteString("\n## Where it stands\n\n")
 	i.where(&b, k)
-	i.children(&b)
 	b.WriteString("\n## What to do\n\n")
 	for _, s := range i.checklist(k) {
 		fmt.Fprintf(&b, "- [ ] %s\n", s)
@@ -356,17 +354,6 @@ func (i *Issue) proof(b *strings.Builder) {
 	}
 	if first > 0 {
 		fmt.Fprintf(b, "\n%s earlier in the ledger (`/timeline`).\n", count(first, "record"))
-	}
-}
-
-// children lists the issues of the repositories.
-func (i *Issue) children(b *strings.Builder) {
-	if len(i.Children) == 0 {
-		return
-	}
-	b.WriteString("\nEach repository has an issue of its own for taking it out:\n\n")
-	for _, c := range i.Children {
-		fmt.Fprintf(b, "- %s\n", c)
 	}
 }
 

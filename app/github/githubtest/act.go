@@ -182,6 +182,7 @@ type Issue struct {
 	Labels, Assignees  []string
 	User               string
 	Comments           []Comment
+	SubIssues          int // how many it has
 }
 
 // A Comment is one on an issue or a pull request.
@@ -203,7 +204,7 @@ func (s *Server) Issues(owner, name string) []Issue {
 	for _, i := range r.issues {
 		if i.pull == nil {
 			list = append(list, Issue{Number: i.number, Title: i.title, Body: i.body, State: i.state, StateReason: i.reason,
-				Labels: slices.Clone(i.labels), Assignees: slices.Clone(i.assignees), User: i.user.login, Comments: i.said()})
+				Labels: slices.Clone(i.labels), Assignees: slices.Clone(i.assignees), User: i.user.login, Comments: i.said(), SubIssues: len(i.parts)})
 		}
 	}
 	return list

@@ -26,6 +26,8 @@ type issue struct {
 	created, updated time.Time
 	closed           *time.Time
 	comments         []*comment
+	parts            []*issue // sub-issues
+	parent           *issue
 	pull             *pull // nil unless it is a pull request
 }
 

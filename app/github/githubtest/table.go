@@ -50,6 +50,8 @@ func (s *Server) table() []route {
 	in("PATCH", "/issues/{issue_number}", write, updateIssue)
 	in("GET", "/issues/{issue_number}/comments", read, listComments)
 	in("POST", "/issues/{issue_number}/comments", write, createComment)
+	in("GET", "/issues/{issue_number}/sub_issues", read, listSubIssues)
+	in("POST", "/issues/{issue_number}/sub_issues", needs("issues:write"), addSubIssue)
 	in("GET", "/issues/{issue_number}/labels", read, listLabels)
 	in("POST", "/issues/{issue_number}/labels", write, addLabels)
 	in("DELETE", "/issues/{issue_number}/labels/{name}", write, removeLabel)
