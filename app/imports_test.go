@@ -12,7 +12,7 @@ import (
 var allowed = map[string][]string{
 	"":                  {"server"},
 	"demo":              {"server", "github/githubtest"},
-	"server":            {"webhook", "jobs", "rotation", "scan", "store", "github"},
+	"server":            {"webhook", "jobs", "rotation", "rotation/life", "scan", "store", "github"},
 	"jobs":              {"webhook", "rotation", "rotation/life", "scan", "store", "github"},
 	"rotation":          {"rotation/life", "store", "github"},
 	"rotation/life":     {},

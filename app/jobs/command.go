@@ -101,7 +101,7 @@ type asked struct {
 // done before, and its answer is there.
 func (r *Runner) command(ctx context.Context, a *asked) (answer string, ok bool, err error) {
 	if do := map[string]func(context.Context, *asked) (string, error){
-		"timeline": r.timeline, "verify": r.verifyNow, "assign": r.assign, "close-evidence": r.missing,
+		"timeline": r.timeline, "verify": r.verifyNow, "assign": r.assign, "close-evidence": r.missing, "revoke": r.revoke,
 	}[a.cmd.Name]; do != nil {
 		answer, err := do(ctx, a)
 		var refusal life.Refusal

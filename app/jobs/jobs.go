@@ -65,6 +65,8 @@ type Config struct {
 	Timeout time.Duration
 	// Verifier asks providers whether keys are alive; nil asks nobody.
 	Verifier *verify.Verifier
+	// Revoking says which keys may be ended by their providers.
+	Revoking Revoking
 	// Watch is how often it is looked what time has changed; 0 means a minute.
 	Watch time.Duration
 	// Observe is told of every job that ends; may be nil.
@@ -154,7 +156,7 @@ func New(cfg Config) (*Runner, error) {
 		add(r, workers, cfg.Timeout, r.scan), add(r, workers, cfg.Timeout, r.text), add(r, workers, cfg.Timeout, r.again), add(r, workers, time.Minute, r.button),
 		add(r, workers, 5*time.Minute, r.tell), add(r, workers, 10*time.Minute, r.installation), add(r, workers, time.Minute, r.repository), add(r, workers, time.Minute, r.member),
 		add(r, workers, backfillTimeout, r.backfill), add(r, workers, 10*time.Minute, r.triage), add(r, workers, 10*time.Minute, r.sweep),
-		add(r, workers, 10*time.Minute, r.look), add(r, workers, time.Minute, r.issue),
+		add(r, workers, 10*time.Minute, r.look), add(r, workers, time.Minute, r.issue), add(r, workers, 10*time.Minute, r.end),
 	} {
 		if err != nil {
 			return nil, err

@@ -53,6 +53,7 @@ type Config struct {
 	VerifyCloud    bool     `toml:"verify-cloud"`
 	VerifyPause    string   `toml:"verify-pause"`
 	Watch          string   `toml:"watch"`
+	Revoke         []string `toml:"revoke"`
 
 	file     string // it was read from, or ""
 	key      []byte
@@ -129,6 +130,7 @@ var settings = []setting{
 	{"KEYWARD_VERIFY", "true: the providers of keys are asked whether they are alive; nobody is asked by default", yes(func(c *Config) *bool { return &c.Verify })},
 	{"KEYWARD_VERIFY_CLOUD", "true: keys are of the providers' own hosts, not of a company's: what these do not know is dead", yes(func(c *Config) *bool { return &c.VerifyCloud })},
 	{"KEYWARD_VERIFY_PAUSE", "between two requests to a provider, by default 1s", text(func(c *Config) *string { return &c.VerifyPause })},
+	{"KEYWARD_REVOKE", "kinds or classes of keys that two people may have revoked by /revoke, separated by commas; all for all, none by default", func(c *Config, v string) error { c.Revoke = strings.Split(v, ","); return nil }},
 	{"KEYWARD_WATCH", "how often it is looked what time has changed, by default 1m", text(func(c *Config) *string { return &c.Watch })},
 	{"KEYWARD_FIRST_ISSUES", "how many keys of a first history get issues at once, by default 10", count(func(c *Config) *int { return &c.FirstIssues })},
 	{"KEYWARD_WORKERS", "scans at once, by default 4 or as many as there are processors", count(func(c *Config) *int { return &c.Workers })},
@@ -254,6 +256,8 @@ func (c *Config) defaults() {
 	}
 }
 
+var ruleRE = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,80}$`)
+
 var trackerRE = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9-]{0,38}/)?[A-Za-z0-9._-]{1,100}$`)
 
 // check returns all that is wrong.
@@ -281,6 +285,11 @@ func (c *Config) check(signedIn bool) (bad []string) {
 	for name, n := range map[string]int64{"MAX_REPOSITORY_MB": c.MaxRepository, "CACHE_MB": c.Cache, "MAX_FILE_MB": c.MaxFile} {
 		if n < 1 || n > 1<<30 {
 			say("%s %d is not a size in megabytes", name, n)
+		}
+	}
+	for _, name := range c.Revoke {
+		if !ruleRE.MatchString(name) {
+			say("KEYWARD_REVOKE %q is not the name of a kind or class of keys, such as gitlab-pat or scim-user", name)
 		}
 	}
 	if c.Workers < 0 || c.Workers > 256 {

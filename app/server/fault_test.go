@@ -48,7 +48,7 @@ func (w *world) once(repos ...string) {
 			titles[i.Title] = true
 			said := map[string]bool{}
 			for _, c := range i.Comments {
-				if said[c.Body] {
+				if said[c.Body] && strings.HasPrefix(c.Body, "<!-- keyward") {
 					w.t.Errorf("comment twice on #%d: %s", i.Number, c.Body)
 				}
 				said[c.Body] = true

@@ -319,3 +319,85 @@ func TestParts(t *testing.T) {
 	w.rotating(n, "is open", "kw/state:acknowledged")
 	w.once("widgets", "rotation", "copy-7")
 }
+
+// TestRevoke has two people have a key revoked. One alone, a wrong code, somebody who may
+// not write, and keys for which it is not switched on end nothing.
+func TestRevoke(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.live()
+	w.env["KEYWARD_REVOKE"] = "key-issuing-admin"
+	w.env["KEYWARD_VERIFY"] = "false" // what is not asked may be told
+	w.start()
+	for _, who := range []string{"dana", "ravi"} {
+		w.gh.SetPermission("acme", "rotation", who, "write")
+	}
+	key, other, none := w.key("gitlab-pat"), w.key("buildkite-api-token"), w.key("tailscale-auth-key")
+	w.provider.Issue(key)
+	w.provider.Issue(other)
+	c := w.clone("widgets")
+	w.pushed(c, "widgets", "Keys", "a.env", "T="+key+"\n", "b.env", "BUILDKITE_API_TOKEN="+other+"\n", "c.env", "T="+none+"\n")
+	number := map[string]int{}
+	for _, i := range w.issues("rotation", 3) {
+		for _, kind := range []string{"gitlab-pat", "buildkite-api-token", "tailscale-auth-key"} {
+			if strings.Contains(strings.Join(i.Labels, " "), "kw/kind:"+kind) {
+				number[kind] = i.Number
+			}
+		}
+	}
+	say := func(kind, who, text, want string) githubtest.Issue {
+		t.Helper()
+		w.gh.Comment("acme", "rotation", number[kind], text, who)
+		return w.rotating(number[kind], want)
+	}
+	say("tailscale-auth-key", "dana", "/revoke", "can not be ended by themselves")
+	say("buildkite-api-token", "dana", "/revoke", "a dry run: `DELETE https://api.buildkite.com/v2/access-token`")
+	say("gitlab-pat", "sam", "/revoke", "needs to be able to write")
+	i := say("gitlab-pat", "dana", "/revoke", "two people have to comment `/revoke ")
+	_, code, _ := strings.Cut(i.Comments[len(i.Comments)-1].Body, "comment `/revoke ")
+	code = code[:8]
+	say("gitlab-pat", "dana", "/revoke 00000000", "this is not the code")
+	say("gitlab-pat", "dana", "/revoke "+code, "somebody else has to confirm it within 24 hours")
+	say("gitlab-pat", "dana", "  /revoke "+code, "@dana has said so")
+	w.idle()
+	if n := len(w.provider.Asked()); n != 0 {
+		t.Fatalf("%d requests before it was ordered: %q", n, w.provider.Asked())
+	}
+	say("gitlab-pat", "ravi", "/revoke "+code, "@dana and @ravi want the key revoked")
+	w.rotating(number["gitlab-pat"], "kw/state:revoked", "revoked through its provider: DELETE https://gitlab.com/api/v4/personal_access_tokens/self answered 204")
+	say("gitlab-pat", "ravi", "/revoke "+code, "the key is revoked already")
+	w.idle()
+	if asked := w.provider.Asked(); len(asked) != 1 || asked[0] != "DELETE https://gitlab.com/api/v4/personal_access_tokens/self" {
+		t.Errorf("requests %q", asked)
+	}
+	w.once("widgets", "rotation")
+}
+
+// TestNobodyAsked has a key looked at where checks are switched off: its provider hears
+// nothing, and nothing is proved.
+func TestNobodyAsked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.live()
+	delete(w.env, "KEYWARD_VERIFY")
+	w.start()
+	w.gh.SetPermission("acme", "rotation", "dana", "write")
+	key := w.key("gitlab-pat")
+	c := w.clone("widgets")
+	w.pushed(c, "widgets", "Key", "a.env", "T="+key+"\n")
+	n := w.issues("rotation", 1)[0].Number
+	w.rotating(n, "not asked: checks are switched off (KEYWARD\\_VERIFY)", "| **Alive** | unknown", "a default branch has it")
+	for _, text := range []string{"/revoked", "/verify", "/revoke", "/close-evidence"} {
+		w.gh.Comment("acme", "rotation", n, text, "dana")
+	}
+	w.rotating(n, "it counts when a check", "Its provider is not asked", "a dry run", "it closes by itself when this is proved")
+	w.pushed(c, "widgets", "Without", "a.env", "T=vault\n")
+	for range 10 {
+		w.clock.pass(24 * time.Hour)
+		w.idle()
+	}
+	w.rotating(n, "is open", "kw/state:open", "kw/overdue", "it is gone from the default branches")
+	if asked := w.provider.Asked(); len(asked) != 0 {
+		t.Errorf("its provider was asked: %q", asked)
+	}
+}

@@ -132,7 +132,14 @@ func (env *Env) runner(cfg *Config, s *store.Store, app *github.App, log *slog.L
 	if err != nil {
 		return nil, err
 	}
-	return jobs.New(jobs.Config{Store: s, GitHub: app, Engine: engine, Keeper: keeper, Guard: env.guard, Log: log, Process: processName(), Workers: workers, First: cfg.FirstIssues, Alone: alone, Beat: cfg.beat, Timeout: cfg.timeout, Verifier: verifier, Watch: cfg.watch, Observe: m.job})
+	revoking := jobs.Revoking{Verifier: verifier, Allowed: cfg.Revoke}
+	if revoking.Ways, err = verify.Revocations(); err != nil {
+		return nil, err
+	}
+	if verifier == nil { // nobody is asked, but who may be told
+		revoking.Verifier = &verify.Verifier{Transport: env.Transport, Pause: cfg.asking, Agent: version()}
+	}
+	return jobs.New(jobs.Config{Store: s, GitHub: app, Engine: engine, Keeper: keeper, Guard: env.guard, Log: log, Process: processName(), Workers: workers, First: cfg.FirstIssues, Alone: alone, Beat: cfg.beat, Timeout: cfg.timeout, Verifier: verifier, Revoking: revoking, Watch: cfg.watch, Observe: m.job})
 }
 
 // verifier is what asks the providers of keys, nil unless that is switched on.

@@ -34,7 +34,7 @@ var forms = map[string]string{
 	"key-id":         "/key-id id-of-the-old-key",
 	"assign":         "/assign @login",
 	"verify":         "/verify",
-	"revoke":         "/revoke",
+	"revoke":         "/revoke [code]",
 	"close-evidence": "/close-evidence",
 	"timeline":       "/timeline",
 }

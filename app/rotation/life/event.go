@@ -20,6 +20,7 @@ const (
 	Accept  Kind = "accept-risk"    // it stays until Until; Text is the reason
 	Snooze  Kind = "snooze"         // no reminders until Until
 	Name    Kind = "key-id"         // Text is the public id of the old key
+	Order   Kind = "revoke"         // have the provider end it: two people have to say so
 	Close   Kind = "close"          // somebody closed the issue by hand
 	Reopen  Kind = "reopen"         // somebody opened it again by hand
 )
@@ -40,7 +41,7 @@ const (
 
 // Kinds are all kinds of events.
 func Kinds() []Kind {
-	return []Kind{Ack, Rotate, Claim, Deny, Confirm, Accept, Snooze, Name, Close, Reopen, Place, End, Remove, Check, Use, Watch, Head, Again, Publish, Tick}
+	return []Kind{Ack, Rotate, Claim, Deny, Confirm, Accept, Snooze, Name, Order, Close, Reopen, Place, End, Remove, Check, Use, Watch, Head, Again, Publish, Tick}
 }
 
 // Known reports whether there are such events.
@@ -49,7 +50,7 @@ func (k Kind) Known() bool { return slices.Contains(Kinds(), k) }
 // ByPeople reports whether people cause such events.
 func (k Kind) ByPeople() bool {
 	switch k {
-	case Ack, Rotate, Claim, Deny, Confirm, Accept, Snooze, Name, Close, Reopen:
+	case Ack, Rotate, Claim, Deny, Confirm, Accept, Snooze, Name, Order, Close, Reopen:
 		return true
 	}
 	return false
@@ -236,6 +237,8 @@ func (l *Life) act(e *Event) ([]Step, error) {
 		}
 		l.OldID = id
 		return []Step{{From: l.State, To: l.State, Why: "the id of the old key is " + id + ", says " + who}}, nil
+	case Order:
+		return l.order(e, who)
 	case Claim:
 		l.Claimed = e.At
 		if l.Ended == nil {
@@ -272,6 +275,26 @@ func (l *Life) rotate(e *Event, who string) ([]Step, error) {
 	}
 	l.NewID = id
 	return []Step{l.to(Rotating, e.At, "a new key is made, says "+who)}, nil
+}
+
+// order takes in that somebody wants the key revoked. What two people want within a day is
+// ordered.
+func (l *Life) order(e *Event, who string) ([]Step, error) {
+	o := l.Order
+	step := Step{From: l.State, To: l.State}
+	switch {
+	case !l.State.Works():
+		return nil, refuse("the key is %s already", l.State)
+	case o == nil || o.Second != "" || !e.At.Before(o.Until):
+		l.Order = &Waiver{By: e.Actor.Login, Until: e.At.Add(OrderFor)}
+		step.Why = who + " wants the key revoked: somebody else has to confirm it within " + hours(OrderFor)
+	case strings.EqualFold(o.By, e.Actor.Login):
+		return nil, refuse("%s has said so: somebody else has to confirm it", who)
+	default:
+		o.Second = e.Actor.Login
+		step.Why = "@" + o.By + " and " + who + " want the key revoked: its provider is told"
+	}
+	return []Step{step}, nil
 }
 
 func (l *Life) deny(e *Event, who string) ([]Step, error) {

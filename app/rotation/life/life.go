@@ -104,6 +104,7 @@ type Life struct {
 
 	Waiver   *Waiver
 	Asked    *Waiver // a waiver that waits for a second person
+	Order    *Waiver // to revoke the key, for a second person to confirm until it ends
 	Reopened bool    // it was opened again after somebody closed it by hand
 }
 
@@ -116,6 +117,7 @@ func Begin(at time.Time, severity, tier string, public bool, c Clock) Life {
 const (
 	ChecksApart   = time.Hour            // between two checks that prove a key dead
 	LongestRisk   = 90 * 24 * time.Hour  // for which a risk may be accepted
+	OrderFor      = 24 * time.Hour       // for which an order to revoke waits for a second person
 	LongestDenial = 365 * 24 * time.Hour // for which a key may be called none
 )
 
@@ -222,7 +224,7 @@ func (l *Life) regress(at time.Time, why string) []Step {
 	l.Regressions++
 	l.Start, l.Half, l.Reminded, l.Snoozed = at, true, 0, time.Time{}
 	l.NewID, l.InPlace, l.Claimed, l.Ended, l.Removed, l.Checks = "", nil, time.Time{}, nil, nil, nil
-	l.Waiver, l.Asked, l.Reopened = nil, nil, false
+	l.Waiver, l.Asked, l.Order, l.Reopened = nil, nil, nil, false
 	return []Step{step}
 }
 
@@ -238,6 +240,7 @@ func (l Life) clone() Life {
 	l.Checks = slices.Clone(l.Checks)
 	l.InPlace, l.Ended, l.Removed = copied(l.InPlace), copied(l.Ended), copied(l.Removed)
 	l.AtHead, l.Waiver, l.Asked = copied(l.AtHead), copied(l.Waiver), copied(l.Asked)
+	l.Order = copied(l.Order)
 	return l
 }
 

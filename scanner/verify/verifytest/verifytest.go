@@ -24,6 +24,7 @@ type Provider struct {
 	server    *httptest.Server
 	transport *http.Transport
 	checks    map[string]*verify.Check
+	ends      map[string]*verify.Revocation
 
 	mu     sync.Mutex
 	alive  []string
@@ -36,6 +37,9 @@ func New() (*Provider, error) {
 	p := &Provider{}
 	var err error
 	if p.checks, err = verify.Builtin(); err != nil {
+		return nil, err
+	}
+	if p.ends, err = verify.Revocations(); err != nil {
 		return nil, err
 	}
 	p.server = httptest.NewTLSServer(p)
@@ -103,6 +107,10 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, r)
 		return
 	}
+	if end := p.end(r); end != nil {
+		p.revoke(w, r, end, string(body), alive)
+		return
+	}
 	c := p.check(r)
 	if c == nil {
 		http.NotFound(w, r)
@@ -134,14 +142,46 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // has reports whether a request carries a key that is alive.
 func (p *Provider) has(r *http.Request, body string) bool {
-	return slices.ContainsFunc(p.alive, func(key string) bool {
-		for _, values := range r.Header {
-			if slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, key) }) {
-				return true
-			}
+	return slices.ContainsFunc(p.alive, func(key string) bool { return carries(r, body, key) })
+}
+
+// carries reports whether a request has a key in a header or its body.
+func carries(r *http.Request, body, key string) bool {
+	for _, values := range r.Header {
+		if slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, key) }) {
+			return true
 		}
-		return strings.Contains(body, key)
-	})
+	}
+	return strings.Contains(body, key)
+}
+
+// end returns the revocation that makes such requests.
+func (p *Provider) end(r *http.Request) *verify.Revocation {
+	for _, e := range p.ends {
+		if e.Request() == r.Method+" https://"+r.Host+r.URL.RequestURI() {
+			return e
+		}
+	}
+	return nil
+}
+
+// revoke ends the key that a request carries.
+func (p *Provider) revoke(w http.ResponseWriter, r *http.Request, end *verify.Revocation, body string, alive bool) {
+	if !alive {
+		http.Error(w, "{}", http.StatusUnauthorized)
+		return
+	}
+	p.mu.Lock()
+	p.alive = slices.DeleteFunc(p.alive, func(key string) bool { return carries(r, body, key) })
+	p.mu.Unlock()
+	told := map[string]any{}
+	if f := end.Field; f.Name != "" {
+		put(told, f.Name, value(f.Active[0]))
+	}
+	w.WriteHeader(end.Done[0])
+	if end.Done[0] != http.StatusNoContent {
+		_ = json.NewEncoder(w).Encode(told) // the other side has gone
+	}
 }
 
 // check returns the check that makes such requests.

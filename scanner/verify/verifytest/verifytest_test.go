@@ -2,6 +2,8 @@ package verifytest_test
 
 import (
 	"context"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,5 +55,53 @@ func TestProvider(t *testing.T) {
 	}
 	if n < 40 || len(p.Asked()) != 4*n {
 		t.Errorf("%d checks, %d requests", n, len(p.Asked()))
+	}
+}
+
+// TestRevocations ends a key of every kind that can be ended by itself, once.
+func TestRevocations(t *testing.T) {
+	t.Parallel()
+	p, err := verifytest.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	ends, err := verify.Revocations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := rules.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for i := range list {
+		known[list[i].ID] = true
+	}
+	v := &verify.Verifier{Transport: p.Transport(), Pause: time.Microsecond}
+	for id, r := range ends {
+		if !known[id] {
+			t.Errorf("there is no rule %s", id)
+		}
+		key := []byte("FAKEkeyward0not0real" + id)
+		p.Issue(string(key))
+		if why, err := v.Revoke(context.Background(), r, key); err != nil || strings.Contains(why, string(key)) {
+			t.Errorf("%s: %q %v", id, why, err)
+		}
+		if why, err := v.Revoke(context.Background(), r, key); err == nil || strings.Contains(err.Error(), string(key)) {
+			t.Errorf("%s, which is dead: %q %v", id, why, err)
+		}
+	}
+	before := len(p.Asked())
+	for _, key := range []string{"", "canary0FAKEkeyward", "two words"} {
+		if _, err := v.Revoke(context.Background(), ends["gitlab-pat"], []byte(key)); err == nil || len(p.Asked()) != before {
+			t.Errorf("%q was sent: %v", key, err)
+		}
+	}
+	p.Answer(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "https://elsewhere.example/", http.StatusFound)
+	})
+	if _, err := v.Revoke(context.Background(), ends["gitlab-pat"], []byte("FAKEkeyward")); err == nil || len(p.Asked()) != before+1 {
+		t.Errorf("a redirect was followed: %v, %q", err, p.Asked())
 	}
 }
