@@ -297,7 +297,7 @@ func newConditional(next http.RoundTripper) *conditional {
 }
 
 func (c *conditional) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Method != http.MethodGet || strings.Contains(r.URL.Path, "/comments") {
+	if r.Method != http.MethodGet || strings.Contains(r.URL.Path, "/comments") || strings.Contains(r.URL.Path, "/secret-scanning/") { // whose answers hold keys
 		return c.next.RoundTrip(r)
 	}
 	name := r.URL.String() + "\n" + r.Header.Get("Accept")

@@ -156,5 +156,11 @@ func (r *Runner) tellOne(ctx context.Context, c *github.Client, inst *store.Inst
 	if u.scan != nil {
 		return r.publish(ctx, c, u.scan, attempt)
 	}
-	return r.Keeper.Tell(ctx, c, inst, u.key, holder)
+	if err := r.Keeper.Tell(ctx, c, inst, u.key, holder); err != nil {
+		return err
+	}
+	if err := r.alertsOf(ctx, c, inst.ID, u.key); err != nil { // they are not brought up to date again before more happens
+		return errors.Join(err, r.Store.Restale(ctx, inst.ID, u.key))
+	}
+	return nil
 }

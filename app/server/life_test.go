@@ -51,6 +51,12 @@ func TestLife(t *testing.T) {
 		w.gh.SetPermission("acme", "rotation", "dana", "write")
 		key := w.key("doppler-scim-token")
 		w.provider.Issue(key)
+		w.gh.Grant(map[string]string{"checks": "write", "contents": "read", "issues": "write", "metadata": "read", "pull_requests": "read", "secret_scanning_alerts": "write"})
+		for _, secret := range []string{w.key("gitlab-pat"), w.key("npm-access-token"), key} { // the pages are of two
+			if _, err := w.gh.AddAlert("acme", "widgets", secret); err != nil {
+				t.Fatal(err)
+			}
+		}
 		c := w.clone("widgets")
 		w.pushed(c, "widgets", "SCIM", "deploy.env", "DOPPLER_SCIM="+key+"\n")
 		n := w.issues("rotation", 1)[0].Number
@@ -86,11 +92,13 @@ func TestLife(t *testing.T) {
 			t.Errorf("a closed key has something missing:\n%s", i.Body)
 		}
 		w.receipts(a, i, key)
+		w.alerts("closed", "open", "open", "resolved revoked inactive")
 
 		// It comes back: not proved dead any more.
 		w.provider.Issue(key)
 		w.pushed(c, "widgets", "Again", "b.env", "DOPPLER_SCIM="+key+"\n")
 		w.rotating(n, "is open reopened", "**closed → open**", "the key was pushed again", "kw/regression", "half the time")
+		w.alerts("pushed again", "open", "open", "open")
 		w.once("widgets")
 		w.idle()
 		if out, errs, code := run(t, w.environment(a), "ledger", "verify"); code != 0 {
@@ -103,6 +111,19 @@ func TestLife(t *testing.T) {
 				t.Errorf("said twice: %s", c.Body)
 			}
 		}
+	})
+}
+
+// alerts waits until GitHub's own alerts are as they should be.
+func (w *world) alerts(when string, want ...string) {
+	w.t.Helper()
+	w.eventually(20*time.Second, "alerts when "+when, func() string {
+		for i, a := range w.gh.Alerts("acme", "widgets") {
+			if got := strings.TrimSpace(a.State + " " + a.Resolution + " " + a.Validity); !strings.HasPrefix(got, want[i]) {
+				return fmt.Sprintf("alert %d is %s, want %s", a.Number, got, want[i])
+			}
+		}
+		return ""
 	})
 }
 

@@ -382,6 +382,12 @@ func (s *Store) Freshen(ctx context.Context, repository int64) error {
 	return err
 }
 
+// Restale makes the issue of a key be written again.
+func (s *Store) Restale(ctx context.Context, installation int64, fingerprint string) error {
+	_, err := s.exec(ctx, "UPDATE credential SET stale = TRUE WHERE installation = ? AND fingerprint = ?", installation, fingerprint)
+	return err
+}
+
 // FreshenOwner makes the issues be written again that a person owns, and gives them
 // up. It returns how many there are.
 func (s *Store) FreshenOwner(ctx context.Context, installation int64, login string) (int64, error) {

@@ -20,6 +20,7 @@ type Rotation struct {
 	Body         string // a hash of what we last wrote
 	Told         int    // how many files the comments and first text told of
 	Said         int64  // the last record of the ledger that its comments told of
+	Alerted      string // to what GitHub's own alerts of the key were brought, "" if to nothing
 	Tries        int    // how often it was claimed
 	Claimed      time.Time
 }
@@ -49,12 +50,12 @@ func (s *Store) Release(ctx context.Context, r *Rotation, holder string) error {
 	return err
 }
 
-const rotationColumns = "installation, fingerprint, repository, number, opened, due, owner, body, told, said, tries, claimed"
+const rotationColumns = "installation, fingerprint, repository, number, opened, due, owner, body, told, said, alerted, tries, claimed"
 
 func scanRotation(row interface{ Scan(...any) error }) (*Rotation, error) {
 	r := &Rotation{}
 	var opened, due, claimed int64
-	err := row.Scan(&r.Installation, &r.Fingerprint, &r.Repository, &r.Number, &opened, &due, &r.Owner, &r.Body, &r.Told, &r.Said, &r.Tries, &claimed)
+	err := row.Scan(&r.Installation, &r.Fingerprint, &r.Repository, &r.Number, &opened, &due, &r.Owner, &r.Body, &r.Told, &r.Said, &r.Alerted, &r.Tries, &claimed)
 	r.Opened, r.Due, r.Claimed = instant(opened), instant(due), instant(claimed)
 	return r, err
 }
@@ -134,6 +135,14 @@ func (s *Store) SetOwner(ctx context.Context, r *Rotation, login string) error {
 	})
 	if err != nil {
 		return fmt.Errorf("store the owner of key %.12s: %w", r.Fingerprint, err)
+	}
+	return nil
+}
+
+// SetAlerted notes to what GitHub's own alerts of a key were brought.
+func (s *Store) SetAlerted(ctx context.Context, r *Rotation, to string) error {
+	if _, err := s.exec(ctx, "UPDATE rotation SET alerted = ? WHERE installation = ? AND fingerprint = ?", to, r.Installation, r.Fingerprint); err != nil {
+		return fmt.Errorf("store the alerts of key %.12s: %w", r.Fingerprint, err)
 	}
 	return nil
 }

@@ -55,6 +55,7 @@ type repo struct {
 	roles            map[string]string
 	issues           []*issue
 	checks           []*check
+	alerts           []*alert
 	suites           map[string]int64 // by commit
 	pushing          sync.Mutex       // one push at a time; never taken while state is held
 }

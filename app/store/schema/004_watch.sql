@@ -8,6 +8,8 @@ CREATE INDEX life_look ON life (look);
 ALTER TABLE rotation ADD COLUMN said BIGINT NOT NULL DEFAULT 0;
 UPDATE rotation SET said = coalesce((SELECT i.ledger_seq FROM installation i WHERE i.id = rotation.installation), 0);
 
+ALTER TABLE rotation ADD COLUMN alerted TEXT NOT NULL DEFAULT '';
+
 ALTER TABLE installation ADD COLUMN next_content BIGINT NOT NULL DEFAULT 0;
 
 ALTER TABLE ledger ADD COLUMN due BIGINT NOT NULL DEFAULT 0;
