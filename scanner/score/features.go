@@ -267,6 +267,9 @@ func decodesToText(v []byte) bool {
 			}
 			q = q<<6 | uint32(d)
 		}
+		if pad > 2 { // no padding
+			return false
+		}
 		out[n], out[n+1], out[n+2] = byte(q>>16), byte(q>>8), byte(q)
 		n += 3 - pad
 	}

@@ -108,6 +108,7 @@ func TestParse(t *testing.T) {
 func FuzzMeasure(f *testing.F) {
 	f.Add("apiKey", "q7Rz2Kx9", `x = "`, `"`, byte(0))
 	f.Add("", "\x00\xff", "", "", byte(4))
+	f.Add("sse_customer_key", "====fakefakefakefakefake", `"`, `"`, byte(0))
 	f.Fuzz(func(t *testing.T, name, value, before, after string, kind byte) {
 		if value == "" || len(name) > 200 {
 			return
