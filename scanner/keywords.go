@@ -1,111 +1,115 @@
 package scanner
 
-import (
-	"encoding/binary"
-	"slices"
-)
+import "encoding/binary"
 
 // A keywordIndex finds all occurrences of a set of keywords in one pass,
 // ignoring ASCII case, without copying or lower-casing the text.
 //
-// The pass looks at 4 bytes at a time, folded by setting bit 0x20 of each, and
-// asks a table of bits that fits the first-level cache whether any keyword has
-// these 4 bytes at its anchor, the rarest place in the keyword. Only then are
-// the few keywords of that slot compared in full.
+// The pass takes 4 bytes at every other position, folded by setting bit 0x20 of each, and
+// asks two tables of bits that fit the first-level cache whether any keyword has these
+// bytes at its anchor, the rarest place in it. Long keywords are in the table of 4 bytes
+// under two anchors side by side, one of which stands at a position that is looked at;
+// short ones in that of 3 bytes, which is asked for both positions. Only then are the few
+// keywords of that slot compared in full.
 type keywordIndex struct {
+	long, short grams
+	words       []string // lower case
+}
+
+// grams are the indexed bytes of the keywords.
+type grams struct {
 	bits  [1 << 16 / 64]uint64
 	slot  [1 << 16]uint16 // hash of an anchor to its place in slots
-	slots [][]int32       // keywords with that anchor; the first is empty
-	words []keyword
-	short [256][]int32 // keywords under 4 bytes by their folded first byte
+	slots [][]entry
 }
 
-type keyword struct {
-	text   string // lower case
-	anchor int    // where in text its indexed 4 bytes begin
+// An entry is a keyword with an anchor at some place.
+type entry struct {
+	word   int32
+	anchor int32
 }
 
-// leastKeyword is the length of the shortest keyword that is indexed.
-const leastKeyword = 3
+// leastKeyword is the length of the shortest keyword that is indexed, longKeyword that
+// of the shortest that has two anchors of 4 bytes.
+const (
+	leastKeyword = 3
+	longKeyword  = 5
+)
 
 // newKeywordIndex indexes words, which are lower case and of leastKeyword bytes at least.
 func newKeywordIndex(words []string) *keywordIndex {
-	x := &keywordIndex{slots: make([][]int32, 1, len(words)+1)}
+	x := &keywordIndex{words: words}
 	for i, w := range words {
-		k := keyword{text: w}
-		if len(w) >= 4 {
-			k.anchor = rarest(w)
-			x.put(fold4(w[k.anchor:]), int32(i))
-		} else {
-			x.short[w[0]|0x20] = append(x.short[w[0]|0x20], int32(i))
-			x.putShort(w, int32(i))
+		if len(w) < longKeyword {
+			at := rarest(w, 3)
+			x.short.put(fold(w[at:], 3), entry{int32(i), int32(at)})
+			continue
 		}
-		x.words = append(x.words, k)
+		at := rarest(w, 5)
+		x.long.put(fold(w[at:], 4), entry{int32(i), int32(at)})
+		x.long.put(fold(w[at+1:], 4), entry{int32(i), int32(at + 1)})
 	}
 	return x
 }
 
-// putShort indexes a keyword of 3 bytes under every 4 bytes it may begin.
-func (x *keywordIndex) putShort(w string, i int32) {
-	for c := range 256 {
-		if byte(c)&0x20 != 0 { // folded bytes only
-			x.put(fold4(w+string([]byte{byte(c)})), i)
-		}
+func (g *grams) put(v uint32, e entry) {
+	h := hashGram(v)
+	g.bits[h>>6] |= 1 << (h & 63)
+	n := g.slot[h]
+	if n == 0 {
+		n = uint16(len(g.slots) + 1)
+		g.slot[h] = n
+		g.slots = append(g.slots, nil)
 	}
+	g.slots[n-1] = append(g.slots[n-1], e)
 }
 
-func (x *keywordIndex) put(v uint32, i int32) {
-	h := hash4(v)
-	x.bits[h>>6] |= 1 << (h & 63)
-	n := x.slot[h]
-	if n == 0 {
-		n = uint16(len(x.slots))
-		x.slot[h] = n
-		x.slots = append(x.slots, nil)
-	}
-	if !slices.Contains(x.slots[n], i) {
-		x.slots[n] = append(x.slots[n], i)
-	}
-}
+// has returns 1 in its lowest bit if some keyword may have these bytes at its anchor.
+func (g *grams) has(h uint16) uint64 { return g.bits[h>>6] >> (h & 63) }
 
 // scan calls hit with each keyword whose anchor is in text[from:to] and the position
 // where it begins, in the order of the anchors' positions. It stops early if hit
-// returns false.
+// returns false. A keyword must not stand across from or to.
 func (x *keywordIndex) scan(text []byte, from, to int, hit func(word, pos int) bool) {
-	n := len(text) - 3
-	for i := from; i < min(n, to); i++ {
-		h := hash4(binary.LittleEndian.Uint32(text[i:]) | 0x20202020)
-		if x.bits[h>>6]>>(h&63)&1 == 0 {
+	i := from
+	for n := min(len(text)-3, to); i < n; i += 2 {
+		v := binary.LittleEndian.Uint32(text[i:]) | 0x20202020
+		h, h1, h2 := hashGram(v), hashGram(v&0xffffff), hashGram(v>>8)
+		if (x.long.has(h)|x.short.has(h1)|x.short.has(h2))&1 == 0 {
 			continue
 		}
-		if !x.verify(text, i, h, hit) {
+		if !x.verify(&x.short, h1, text, i, hit) || !x.verify(&x.long, h, text, i, hit) || i+1 < to && !x.verify(&x.short, h2, text, i+1, hit) {
 			return
 		}
 	}
-	for i := max(n, from); i < to; i++ { // short keywords in the last 3 bytes
-		for _, w := range x.short[text[i]|0x20] {
-			if hasPrefixFold(text[i:], x.words[w].text) && !hit(int(w), i) {
-				return
-			}
+	for ; i+leastKeyword <= len(text) && i < to; i++ {
+		if !x.verify(&x.short, hashGram(fold(text[i:], 3)), text, i, hit) {
+			return
 		}
 	}
 }
 
-func (x *keywordIndex) verify(text []byte, i int, h uint16, hit func(word, pos int) bool) bool {
-	for _, w := range x.slots[x.slot[h]] {
-		k := &x.words[w]
-		at := i - k.anchor
-		if at >= 0 && hasPrefixFold(text[at:], k.text) && !hit(int(w), at) {
+func (x *keywordIndex) verify(g *grams, h uint16, text []byte, i int, hit func(word, pos int) bool) bool {
+	if g.slot[h] == 0 {
+		return true
+	}
+	for _, e := range g.slots[g.slot[h]-1] {
+		at := i - int(e.anchor)
+		if at >= 0 && hasPrefixFold(text[at:], x.words[e.word]) && !hit(int(e.word), at) {
 			return false
 		}
 	}
 	return true
 }
 
-func hash4(v uint32) uint16 { return uint16(v * 0x9E3779B1 >> 16) }
+func hashGram(v uint32) uint16 { return uint16(v * 0x9E3779B1 >> 16) }
 
-func fold4(s string) uint32 {
-	return (uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24) | 0x20202020
+// fold returns the first n bytes of s as [keywordIndex.scan] sees them.
+func fold[T string | []byte](s T, n int) (v uint32) {
+	for i := range n {
+		v |= uint32(s[i]|0x20) << (8 * i)
+	}
+	return v
 }
 
 // hasPrefixFold reports whether text begins with lower, ASCII case ignored.
@@ -125,13 +129,13 @@ func hasPrefixFold(text []byte, lower string) bool {
 	return true
 }
 
-// rarest returns where the 4 bytes of w begin that source code has least often,
+// rarest returns where the n bytes of w begin that source code has least often,
 // judged by how common each byte is.
-func rarest(w string) int {
+func rarest(w string, n int) int {
 	best, at := 1<<30, 0
-	for i := 0; i+4 <= len(w); i++ {
+	for i := 0; i+n <= len(w); i++ {
 		cost := 0
-		for j := i; j < i+4; j++ {
+		for j := i; j < i+n; j++ {
 			cost += commonness(w[j])
 		}
 		if cost < best {
