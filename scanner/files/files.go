@@ -71,29 +71,45 @@ func Walk(ctx context.Context, root string, opt Options) scanner.Source {
 			yield(scanner.Blob{}, &scanner.Gap{Path: name, Reason: "a pipe or a device, not a file: give its content to --stdin"})
 			return
 		}
+		a := &ahead{opt: &opt, yield: yield}
+		defer a.wait()
 		err = filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			rel, relErr := filepath.Rel(root, name)
-			if relErr != nil {
-				rel = name
-			}
-			return opt.entry(name, filepath.ToSlash(rel), d, err, yield)
+			return opt.entry(name, relative(root, name), d, err, a)
 		})
+		if err == nil {
+			err = a.rest(ctx)
+		}
 		if err != nil && !errors.Is(err, errStop) {
 			yield(scanner.Blob{}, err)
 		}
 	}
 }
 
+// relative is name, below root, relative to it and with slashes.
+func relative(root, name string) string {
+	if name == root {
+		return "."
+	}
+	if rest, ok := strings.CutPrefix(name, root); ok && rest[0] == filepath.Separator { // what WalkDir puts together
+		return filepath.ToSlash(rest[1:])
+	}
+	rel, err := filepath.Rel(root, name)
+	if err != nil {
+		rel = name
+	}
+	return filepath.ToSlash(rel)
+}
+
 var errStop = errors.New("the caller wants no more")
 
 // entry handles one entry of a directory.
-func (o *Options) entry(name, rel string, d fs.DirEntry, err error, yield func(scanner.Blob, error) bool) error {
+func (o *Options) entry(name, rel string, d fs.DirEntry, err error, a *ahead) error {
 	switch {
 	case err != nil:
-		if !yield(scanner.Blob{}, &scanner.Gap{Path: rel, Reason: plainReason(err)}) {
+		if !a.yield(scanner.Blob{}, &scanner.Gap{Path: rel, Reason: plainReason(err)}) {
 			return errStop
 		}
 		return nil
@@ -117,18 +133,7 @@ func (o *Options) entry(name, rel string, d fs.DirEntry, err error, yield func(s
 		o.skipped(rel, "not a regular file")
 		return nil
 	}
-	info, err := d.Info()
-	if err != nil {
-		err = &scanner.Gap{Path: rel, Reason: plainReason(err)}
-		if !yield(scanner.Blob{}, err) {
-			return errStop
-		}
-		return nil
-	}
-	if !o.file(name, rel, info, yield) {
-		return errStop
-	}
-	return nil
+	return a.add(name, rel)
 }
 
 // plainReason is an error without the path, which the gap names already.
