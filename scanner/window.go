@@ -30,26 +30,34 @@ const assigned = `[\w.\-]{0,24}` +
 	`|["'][ \t]{1,4}[Vv]alue[ \t]?[=:][ \t]?)` +
 	"[\"'`({\\[\\\\>]{0,4}(?:(?i:bearer|basic|token|ssws)[ \\t]{1,3})?"
 
-// A compiled rule. Its expressions are compiled on first use.
+// A compiled rule. It is read at its first keyword, and its expressions are compiled
+// where the bytes around one fit.
 type compiled struct {
 	*Rule
 	given *Rule // as it was given: it does not change when the whole of it is loaded
+
+	reading sync.Once
+	unread  error // why it could not be read
+	width   int   // no match is longer
+	lead    *lead // what a match begins with, nil if not known
+	need    *need // what a match has in it, nil if not known
+
 	once  sync.Once
 	err   error
 	re    *re2.Regexp
-	group int   // index of the secret's group
-	width int   // no match is longer
-	lead  *lead // what a match begins with, nil if not known
+	group int // index of the secret's group
 	near  []*re2.Regexp
 	paths []*re2.Regexp
 }
 
-func (c *compiled) compile() error {
-	c.once.Do(func() { c.err = c.build() })
-	return c.err
+// read loads the rule and learns of its expression what is known without RE2, which
+// takes a millisecond for each.
+func (c *compiled) read() error {
+	c.reading.Do(func() { c.unread = c.learn() })
+	return c.unread
 }
 
-func (c *compiled) build() error {
+func (c *compiled) learn() error {
 	if c.Load != nil {
 		whole, err := c.Load()
 		if err != nil {
@@ -60,21 +68,38 @@ func (c *compiled) build() error {
 	if c.Finder != "" {
 		return nil
 	}
-	expr := c.expression()
+	c.width = unbounded
+	parsed, err := parseRE(c.expression())
+	if err != nil {
+		return fmt.Errorf("rule %s: %w", c.ID, err)
+	}
+	if parsed == nil {
+		return nil
+	}
+	c.width = min(widthOf(parsed), unbounded)
+	c.need = needOf(parsed)
+	if len(c.Keywords) == 1 && !c.Loose {
+		c.lead = leadOf(parsed, strings.ToLower(c.Keywords[0]))
+	}
+	return nil
+}
+
+func (c *compiled) compile() error {
+	c.once.Do(func() { c.err = c.build() })
+	return c.err
+}
+
+func (c *compiled) build() error {
+	if err := c.read(); err != nil || c.Finder != "" {
+		return err
+	}
 	var err error
-	if c.re, err = compileRE(expr); err != nil {
+	if c.re, err = compileParsed(c.expression()); err != nil {
 		return fmt.Errorf("rule %s: %w", c.ID, err)
 	}
 	c.group = max(c.re.SubexpIndex("secret"), 0)
 	if c.group == 0 && c.Loose {
 		c.group = c.looseGroup()
-	}
-	c.width = unbounded
-	if parsed, err := syntax.Parse(expr, syntax.Perl); err == nil { // RE2 repeats more than Go's parser allows
-		c.width = min(widthOf(parsed), unbounded)
-		if len(c.Keywords) == 1 && !c.Loose {
-			c.lead = leadOf(parsed, strings.ToLower(c.Keywords[0]))
-		}
 	}
 	for _, n := range c.Near {
 		re, err := compileRE(n.Pattern)
@@ -112,18 +137,32 @@ func (c *compiled) looseGroup() int {
 	return 0
 }
 
-// compileRE compiles for arbitrary bytes where the expression is ASCII, so that
-// one byte of Latin-1 beside a key hides nothing.
-//
-// Go's parser, which knows the same syntax, reads it first: RE2 writes its
-// complaints to standard error and quotes the expression, which may hold a key.
-func compileRE(expr string) (*re2.Regexp, error) {
-	if _, err := syntax.Parse(expr, syntax.Perl); err != nil {
-		var se *syntax.Error
-		if errors.As(err, &se) && se.Code != syntax.ErrInvalidRepeatSize {
-			return nil, fmt.Errorf("regular expression: %s", se.Code)
-		}
+// parseRE parses an expression with Go's parser, which knows the same syntax as RE2, but
+// for the number of repetitions: the tree is nil if there are more than Go allows. RE2
+// itself writes its complaints to standard error and quotes the expression, which may
+// hold a key; it is asked only for what Go understands.
+func parseRE(expr string) (*syntax.Regexp, error) {
+	parsed, err := syntax.Parse(expr, syntax.Perl)
+	if err == nil {
+		return parsed, nil
 	}
+	var se *syntax.Error
+	if errors.As(err, &se) && se.Code != syntax.ErrInvalidRepeatSize {
+		return nil, fmt.Errorf("regular expression: %s", se.Code)
+	}
+	return nil, nil
+}
+
+func compileRE(expr string) (*re2.Regexp, error) {
+	if _, err := parseRE(expr); err != nil {
+		return nil, err
+	}
+	return compileParsed(expr)
+}
+
+// compileParsed compiles an expression that Go understood: for arbitrary bytes where it
+// is ASCII, so that one byte of Latin-1 beside a key hides nothing.
+func compileParsed(expr string) (*re2.Regexp, error) {
 	for i := range len(expr) {
 		if expr[i] >= 0x80 {
 			return re2.Compile(expr)
@@ -167,7 +206,7 @@ func (w *work) candidate(n int32, pos int) {
 		return
 	}
 	c := w.s.rules[n]
-	if c.compile() != nil || !c.inPath(w.blob.Path) {
+	if c.read() != nil || !w.reaches(c) {
 		w.skip(n)
 		return
 	}
@@ -178,9 +217,21 @@ func (w *work) candidate(n int32, pos int) {
 	if c.Check.Reach > 0 {
 		w.stay()
 	}
-	last := w.search(c, from, to)
+	last := 0
+	if c.need == nil || c.need.in(w.text[from:to]) {
+		if c.compile() != nil {
+			w.skip(n)
+			return
+		}
+		last = w.search(c, from, to)
+	}
 	w.touch(n)
 	w.until[n] = max(done, last, pos+1)
+}
+
+// reaches reports whether a rule is for the path of the blob.
+func (w *work) reaches(c *compiled) bool {
+	return len(c.given.Paths) == 0 || c.compile() == nil && c.inPath(w.blob.Path)
 }
 
 // window returns the part of the text in which a match that contains the
