@@ -17,9 +17,10 @@ type Key struct {
 	Facts       []Fact
 	Expires     time.Time
 	Places      []Place
-	First       *Commit // that first brought it, or nil if not known
-	AtHead      *bool   // whether it still stands at HEAD, or nil if not known
-	Known       *Known  // why it is not counted: allowed, or in the baseline
+	First       *Commit  // that first brought it, or nil if not known
+	Commits     []string // the ids of those that brought it, as far as they were looked at
+	AtHead      *bool    // whether it still stands at HEAD, or nil if not known
+	Known       *Known   // why it is not counted: allowed, or in the baseline
 	rank        int
 }
 
@@ -50,6 +51,9 @@ type Known struct {
 	Reason  string    // in their words
 	Expires time.Time // zero for never
 }
+
+// maxCommits is how many commits a key names.
+const maxCommits = 1000
 
 // Keys collects findings into keys. The zero value is ready for use. It is not
 // safe for concurrent use.
@@ -85,6 +89,9 @@ func (ks *Keys) Add(f *Finding, commit *Commit) *Key {
 	}
 	p := Place{Path: f.Path, Line: f.Line, Col: f.Col, EndLine: f.EndLine, Start: f.Start, End: f.End, Commit: commit, Blob: f.Blob, Decoded: f.Decoded,
 		InTest: f.InTest, AllowComment: f.Allow}
+	if commit != nil && !slices.Contains(k.Commits, commit.ID) && len(k.Commits) < maxCommits {
+		k.Commits = append(k.Commits, commit.ID)
+	}
 	if !slices.ContainsFunc(k.Places, p.same) {
 		k.Places = append(k.Places, p)
 	}

@@ -54,7 +54,7 @@ func (r *Runner) alertsOf(ctx context.Context, c *github.Client, installation in
 	if err != nil {
 		return err
 	}
-	done := map[int64]bool{}
+	done, all := map[int64]bool{}, true
 	for _, p := range cred.Places {
 		if done[p.Repository] {
 			continue
@@ -67,43 +67,56 @@ func (r *Runner) alertsOf(ctx context.Context, c *github.Client, installation in
 		if err != nil {
 			return err
 		}
-		if err := r.alertsIn(ctx, c, repo, cred, &l, want); err != nil {
+		may, err := r.alertsIn(ctx, c, repo, cred, &l, want, rot.Alerted)
+		if err != nil {
 			return err
 		}
+		all = all && may
+	}
+	if !all { // it may be let one day
+		return nil
 	}
 	return r.Store.SetAlerted(ctx, rot, want)
 }
 
-// alertsIn does so in one repository.
-func (r *Runner) alertsIn(ctx context.Context, c *github.Client, repo *store.Repository, cred *store.Credential, l *life.Life, want string) error {
+// alertsIn does so in one repository, and reports whether the App may.
+func (r *Runner) alertsIn(ctx context.Context, c *github.Client, repo *store.Repository, cred *store.Credential, l *life.Life, want string, before string) (may bool, err error) {
 	opt := &gh.SecretScanningAlertListOptions{ListOptions: gh.ListOptions{PerPage: 100}}
-	for {
+	if before == "" { // none of them was touched yet
+		opt.State = "open"
+	}
+	var mine []int // which leave the list when they are resolved: first it is read to its end
+	for more := true; more; {
 		list, res, err := c.SecretScanning.ListAlertsForRepo(ctx, repo.Owner, repo.Name, opt)
 		if silent(err) {
-			return nil // the App may not, or there is no secret scanning
+			return false, nil // the App may not, or there is no secret scanning
 		}
 		if err != nil {
-			return fmt.Errorf("list the alerts of repository %d: %w", repo.ID, err)
+			return false, fmt.Errorf("list the alerts of repository %d: %w", repo.ID, err)
 		}
 		for _, a := range list {
-			text := []byte(a.GetSecret())
-			a.Secret = nil
-			key := r.Engine.Read("alert", text, cred.Fingerprint)
-			same := key != nil
-			clear(key)
-			clear(text)
-			if !same || a.GetState() == "open" && want == reopened || a.GetResolution() == want {
-				continue
-			}
-			if err := r.resolve(ctx, c, repo, a.GetNumber(), cred, l, want); err != nil {
-				return err
+			if r.isOf(a, cred) && (a.GetState() != "open" || want != reopened) && a.GetResolution() != want {
+				mine = append(mine, a.GetNumber())
 			}
 		}
-		if res.NextPage == 0 {
-			return nil
-		}
-		opt.ListOptions.Page = res.NextPage
+		opt.ListOptions.Page, more = res.NextPage, res.NextPage != 0
 	}
+	for _, number := range mine {
+		if err := r.resolve(ctx, c, repo, number, cred, l, want); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// isOf reports whether an alert is of a key, and forgets the secret that it has in it.
+func (r *Runner) isOf(a *gh.SecretScanningAlert, cred *store.Credential) bool {
+	text := []byte(a.GetSecret())
+	a.Secret = nil
+	key := r.Engine.Read("alert", text, cred.Fingerprint)
+	defer clear(text)
+	defer clear(key)
+	return key != nil
 }
 
 // resolve brings one alert to where the key is, with what is known of its validity.

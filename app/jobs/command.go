@@ -33,14 +33,26 @@ func (r *Runner) commands(ctx context.Context, c *github.Client, repo *store.Rep
 	if err != nil {
 		return err
 	}
-	rot.Fingerprint, _ = rot.KeyOf() // said of a part, it is said of the key
 	list := life.Commands(in.text)
 	role, err := r.role(ctx, repo, e.SenderLogin)
 	if err != nil {
 		return err
 	}
+	if repo.Public && !life.MayWrite(role) { // anybody may comment there, and nobody would read the answers
+		return nil
+	}
+	key, part := rot.KeyOf() // said of a part, it is said of the key
+	if rot.Fingerprint = key; part && !seesTo(list) {
+		if role, err = r.roleAbove(ctx, rot, e.SenderLogin); err != nil {
+			return err
+		}
+	}
 	by := life.Actor{Login: e.SenderLogin, Role: role}
 	if len(list) == 0 { // who answers has seen it
+		course, err := r.Store.Course(ctx, rot.Installation, rot.Fingerprint)
+		if err != nil || course.State != string(life.Open) {
+			return err
+		}
 		if err := r.once(ctx, rot, life.Event{Kind: life.Ack, Actor: by}, fmt.Sprintf(" (answered, comment %d)", e.Comment)); err != nil {
 			return err
 		}
@@ -63,8 +75,26 @@ func (r *Runner) commands(ctx context.Context, c *github.Client, repo *store.Rep
 	return errors.Join(r.answer(ctx, c, repo, e, answers, refused), r.tellSoon(ctx, e.Installation))
 }
 
-// approver reports whether somebody may accept risks: who the organisation's policy names,
-// or that of the repository of the issues; its admins if neither names anybody.
+// seesTo reports whether commands say no more than that somebody sees to a key: whoever may
+// write to a repository that has it may say so.
+func seesTo(list []life.Command) bool {
+	return !slices.ContainsFunc(list, func(c life.Command) bool { return c.Name != string(life.Ack) })
+}
+
+// roleAbove is the role that somebody has where the issue of the whole key is. What is said
+// on a part holds for the key in all repositories.
+func (r *Runner) roleAbove(ctx context.Context, rot *store.Rotation, login string) (string, error) {
+	whole, err := r.Store.Rotation(ctx, rot.Installation, rot.Fingerprint)
+	if err != nil {
+		return "", err
+	}
+	owner, name, _ := strings.Cut(whole.Repository, "/")
+	return r.role(ctx, &store.Repository{Installation: rot.Installation, Owner: owner, Name: name}, login)
+}
+
+// approver reports whether somebody may accept risks: who the organisation's policy names;
+// if it names nobody, the admins of the repository of the issues, of whom its own policy
+// may name some.
 func (r *Runner) approver(ctx context.Context, c *github.Client, repo *store.Repository, login, role string) (bool, error) {
 	name, text, err := r.organisationPolicy(ctx, c, repo)
 	if err != nil {
@@ -74,17 +104,15 @@ func (r *Runner) approver(ctx context.Context, c *github.Client, repo *store.Rep
 	if p, err := policy.Parse(name, text); err == nil {
 		named = p.App.Approvers
 	}
-	if len(named) == 0 {
-		own, err := r.settings(ctx, c, repo)
-		if err != nil {
-			return false, err
-		}
-		named = own.Approvers
+	is := func(n string) bool { return strings.EqualFold(n, login) }
+	if len(named) > 0 {
+		return slices.ContainsFunc(named, is), nil
 	}
-	if len(named) == 0 {
-		return role == "admin", nil
+	if role != "admin" { // whoever may write there may change its policy
+		return false, nil
 	}
-	return slices.ContainsFunc(named, func(n string) bool { return strings.EqualFold(n, login) }), nil
+	own, err := r.settings(ctx, c, repo)
+	return err == nil && (len(own.Approvers) == 0 || slices.ContainsFunc(own.Approvers, is)), err
 }
 
 // asked is a command that somebody gave in a comment on the issue of a key.
@@ -100,6 +128,9 @@ type asked struct {
 // command does what one command asks for, once: where it is in the ledger already it was
 // done before, and its answer is there.
 func (r *Runner) command(ctx context.Context, a *asked) (answer string, ok bool, err error) {
+	if r.Guard.String(a.cmd.Rest) != a.cmd.Rest { // the text is kept in the ledger
+		return "there is a key in it, which has leaked now, too: nothing was done. Take the comment out, and say it without", false, nil
+	}
 	if do := map[string]func(context.Context, *asked) (string, error){
 		"timeline": r.timeline, "verify": r.verifyNow, "assign": r.assign, "close-evidence": r.missing, "revoke": r.revoke,
 	}[a.cmd.Name]; do != nil {
@@ -121,15 +152,18 @@ func (r *Runner) command(ctx context.Context, a *asked) (answer string, ok bool,
 		_, steps, err = r.Keeper.Happen(ctx, a.rot.Installation, a.rot.Fingerprint, e, source)
 	}
 	var refusal life.Refusal
-	if err != nil && !errors.As(err, &refusal) {
+	if errors.As(err, &refusal) {
+		return report.Code(refusal.Error()), false, nil
+	}
+	if err != nil {
 		return "", false, err
 	}
-	if err == nil && e.Kind == life.Claim {
+	if e.Kind == life.Claim {
 		if err := r.lookSoon(ctx, a.rot.Installation); err != nil { // it is due now
 			return "", false, err
 		}
 	}
-	return report.Code(life.Answer(steps, err)), err == nil, nil
+	return report.Code(life.Answer(steps)), true, nil
 }
 
 // writer refuses those who may not write to the repository.
@@ -193,6 +227,9 @@ var loginRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
 
 // missing says what is not proved yet.
 func (r *Runner) missing(ctx context.Context, a *asked) (string, error) {
+	if err := a.writer(); err != nil {
+		return "", err
+	}
 	course, err := r.Store.Course(ctx, a.rot.Installation, a.rot.Fingerprint)
 	if err != nil {
 		return "", err
@@ -216,6 +253,9 @@ const maxTimeline = 50
 
 // timeline is what has happened to a key, the last first to be left out.
 func (r *Runner) timeline(ctx context.Context, a *asked) (string, error) {
+	if err := a.writer(); err != nil {
+		return "", err
+	}
 	rot := a.rot
 	var lines []string
 	err := r.Store.Ledger(ctx, rot.Installation, rot.Fingerprint, func(rec store.Record) error {
@@ -241,5 +281,5 @@ func (r *Runner) answer(ctx context.Context, c *github.Client, repo *store.Repos
 	if err != nil {
 		return fmt.Errorf("react to comment %d: %w", e.Comment, err)
 	}
-	return r.say(ctx, c, repo, e.Number, "commands", fmt.Sprint(e.Comment), strings.Join(answers, "\n")+"\n")
+	return r.say(ctx, c, repo, e.Number, "commands", fmt.Sprint(e.Comment), cut(strings.Join(answers, "\n")+"\n", maxSummary))
 }

@@ -122,7 +122,7 @@ func (r *Runner) lookAt(ctx context.Context, installation int64, fingerprint str
 		log.Warn("key not looked at", "key", fingerprint[:12], "why", r.Guard.String(err.Error()))
 		return r.Store.LookAt(ctx, installation, fingerprint, r.Keeper.Time().Add(lookLater))
 	}
-	if seen.known {
+	if seen.known || seen.atHead {
 		if _, _, err := r.Keeper.Happen(ctx, installation, fingerprint, life.Event{Kind: life.Head, Yes: seen.atHead, Actor: life.Actor{System: true}}, ""); err != nil {
 			return err
 		}
@@ -133,6 +133,9 @@ func (r *Runner) lookAt(ctx context.Context, installation int64, fingerprint str
 	verdict := r.ask(ctx, cred, seen.text)
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if verdict.Elsewhere && l.Validity != life.Unknown { // this host called it active once: it is of no other
+		verdict.Verdict, verdict.Why = verify.Inactive, "not known any more, and it was"
 	}
 	log.Info("key looked at", "key", fingerprint[:12], "rule", cred.Rule, "verdict", string(verdict.Verdict), "at_head", seen.atHead)
 	if len(verdict.Facts) > 0 {
@@ -205,6 +208,7 @@ func (r *Runner) sight(ctx context.Context, cred *store.Credential, text bool) (
 		if err != nil {
 			return s, fmt.Errorf("look into repository %d: %w", id, err)
 		}
+		s.known = s.known && seen.Known
 		s.atHead = s.atHead || seen.AtHead
 		if s.text == nil {
 			s.text = seen.Text

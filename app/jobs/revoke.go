@@ -92,7 +92,7 @@ func (r *Runner) order(ctx context.Context, a *asked) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		answer = life.Answer(steps, nil)
+		answer = life.Answer(steps)
 	}
 	course, err := r.Store.Course(ctx, a.rot.Installation, a.rot.Fingerprint)
 	if err != nil {
@@ -132,18 +132,29 @@ func (r *Runner) end(ctx context.Context, job *river.Job[RevokeArgs], log *slog.
 	if err != nil {
 		return err
 	}
+	if !r.Keeper.Time().Before(a.Order) {
+		return r.unrevoked(ctx, a, "The order to revoke the key was not sent within "+life.OrderFor.String()+", and is void")
+	}
 	way := r.Revoking.Ways[cred.Rule]
 	why, err := "", errors.New("its text can not be read again from where it was found")
 	if seen.text != nil && way != nil {
 		why, err = r.Revoking.Verifier.Revoke(ctx, way, seen.text)
 	}
 	log.Info("revocation sent", "key", a.Fingerprint[:12], "rule", cred.Rule, "done", err == nil)
-	if err == nil {
+	switch {
+	case err == nil && way.Taken:
+		err = r.unrevoked(ctx, a, "The order to revoke the key is taken ("+report.Code(why)+"). Whether it was carried out, a check has to say")
+		if err != nil {
+			return err
+		}
+	case err == nil:
 		if _, _, err := r.Keeper.Happen(ctx, a.Installation, a.Fingerprint, life.Event{Kind: life.End, Actor: life.Actor{System: true}, Text: "revoked through its provider: " + why}, ""); err != nil {
 			return err
 		}
-	} else if err := r.unrevoked(ctx, a, err); err != nil {
-		return err
+	default:
+		if err := r.unrevoked(ctx, a, "The key's provider did not say that it is revoked: "+report.Code(r.Guard.String(err.Error()))); err != nil {
+			return err
+		}
 	}
 	if err := r.Store.LookAt(ctx, a.Installation, a.Fingerprint, r.Keeper.Time()); err != nil {
 		return err
@@ -151,12 +162,13 @@ func (r *Runner) end(ctx context.Context, job *river.Job[RevokeArgs], log *slog.
 	return errors.Join(r.lookSoon(ctx, a.Installation), r.tellSoon(ctx, a.Installation))
 }
 
-// unrevoked says in the issue why a key was not revoked.
-func (r *Runner) unrevoked(ctx context.Context, a *RevokeArgs, cause error) error {
+// unrevoked says in the issue what became of an order that did not, or not surely, revoke
+// the key.
+func (r *Runner) unrevoked(ctx context.Context, a *RevokeArgs, what string) error {
 	repo, err := r.Store.Repository(ctx, a.Repository)
 	if err != nil {
 		return err
 	}
 	return r.say(ctx, r.GitHub.Installation(a.Installation), repo, a.Number, "revoke", fmt.Sprint(a.Fingerprint, a.Order.UnixMilli()),
-		"The key was **not** revoked: "+report.Code(r.Guard.String(cause.Error()))+". Revoke it by hand, as the issue says.\n")
+		what+". If the key is not found inactive soon, revoke it by hand, as the issue says.\n")
 }

@@ -295,6 +295,11 @@ func (r *Runner) keep(ctx context.Context, s *store.Scan, repo *store.Repository
 	}
 	nameless(res)
 	list := r.credentials(res.Keys, res.Policy.App, state)
+	if s.Fork { // when its commits are merged, the key is pushed
+		for i := range list {
+			list[i].Commits = nil
+		}
+	}
 	changes, err := r.Store.Record(ctx, repo.ID, list)
 	if err != nil {
 		return nil, err
@@ -335,11 +340,12 @@ func (r *Runner) keep(ctx context.Context, s *store.Scan, repo *store.Repository
 	return result, err
 }
 
-// pushedAgain opens the lives of keys again that were over and came back. A scan that is
-// made again finds them open.
+// pushedAgain opens the lives of keys again that were over and came back: by a commit that
+// was not known to bring them. A pull request is scanned from its base with each push, and
+// what is merged or re-run was there before.
 func (r *Runner) pushedAgain(ctx context.Context, s *store.Scan, changes []store.Change) error {
 	for _, change := range changes {
-		if change.New {
+		if !change.Again {
 			continue
 		}
 		course, err := r.Store.Course(ctx, s.Installation, change.Fingerprint)
@@ -397,6 +403,7 @@ func (r *Runner) credentials(keys []*scanner.Key, settings policy.App, state str
 		if least := settings.Issues; state == store.StateOpen && least != "" && (least == "none" || !scanner.AtLeast(k.Severity, least)) {
 			c.State = store.StateQuiet
 		}
+		c.Commits = k.Commits
 		if k.First != nil {
 			c.FirstCommit, c.FirstAt = k.First.ID, k.First.Date
 		}

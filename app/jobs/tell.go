@@ -156,11 +156,10 @@ func (r *Runner) tellOne(ctx context.Context, c *github.Client, inst *store.Inst
 	if u.scan != nil {
 		return r.publish(ctx, c, u.scan, attempt)
 	}
-	if err := r.Keeper.Tell(ctx, c, inst, u.key, holder); err != nil {
-		return err
+	behind := r.alertsOf(ctx, c, inst.ID, u.key) // before the issue, which is what is looked at to see that all is told
+	err = r.Keeper.Tell(ctx, c, inst, u.key, holder)
+	if err == nil && behind != nil { // they are not brought up to date again before more happens
+		return errors.Join(behind, r.Store.Restale(ctx, inst.ID, u.key))
 	}
-	if err := r.alertsOf(ctx, c, inst.ID, u.key); err != nil { // they are not brought up to date again before more happens
-		return errors.Join(err, r.Store.Restale(ctx, inst.ID, u.key))
-	}
-	return nil
+	return errors.Join(behind, err)
 }

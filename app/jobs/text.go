@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -34,13 +35,15 @@ func (r *Runner) text(ctx context.Context, job *river.Job[TextArgs], log *slog.L
 	if err != nil {
 		return err
 	}
-	if err := r.commands(ctx, c, repo, e, in, log); err != nil {
-		return err
-	}
 	keys, err := r.Engine.Text(in.name, []byte(in.text))
-	if err != nil || len(keys) == 0 {
-		return err
+	if err == nil && len(keys) > 0 {
+		err = r.pasted(ctx, c, repo, e, in, keys, log)
 	}
+	return errors.Join(err, r.commands(ctx, c, repo, e, in, log))
+}
+
+// pasted keeps the keys that a text has in it, and tells who wrote it.
+func (r *Runner) pasted(ctx context.Context, c *github.Client, repo *store.Repository, e *webhook.Event, in writing, keys []*scanner.Key, log *slog.Logger) error {
 	settings, err := r.settings(ctx, c, repo)
 	if err != nil {
 		return err

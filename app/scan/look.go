@@ -19,7 +19,8 @@ type Spot struct{ Path, Commit, Blob string }
 
 // A Sight is what a look at a key in a repository sees.
 type Sight struct {
-	AtHead bool   // the default branch has the key
+	Known  bool   // there is a default branch, and it was looked at
+	AtHead bool   // it has the key
 	Text   []byte // the key itself, nil if it can not be read again; to be cleared after use
 }
 
@@ -41,19 +42,24 @@ func (e *Engine) Look(ctx context.Context, j *Job, fingerprint string, spots []S
 }
 
 func (e *Engine) look(ctx context.Context, m *mirror, j *Job, r *Result, fingerprint string, spots []Spot, text bool) (s Sight, err error) {
+	// The branch that HEAD names is the default one, whatever it is called by now.
 	head := ""
-	if j.Default != "" {
-		if err := m.fetchTip(ctx, "+refs/heads/"+j.Default+":refs/keyward/default"); err != nil && !refused(err) {
-			return s, fmt.Errorf("fetch the default branch: %w", err)
-		} else if err == nil {
-			if head, err = m.Resolve(ctx, "refs/keyward/default"); err != nil {
-				return s, err
-			}
+	if err := m.fetchTip(ctx, "+HEAD:refs/keyward/default"); err != nil && !refused(err) {
+		return s, fmt.Errorf("fetch the default branch: %w", err)
+	} else if err == nil {
+		if head, err = m.Resolve(ctx, "refs/keyward/default"); err != nil {
+			return s, err
 		}
 	}
-	sc, err := e.setup(ctx, m, j, r, head)
+	s.Known = head != ""
+	// What the policy switches off, or excepts in its rules, is there all the same.
+	wanted, err := e.setup(ctx, m, j, r, head)
 	if err != nil {
 		return s, err
+	}
+	sc := []*scanner.Scanner{e.builtin}
+	if wanted != e.builtin {
+		sc = append(sc, wanted)
 	}
 	seek := func(list []git.Change) error {
 		return e.seek(ctx, m, sc, list, fingerprint, func(text []byte) { s.Text = text })
@@ -98,14 +104,21 @@ var errSeen = fmt.Errorf("seen")
 
 // seek looks for a key in blobs, and returns errSeen when it has seen it as it is, or
 // encoded. What it is read as goes to take, if it stands as it is.
-func (e *Engine) seek(ctx context.Context, m *mirror, sc *scanner.Scanner, list []git.Change, fingerprint string, take func([]byte)) error {
+func (e *Engine) seek(ctx context.Context, m *mirror, sc []*scanner.Scanner, list []git.Change, fingerprint string, take func([]byte)) error {
 	seen := false
+	var unread error
 	opt := files.Options{MaxSize: e.maxFile, Skipped: func(string, string) {}}
 	for b, err := range m.Blobs(ctx, git.ListOf(list), nil, opt) {
 		if err != nil {
 			return fmt.Errorf("search for the key: %w", err)
 		}
-		found, _ := sc.Scan(nil, b) // a part that can not be read does not matter where the key is seen elsewhere
+		var found []scanner.Finding
+		for _, s := range sc {
+			var gap error
+			if found, gap = s.Scan(found, b); gap != nil { // it does not matter where the key is seen elsewhere
+				unread = fmt.Errorf("search for the key: %w", gap)
+			}
+		}
 		for i := range found {
 			f := &found[i]
 			if f.Fingerprint != fingerprint {
@@ -122,7 +135,7 @@ func (e *Engine) seek(ctx context.Context, m *mirror, sc *scanner.Scanner, list 
 	if seen {
 		return errSeen
 	}
-	return nil
+	return unread
 }
 
 // Read returns a key that stands in a text that is no file, nil if it does not.
@@ -170,7 +183,7 @@ func (e *Engine) removed(ctx context.Context, m *mirror, sc *scanner.Scanner, ba
 			if err != nil {
 				return false, fmt.Errorf("read the tree of %.12s: %w", rev, err)
 			}
-			err = e.seek(ctx, m, sc, tree, fp, func(text []byte) { clear(text) })
+			err = e.seek(ctx, m, []*scanner.Scanner{sc}, tree, fp, func(text []byte) { clear(text) })
 			if err == errSeen {
 				return true, nil
 			}

@@ -73,6 +73,7 @@ func TestCommands(t *testing.T) {
 		say("dana", "/false-positive see @everyone | `x` <img src=x>", "somebody else has to confirm it", "rotating")
 		say("dana", "/confirm", "!somebody else has to confirm it", "rotating")
 		say("dana", "/timeline", "found by", "rotating")
+		say("dana", "/rotating "+w.key("gitlab-pat"), "!there is a key in it", "rotating")
 		say("ravi", "/confirm", "say that it is no key", "false-positive")
 
 		// What is edited, said by programs, or stands in another issue does nothing.

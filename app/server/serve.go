@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -136,11 +137,18 @@ func (env *Env) runner(cfg *Config, s *store.Store, app *github.App, log *slog.L
 	if revoking.Ways, err = verify.Revocations(); err != nil {
 		return nil, err
 	}
+	if cfg.api.Host != cloud { // its tokens are not GitHub's to revoke
+		revoking.Ways = maps.Clone(revoking.Ways)
+		maps.DeleteFunc(revoking.Ways, func(_ string, w *verify.Revocation) bool { return w.Host() == cloud })
+	}
 	if verifier == nil { // nobody is asked, but who may be told
 		revoking.Verifier = &verify.Verifier{Transport: env.Transport, Pause: cfg.asking, Agent: version()}
 	}
 	return jobs.New(jobs.Config{Store: s, GitHub: app, Engine: engine, Keeper: keeper, Guard: env.guard, Log: log, Process: processName(), Workers: workers, First: cfg.FirstIssues, Alone: alone, Beat: cfg.beat, Timeout: cfg.timeout, Verifier: verifier, Revoking: revoking, Watch: cfg.watch, Observe: m.job})
 }
+
+// cloud is where GitHub's API is, but for those who have an Enterprise Server.
+const cloud = "api.github.com"
 
 // verifier is what asks the providers of keys, nil unless that is switched on.
 func (env *Env) verifier(cfg *Config) (*verify.Verifier, error) {
@@ -148,6 +156,9 @@ func (env *Env) verifier(cfg *Config) (*verify.Verifier, error) {
 		return nil, nil
 	}
 	checks, err := verify.Builtin()
+	if cfg.api.Host != cloud { // an Enterprise Server's tokens go to it, and never to GitHub
+		checks = verify.Moved(checks, cloud, cfg.api)
+	}
 	return &verify.Verifier{Checks: checks, Transport: env.Transport, Cloud: cfg.VerifyCloud, Pause: cfg.asking, Agent: version()}, err
 }
 

@@ -41,6 +41,7 @@ type Credential struct {
 	Note         string
 	Settings     policy.App // of the policy under which it was found
 	Places       []Place
+	Commits      []string // that brought it, of the repository that is recorded
 }
 
 // A Place is where a credential stands.
@@ -62,6 +63,7 @@ type Change struct {
 	State       string
 	New         bool // it was not known
 	Elsewhere   bool // it was known, and now stands in a file where it was not known to stand
+	Again       bool // it was known, and a commit brought it that was not known to
 }
 
 // Record keeps the credentials that were found in a repository, and returns what was
@@ -139,6 +141,13 @@ func (tx *tx) record(c *Credential, r *Repository) (Change, error) {
 			return change, err
 		}
 		change.Elsewhere = change.Elsewhere || !known && !change.New
+	}
+	for _, id := range c.Commits {
+		n, err := tx.exec("INSERT INTO sighting (installation, fingerprint, repository, commit_id) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", c.Installation, c.Fingerprint, r.ID, id)
+		if err != nil {
+			return change, err
+		}
+		change.Again = change.Again || n > 0 && !change.New
 	}
 	if change.Elsewhere || change.New {
 		_, err = tx.exec("UPDATE credential SET stale = TRUE WHERE installation = ? AND fingerprint = ?", c.Installation, c.Fingerprint)

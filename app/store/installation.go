@@ -104,7 +104,7 @@ func (s *Store) Forget(ctx context.Context, id int64) error {
 		if _, err := tx.exec("UPDATE installation SET gone = TRUE, account = '', account_id = 0, suspended = FALSE, triaged = 0, ledger_seq = 0, ledger_mac = '' WHERE id = ?", id); err != nil {
 			return err
 		}
-		for _, table := range []string{"place", "rotation", "life", "ledger", "credential", "scan", "repository"} {
+		for _, table := range []string{"place", "sighting", "rotation", "life", "ledger", "credential", "scan", "repository"} {
 			if _, err := tx.exec("DELETE FROM "+table+" WHERE installation = ?", id); err != nil {
 				return fmt.Errorf("delete data of installation %d: %w", id, err)
 			}
@@ -163,6 +163,15 @@ func (s *Store) PutRepository(ctx context.Context, r *Repository) error {
 			return fmt.Errorf("installation %d: %w", r.Installation, ErrGone)
 		}
 		now := time.Now().UnixMilli()
+		old, err := scanRepository(tx.QueryRowContext(ctx, numbered(tx.pg, "SELECT "+repositoryColumns+" FROM repository WHERE id = ?"), r.ID))
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("read repository %d: %w", r.ID, err)
+		}
+		if err == nil && old.FullName() != r.FullName() { // its issues go with it
+			if _, err := tx.exec("UPDATE rotation SET repository = ? WHERE installation = ? AND repository = ?", r.FullName(), r.Installation, old.FullName()); err != nil {
+				return fmt.Errorf("rename repository %d: %w", r.ID, err)
+			}
+		}
 		if _, err := tx.exec(`INSERT INTO repository (id, installation, owner, name, public, archived, default_branch, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET installation = excluded.installation, owner = excluded.owner, name = excluded.name, public = excluded.public,
 			archived = excluded.archived, default_branch = CASE WHEN excluded.default_branch = '' THEN repository.default_branch ELSE excluded.default_branch END, updated = excluded.updated`,
@@ -216,6 +225,7 @@ func (s *Store) ForgetRepository(ctx context.Context, id int64) error {
 	return s.tx(ctx, func(tx *tx) error {
 		for _, stmt := range []string{
 			"DELETE FROM place WHERE repository = ?",
+			"DELETE FROM sighting WHERE repository = ?",
 			"DELETE FROM scan WHERE repository = ?",
 			`DELETE FROM credential WHERE installation = (SELECT installation FROM repository WHERE id = ?)
 				AND NOT EXISTS (SELECT 1 FROM place p WHERE p.installation = credential.installation AND p.fingerprint = credential.fingerprint)

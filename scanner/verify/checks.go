@@ -9,11 +9,13 @@
 package verify
 
 import (
+	"bytes"
 	_ "embed"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 
@@ -38,6 +40,7 @@ type Check struct {
 	Facts       map[string]string `toml:"facts"`     // name to its place in the answer
 	KeptHeaders map[string]string `toml:"kept-headers"`
 	Docs        string            `toml:"docs"`
+	Prefixes    []string          `toml:"prefixes"` // keys that begin otherwise are not sent; none: all are
 }
 
 // A Field is a value in a JSON answer, and what it means.
@@ -48,6 +51,11 @@ type Field struct {
 }
 
 const placeholder = "{key}"
+
+// takes reports whether the check is for keys that begin like this one.
+func (c *Check) takes(key []byte) bool {
+	return len(c.Prefixes) == 0 || slices.ContainsFunc(c.Prefixes, func(p string) bool { return bytes.HasPrefix(key, []byte(p)) })
+}
 
 // Host is where the check asks.
 func (c *Check) Host() string {
@@ -120,3 +128,21 @@ func Parse(data []byte) (map[string]*Check, error) {
 
 // Builtin returns the checks that are built in, by rule.
 var Builtin = sync.OnceValues(func() (map[string]*Check, error) { return Parse(builtin) })
+
+// Moved returns checks of which those for one host ask another, at an address that ends
+// with a slash: a company's own. Without TLS there, they are left out.
+func Moved(checks map[string]*Check, host string, to *url.URL) map[string]*Check {
+	out := make(map[string]*Check, len(checks))
+	for rule, c := range checks {
+		if c.Host() != host {
+			out[rule] = c
+			continue
+		}
+		moved := *c
+		moved.URL = to.String() + strings.TrimPrefix(c.URL, "https://"+host+"/")
+		if to.Scheme == "https" {
+			out[rule] = &moved
+		}
+	}
+	return out
+}

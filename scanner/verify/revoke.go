@@ -24,15 +24,21 @@ type Revocation struct {
 	Body    string            `toml:"body"`
 	Done    []int             `toml:"done"`  // statuses
 	Field   Field             `toml:"field"` // decides if the status says done
+	Taken   bool              `toml:"taken"` // done says that the order is taken, not that it is carried out
 	Docs    string            `toml:"docs"`
+
+	Prefixes []string `toml:"prefixes"` // keys that begin otherwise are not sent; none: all are
 }
 
 // Request says in words what is sent, without the key.
 func (r *Revocation) Request() string { return r.Method + " " + r.URL }
 
+// Host is where the revocation is sent.
+func (r *Revocation) Host() string { return r.check().Host() }
+
 // check is the revocation as a request that can be sent.
 func (r *Revocation) check() *Check {
-	return &Check{Rules: r.Rules, Method: r.Method, URL: r.URL, Headers: r.Headers, Body: r.Body, Active: r.Done, Field: r.Field, Docs: r.Docs}
+	return &Check{Rules: r.Rules, Method: r.Method, URL: r.URL, Headers: r.Headers, Body: r.Body, Active: r.Done, Field: r.Field, Docs: r.Docs, Prefixes: r.Prefixes}
 }
 
 // Revocations returns the revocations that are built in, by rule.
@@ -73,7 +79,11 @@ func (v *Verifier) Revoke(ctx context.Context, r *Revocation, key []byte) (why s
 	if why := canary(key); why != "" {
 		return "", errors.New(why)
 	}
-	verdict, why, _ := v.ask(ctx, r.check(), key)
+	c := r.check()
+	if !c.takes(key) {
+		return "", errors.New("it does not begin as those that " + c.Host() + " takes")
+	}
+	verdict, why, _ := v.ask(ctx, c, key)
 	if verdict != Active {
 		return "", fmt.Errorf("%s: %s", r.Request(), why)
 	}

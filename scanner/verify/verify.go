@@ -37,6 +37,11 @@ type Result struct {
 	Request string         // method and address
 	At      time.Time      // of the answer
 	Facts   []scanner.Fact // scopes, owner, expiry, as the provider tells them
+
+	// Elsewhere says of an unknown key that its provider does not know it, and that it
+	// may be of a host that was not asked. If that provider ever called it active, it is
+	// inactive.
+	Elsewhere bool
 }
 
 // A Verifier sends checks. At most one request at a time goes to a host, and there is a
@@ -80,6 +85,10 @@ func (v *Verifier) Verify(ctx context.Context, rule *scanner.Rule, key []byte) R
 		r.Verdict, r.Why = Unknown, why
 		return r
 	}
+	if !c.takes(key) {
+		r.Verdict, r.Why = Unknown, "of this kind only keys that begin with "+strings.Join(c.Prefixes, ", ")+" can be asked about"
+		return r
+	}
 	r.Verdict, r.Why, r.Facts = v.ask(ctx, c, key)
 	if r.Verdict == Active {
 		if control, why, _ := v.ask(ctx, c, lookAlike(rule, key)); control == Active {
@@ -90,7 +99,8 @@ func (v *Verifier) Verify(ctx context.Context, rule *scanner.Rule, key []byte) R
 		}
 	}
 	if r.Verdict == Inactive && c.Elsewhere && !v.Cloud {
-		r.Verdict, r.Why = Unknown, "not known at "+c.Host()+", but it may be of another host (--cloud says that it is not)"
+		r.Verdict, r.Elsewhere = Unknown, true
+		r.Why = "not known at " + c.Host() + ", but it may be of another host (--cloud says that it is not)"
 	}
 	r.At = time.Now()
 	return r

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -334,5 +335,53 @@ func TestChecksAreRefused(t *testing.T) {
 		if _, err := verify.Parse([]byte(strings.Replace(good, change[0], change[1], 1))); err == nil {
 			t.Errorf("%s instead of %s was taken", change[1], change[0])
 		}
+	}
+}
+
+// TestMoved: what is for GitHub goes to an Enterprise Server instead, or nowhere.
+func TestMoved(t *testing.T) {
+	checks, err := verify.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, _ := url.Parse("https://github.example.com/api/v3/")
+	moved := verify.Moved(checks, "api.github.com", own)
+	if got := moved["github-pat-classic"].URL; got != "https://github.example.com/api/v3/user" {
+		t.Errorf("a token goes to %s", got)
+	}
+	if len(moved) != len(checks) || checks["github-pat-classic"].Host() != "api.github.com" {
+		t.Error("other checks changed")
+	}
+	own.Scheme = "http"
+	for rule, c := range verify.Moved(checks, "api.github.com", own) {
+		if c.Host() == "api.github.com" || strings.HasPrefix(c.URL, "http:") {
+			t.Errorf("%s goes to %s", rule, c.URL)
+		}
+	}
+}
+
+// TestPrefixes: of a rule with tokens of several kinds, only those are sent that the
+// provider's answer means something for.
+func TestPrefixes(t *testing.T) {
+	p, v := newProvider(t)
+	p.set(func(w http.ResponseWriter, _ *http.Request, _ string) { w.WriteHeader(http.StatusUnauthorized) })
+	rule := &scanner.Rule{ID: "github-app-tokens"}
+	ways, err := verify.Revocations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]verify.Verdict{"gho_FAKEkeyward0notreal": verify.Inactive, "ghr_FAKEkeyward0notreal": verify.Unknown, "ghs_FAKEkeyward0notreal": verify.Unknown} {
+		p.asked.Store(0)
+		if r := v.Verify(t.Context(), rule, []byte(key)); r.Verdict != want || (p.asked.Load() > 0) != (want == verify.Inactive) {
+			t.Errorf("%.4s: %s after %d requests, want %s", key, r.Verdict, p.asked.Load(), want)
+		}
+	}
+	p.asked.Store(0)
+	if _, err := v.Revoke(t.Context(), ways["github-app-tokens"], []byte("ghs_FAKEkeyward0notreal")); err == nil || p.asked.Load() > 0 {
+		t.Errorf("an installation's token: %v after %d requests, want none", err, p.asked.Load())
+	}
+	v.Cloud = false
+	if r := v.Verify(t.Context(), rule, []byte("gho_FAKEkeyward0notreal")); r.Verdict != verify.Unknown || !r.Elsewhere {
+		t.Errorf("of an unknown host: %+v", r)
 	}
 }

@@ -54,7 +54,11 @@ func (c *call) alertJSON(a *alert) object {
 
 func listAlerts(c *call) (int, any) {
 	list := []object{}
-	for _, a := range page(c, c.repo.alerts) {
+	wanted := slices.DeleteFunc(slices.Clone(c.repo.alerts), func(a *alert) bool {
+		state := c.query("state")
+		return state != "" && a.state != state
+	})
+	for _, a := range page(c, wanted) {
 		list = append(list, c.alertJSON(a))
 	}
 	return http.StatusOK, list

@@ -191,10 +191,7 @@ func waiver(s string) (until time.Time, reason string, ok bool) {
 }
 
 // Answer says in words what came of a command.
-func Answer(steps []Step, err error) string {
-	if err != nil {
-		return err.Error()
-	}
+func Answer(steps []Step) string {
 	var out []string
 	for _, s := range steps {
 		if s.From == s.To {

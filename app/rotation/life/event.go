@@ -216,8 +216,12 @@ func (l *Life) act(e *Event) ([]Step, error) {
 	case e.Kind == Reopen && l.State == Unproved:
 		l.Reopened = false
 		return []Step{l.to(Open, e.At, "opened again by "+who)}, nil
+	case e.Kind == Reopen && (l.State == Closed || l.State.Waived()): // the issue is as the key is
+		return []Step{{From: l.State, To: l.State, Why: "opened again by " + who + ": the key is " + string(l.State) + ", so the issue is closed again. " + again(l.State)}}, nil
 	case e.Kind == Reopen:
 		return nil, nil
+	case e.Kind == Ack && l.State.Waived(): // it is one after all, or too much of a risk
+		return []Step{l.to(Open, e.At, who+" takes the waiver back"), l.to(Acknowledged, e.At, "by "+who)}, nil
 	}
 	if l.State.Done() || l.State == Dead {
 		return nil, refuse("the key is %s: there is nothing to do", l.State)
@@ -263,6 +267,14 @@ func (l *Life) act(e *Event) ([]Step, error) {
 		return []Step{{From: l.State, To: l.State, Why: who + " wants no reminders until " + e.Until.UTC().Format("2006-01-02 15:04")}}, nil
 	}
 	return nil, nil
+}
+
+// again says what somebody can do who wants a key to be seen to that nobody has to.
+func again(s State) string {
+	if s == Closed {
+		return "If it works, /verify finds that out and opens it"
+	}
+	return "/ack takes the waiver back"
 }
 
 func (l *Life) rotate(e *Event, who string) ([]Step, error) {

@@ -71,8 +71,8 @@ rotated      -   -   p   f   -   w   p   p   p   p   p   p   v   v   v   p   p  
 revoked      -   -   v   f   -   w   v   v   -   v   v   v   v   v   v   o   v   v   v   v   v   o
 verified     -   -   -   -   -   -   -   -   -   c   c   c   c   c   c   o   c   c   o   c   c   o
 closed       -   -   -   -   -   -   -   -   -   c   c   c   c   c   c   o   c   c   o   c   c   o
-false        -   -   -   -   -   -   -   -   -   f   f   f   f   f   f   f   f   f   f   f   f   o
-accepted     -   -   -   -   -   -   -   -   -   w   w   w   w   w   w   w   w   w   o   w   w   w
+false        a   -   -   -   -   -   -   -   -   f   f   f   f   f   f   f   f   f   f   f   f   o
+accepted     a   -   -   -   -   -   -   -   -   w   w   w   w   w   w   w   w   w   o   w   w   w
 unproved     -   -   -   -   -   -   -   -   -   u   o   u   u   u   u   u   u   u   o   u   u   u
 `
 
@@ -435,5 +435,25 @@ func TestReminders(t *testing.T) {
 	l, steps, err := l.Apply(life.Event{Kind: life.Snooze, At: noon, Until: noon.Add(90 * 24 * time.Hour), Actor: actors["writer"]})
 	if err != nil || len(steps) != 1 || !l.Snoozed.Equal(l.Due()) {
 		t.Errorf("a snooze ends at %s (%v), want when the key is due", l.Snoozed, err)
+	}
+}
+
+// TestTakenBack: a waiver ends when somebody says so, with a clock that starts anew; an
+// issue that is opened again by hand says why it is closed again.
+func TestTakenBack(t *testing.T) {
+	t.Parallel()
+	for _, s := range []life.State{life.FalsePositive, life.AcceptedRisk, life.Closed} {
+		l := in(s)
+		same, steps, err := l.Apply(life.Event{Kind: life.Reopen, At: noon, Actor: actors["reader"]})
+		if err != nil || same.State != s || len(steps) != 1 || !strings.Contains(steps[0].Why, "closed again") {
+			t.Errorf("%s, opened by hand: %s %v %v", s, same.State, steps, err)
+		}
+		if s == life.Closed {
+			continue
+		}
+		next, steps, err := l.Apply(life.Event{Kind: life.Ack, At: noon, Actor: actors["writer"]})
+		if err != nil || next.State != life.Acknowledged || next.Waiver != nil || !next.Start.Equal(noon) || len(steps) != 2 {
+			t.Errorf("%s, taken back: %+v %v %v", s, next, steps, err)
+		}
 	}
 }

@@ -8,7 +8,7 @@ const (
 	lookOften   = 6 * time.Hour        // its holder can do much, and it is new
 	lookDaily   = 24 * time.Hour       // the others
 	lookWeekly  = 7 * 24 * time.Hour   // nobody acts on it
-	lookMonthly = 30 * 24 * time.Hour  // it is dead: is it still?
+	lookMonthly = 30 * 24 * time.Hour  // it is dead, or none: is it still?
 	lookAfter   = 365 * 24 * time.Hour // for how long that is asked
 	checkEvery  = lookDaily            // of a key that was found dead, while something else is missing
 )
@@ -18,13 +18,13 @@ const (
 func (l *Life) Look() time.Time {
 	every := lookDaily
 	switch {
-	case l.State == FalsePositive, l.State == Closed && !l.Looked.Before(l.Since.Add(lookAfter)):
+	case l.State == Closed && !l.Looked.Before(l.Since.Add(lookAfter)):
 		return time.Time{}
 	case l.Looked.IsZero(), l.Claimed.After(l.Looked):
 		return later(l.Since, l.Claimed)
 	case l.State == Open && l.Looked.Before(l.Since): // it came back
 		return l.Since
-	case l.State == Closed:
+	case l.State == Closed, l.State == FalsePositive: // people may be wrong
 		every = lookMonthly
 	case l.State == AcceptedRisk, l.State == Unproved:
 		every = lookWeekly

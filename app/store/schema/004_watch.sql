@@ -10,6 +10,19 @@ UPDATE rotation SET said = coalesce((SELECT i.ledger_seq FROM installation i WHE
 
 ALTER TABLE rotation ADD COLUMN alerted TEXT NOT NULL DEFAULT '';
 
+-- The commits that are known to have brought a key: one that comes again by another was
+-- pushed again.
+CREATE TABLE sighting (
+	installation BIGINT NOT NULL,
+	fingerprint TEXT NOT NULL,
+	repository BIGINT NOT NULL,
+	commit_id TEXT NOT NULL,
+	PRIMARY KEY (installation, fingerprint, repository, commit_id)
+);
+CREATE INDEX sighting_repository ON sighting (repository);
+INSERT INTO sighting (installation, fingerprint, repository, commit_id)
+	SELECT DISTINCT installation, fingerprint, repository, commit_id FROM place WHERE commit_id <> '';
+
 ALTER TABLE installation ADD COLUMN next_content BIGINT NOT NULL DEFAULT 0;
 
 ALTER TABLE ledger ADD COLUMN due BIGINT NOT NULL DEFAULT 0;

@@ -84,6 +84,9 @@ func TestRevocations(t *testing.T) {
 			t.Errorf("there is no rule %s", id)
 		}
 		key := []byte("FAKEkeyward0not0real" + id)
+		if len(r.Prefixes) > 0 {
+			key = append([]byte(r.Prefixes[0]), key...)
+		}
 		p.Issue(string(key))
 		if why, err := v.Revoke(context.Background(), r, key); err != nil || strings.Contains(why, string(key)) {
 			t.Errorf("%s: %q %v", id, why, err)
