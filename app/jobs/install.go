@@ -210,6 +210,11 @@ func (r *Runner) repository(ctx context.Context, job *river.Job[RepositoryArgs],
 	if e.Action == "deleted" {
 		return r.forgetRepository(ctx, e.Repo.ID)
 	}
+	if e.Action == "renamed" && e.From != "" { // issues may be in a repository that was never scanned
+		if err := r.Store.MoveIssues(ctx, e.Installation, e.Repo.Owner+"/"+e.From, e.Repo.Owner+"/"+e.Repo.Name); err != nil {
+			return err
+		}
+	}
 	if _, err := r.Store.Repository(ctx, e.Repo.ID); errors.Is(err, store.ErrGone) && e.Action != "created" {
 		return nil // transferred away, or never ours: other events say so
 	} else if err != nil && !errors.Is(err, store.ErrGone) {

@@ -341,6 +341,145 @@ func TestParts(t *testing.T) {
 	w.once("widgets", "rotation", "copy-7")
 }
 
+// TestNotAgain: a pull request brings the same commits with each push, a merge and a re-run
+// do too. A key that is proved dead comes back only by a commit that is new.
+func TestNotAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.live()
+	w.start()
+	key := w.key("doppler-scim-token")
+	w.provider.Issue(key)
+	c := w.clone("widgets")
+	w.pushed(c, "widgets", "Start", "README.md", "widgets\n")
+	w.git(c.dir, "checkout", "-q", "-B", "topic")
+	leak := c.commit("Leak", "a.env", "T="+key+"\n")
+	c.push("HEAD:refs/heads/topic")
+	if _, err := w.gh.OpenPull("acme", "widgets", githubtest.Pull{Head: "topic", Base: "main", Title: "Topic", Sender: "dana"}); err != nil {
+		t.Fatal(err)
+	}
+	check := w.check("widgets", "Keyward", leak)
+	n := w.issues("rotation", 1)[0].Number
+	w.rotating(n, "is open", "| **Alive** | active")
+	w.provider.Revoke(key)
+	w.clock.pass(7 * time.Hour)
+	w.rotating(n, "kw/state:revoked")
+	w.clock.pass(2 * time.Hour)
+	w.rotating(n, "is closed completed", "**verified-dead → closed**")
+	w.idle()
+	closed := w.rotating(n, "kw/state:closed")
+
+	same := func(what string) {
+		t.Helper()
+		w.idle()
+		if i := w.rotating(n, "is closed completed", "kw/state:closed"); len(i.Comments) != len(closed.Comments) {
+			t.Errorf("%s: there are comments\n%s", what, i.Comments[len(i.Comments)-1].Body)
+		}
+	}
+	sha := c.commit("Without", "a.env", "T=vault\n")
+	c.push("HEAD:refs/heads/topic")
+	w.check("widgets", "Keyward", sha)
+	same("another push to the pull request")
+	if err := w.gh.Rerequest("acme", "widgets", check.ID); err != nil {
+		t.Fatal(err)
+	}
+	same("a check that is made again")
+	c.push("HEAD:refs/heads/main")
+	w.check("widgets", "Keyward (push)", sha)
+	same("the merge")
+	w.pushed(c, "widgets", "Revert", "a.env", "T="+key+"\n")
+	w.rotating(n, "is open reopened", "**closed → open**", "the key was pushed again")
+	w.once("rotation")
+}
+
+// TestUnseen: what a policy switches off is on the default branch all the same, and of a
+// branch that can not be looked at nothing is known.
+func TestUnseen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.live()
+	w.start()
+	key := w.key("doppler-scim-token")
+	w.provider.Issue(key)
+	c := w.clone("widgets")
+	w.pushed(c, "widgets", "Leak", "a.env", "T="+key+"\n")
+	n := w.issues("rotation", 1)[0].Number
+	w.rotating(n, "a default branch has it")
+	w.pushed(c, "widgets", "Policy", ".keyward.toml", "[[disable]]\nrule = \"doppler-scim-token\"\nreason = \"it is in the way\"\n")
+	w.provider.Revoke(key)
+	for range 3 {
+		w.clock.pass(7 * time.Hour)
+		w.idle()
+	}
+	w.rotating(n, "is open", "kw/state:revoked", "- it is gone from the default branches")
+
+	// It is taken out, and the branch is gone that HEAD names.
+	sha := c.commit("Without", "a.env", "T=vault\n")
+	c.push("HEAD:refs/heads/main")
+	w.check("widgets", "Keyward (push)", sha)
+	bare := w.gh.RepoDir("acme", "widgets")
+	w.git(bare, "symbolic-ref", "HEAD", "refs/heads/nowhere")
+	w.clock.pass(25 * time.Hour)
+	w.idle()
+	w.rotating(n, "is open", "kw/state:revoked")
+	w.git(bare, "symbolic-ref", "HEAD", "refs/heads/main")
+	w.clock.pass(25 * time.Hour)
+	w.rotating(n, "is closed completed")
+}
+
+// TestOverParts: who may write to some repository that has a key may say that they see to
+// it, but not that it is none. The issues of a repository go with its name.
+func TestOverParts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.start()
+	key := w.key("gitlab-pat")
+	c := w.clone("widgets")
+	w.pushed(c, "widgets", "Start", "a.env", "T="+key+"\n")
+	n := w.issues("rotation", 1)[0].Number
+	w.repo("copy", githubtest.Repo{})
+	w.git(c.dir, "push", "-q", w.gh.CloneURL("acme", "copy"), "HEAD:refs/heads/main")
+	part := w.issues("copy", 1)[0].Number
+	w.gh.SetPermission("acme", "copy", "dana", "admin")
+	w.gh.SetPermission("acme", "rotation", "ravi", "write")
+	replied := 0
+	say := func(repo string, number int, who, text, want string) {
+		t.Helper()
+		w.gh.Comment("acme", repo, number, text, who)
+		replied++
+		w.eventually(20*time.Second, text, func() string {
+			var said []string
+			for _, i := range append(w.gh.Issues("acme", "copy"), w.gh.Issues("acme", "rotation")...) {
+				for _, c := range i.Comments {
+					if strings.HasPrefix(c.Body, "<!-- keyward v1 commands") {
+						said = append(said, c.Body)
+					}
+				}
+			}
+			if len(said) != replied || !strings.Contains(strings.Join(said, "\n"), want) {
+				return fmt.Sprintf("replies %q", said)
+			}
+			return ""
+		})
+	}
+	say("copy", part, "dana", "/false-positive a test", "@dana needs to be able to write")
+	say("copy", part, "dana", "/accept-risk until:"+time.Now().AddDate(0, 0, 9).Format(time.DateOnly)+" reason:x", "`/accept-risk`: `@dana needs to be able to write")
+	say("copy", part, "dana", "/ack", "open -> acknowledged")
+	say("copy", part, "ravi", "/revoked", "it counts when a check")
+	if err := w.gh.Rename("acme", "rotation", "keys"); err != nil {
+		t.Fatal(err)
+	}
+	w.idle()
+	w.gh.Comment("acme", "keys", n, "/rotating new-1", "ravi")
+	w.eventually(20*time.Second, "a command where the name is new", func() string {
+		i := w.gh.Issues("acme", "keys")
+		if len(i) != 1 || !strings.Contains(strings.Join(i[0].Labels, " "), "kw/state:rotating") {
+			return fmt.Sprintf("%+v", i)
+		}
+		return ""
+	})
+}
+
 // TestRevoke has two people have a key revoked. One alone, a wrong code, somebody who may
 // not write, and keys for which it is not switched on end nothing.
 func TestRevoke(t *testing.T) {

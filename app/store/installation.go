@@ -167,9 +167,9 @@ func (s *Store) PutRepository(ctx context.Context, r *Repository) error {
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("read repository %d: %w", r.ID, err)
 		}
-		if err == nil && old.FullName() != r.FullName() { // its issues go with it
-			if _, err := tx.exec("UPDATE rotation SET repository = ? WHERE installation = ? AND repository = ?", r.FullName(), r.Installation, old.FullName()); err != nil {
-				return fmt.Errorf("rename repository %d: %w", r.ID, err)
+		if err == nil && old.FullName() != r.FullName() {
+			if err := tx.move(r.Installation, old.FullName(), r.FullName()); err != nil {
+				return err
 			}
 		}
 		if _, err := tx.exec(`INSERT INTO repository (id, installation, owner, name, public, archived, default_branch, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -185,6 +185,18 @@ func (s *Store) PutRepository(ctx context.Context, r *Repository) error {
 			now, r.Installation, r.ID)
 		return err
 	})
+}
+
+// MoveIssues gives the issues that are in a repository its new name.
+func (s *Store) MoveIssues(ctx context.Context, installation int64, from, to string) error {
+	return s.tx(ctx, func(tx *tx) error { return tx.move(installation, from, to) })
+}
+
+func (tx *tx) move(installation int64, from, to string) error {
+	if _, err := tx.exec("UPDATE rotation SET repository = ? WHERE installation = ? AND repository = ?", to, installation, from); err != nil {
+		return fmt.Errorf("rename the repository of issues: %w", err)
+	}
+	return nil
 }
 
 const repositoryColumns = "id, installation, owner, name, public, archived, default_branch, backfill"

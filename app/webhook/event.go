@@ -23,6 +23,7 @@ type Event struct {
 	SenderLogin  string `json:"sender_login,omitempty"`
 	Bot          bool   `json:"bot,omitempty"` // the sender is a program
 	Repo         *Repo  `json:"repo,omitempty"`
+	From         string `json:"from,omitempty"` // name of the repository before it was renamed
 
 	Head    string `json:"head,omitempty"` // commit
 	Base    string `json:"base,omitempty"` // commit; zeros or "" for none
@@ -118,7 +119,8 @@ type payload struct {
 		ID int64 `json:"id"`
 	} `json:"comment"`
 	Changes struct {
-		Base json.RawMessage `json:"base"`
+		Base       json.RawMessage `json:"base"`
+		Repository json.RawMessage `json:"repository"`
 	} `json:"changes"`
 	Member     *account `json:"member"`
 	Membership *struct {
@@ -179,6 +181,7 @@ func (e *Event) where(p *payload) (err error) {
 		if e.Repo, err = p.Repository.repo(); err != nil {
 			return err
 		}
+		e.From = p.renamed(e)
 		if e.Account == "" {
 			e.Account, e.AccountID = p.Repository.Owner.Login, p.Repository.Owner.ID
 		}
@@ -202,6 +205,19 @@ func (e *Event) where(p *payload) (err error) {
 		}
 	}
 	return nil
+}
+
+// renamed is the name that a repository had before.
+func (p *payload) renamed(e *Event) string {
+	var was struct {
+		Name struct {
+			From string `json:"from"`
+		} `json:"name"`
+	}
+	if e.Name != "repository" || e.Action != "renamed" || json.Unmarshal(p.Changes.Repository, &was) != nil || !nameRE.MatchString(was.Name.From) {
+		return ""
+	}
+	return was.Name.From
 }
 
 func (r *repository) repo() (*Repo, error) {
