@@ -15,6 +15,7 @@ import (
 	"github.com/keyward/keyward/app/rotation/life"
 	"github.com/keyward/keyward/app/scan"
 	"github.com/keyward/keyward/app/store"
+	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/verify"
 )
 
@@ -130,6 +131,17 @@ func (r *Runner) lookAt(ctx context.Context, installation int64, fingerprint str
 	if !l.Asks(r.Keeper.Time()) {
 		return nil
 	}
+	if e, facts, ok, err := r.listed(ctx, cred); err != nil || ok {
+		if err != nil {
+			return err
+		}
+		log.Info("key looked for among the deploy keys", "key", fingerprint[:12], "said", string(e.Kind))
+		if err := r.learn(ctx, cred, facts); err != nil {
+			return err
+		}
+		_, _, err = r.Keeper.Happen(ctx, installation, fingerprint, e, "")
+		return err
+	}
 	verdict := r.ask(ctx, cred, seen.text)
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -138,13 +150,19 @@ func (r *Runner) lookAt(ctx context.Context, installation int64, fingerprint str
 		verdict.Verdict, verdict.Why = verify.Inactive, "not known any more, and it was"
 	}
 	log.Info("key looked at", "key", fingerprint[:12], "rule", cred.Rule, "verdict", string(verdict.Verdict), "at_head", seen.atHead)
-	if len(verdict.Facts) > 0 {
-		if err := r.Store.AddFacts(ctx, cred, verdict.Facts); err != nil {
-			return err
-		}
+	if err := r.learn(ctx, cred, verdict.Facts); err != nil {
+		return err
 	}
 	_, _, err = r.Keeper.Happen(ctx, installation, fingerprint, life.Event{Kind: life.Check, Verdict: life.Verdict(verdict.Verdict), Text: why(&verdict), Actor: life.Actor{System: true}}, "")
 	return err
+}
+
+// learn keeps what a key's provider told of it.
+func (r *Runner) learn(ctx context.Context, cred *store.Credential, facts []scanner.Fact) error {
+	if len(facts) == 0 {
+		return nil
+	}
+	return r.Store.AddFacts(ctx, cred, facts)
 }
 
 // why is what a check says in words.

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/riverqueue/river"
 
+	"github.com/keyward/keyward/app/github"
 	"github.com/keyward/keyward/app/rotation"
 	"github.com/keyward/keyward/app/rotation/life"
 	"github.com/keyward/keyward/app/store"
@@ -38,9 +40,34 @@ type Revoking struct {
 	Allowed  []string                      // rules, classes, or all; others are a dry run
 }
 
-// allows reports whether keys of a rule may be revoked.
-func (v *Revoking) allows(rule, class string) bool {
-	return slices.Contains(v.Allowed, "all") || slices.Contains(v.Allowed, rule) || class != "" && slices.Contains(v.Allowed, class)
+// allows reports whether keys of any of the kinds may be revoked.
+func (v *Revoking) allows(kinds []string) bool {
+	return slices.ContainsFunc(append(kinds, "all"), func(k string) bool { return slices.Contains(v.Allowed, k) })
+}
+
+// A way is how a key is ended.
+type way struct {
+	request string    // in words, without the key
+	kinds   []string  // any of them has to be allowed
+	text    bool      // the key itself is needed
+	taken   bool      // the answer says that the order is taken, no more
+	ends    life.Kind // what is known when it is done
+	send    func(ctx context.Context, key []byte) (why string, err error)
+}
+
+// wayOf is how a key can be ended, nil if there is none.
+func (r *Runner) wayOf(cred *store.Credential) *way {
+	v := r.Revoking.Ways[cred.Rule]
+	if v == nil {
+		return r.deployKeyWay(cred)
+	}
+	w := &way{request: v.Request(), kinds: []string{cred.Rule}, text: true, taken: v.Taken, ends: life.End, send: func(ctx context.Context, key []byte) (string, error) {
+		return r.Revoking.Verifier.Revoke(ctx, v, key)
+	}}
+	if rule := r.Keeper.Rules[cred.Rule]; rule != nil && rule.Class != "" {
+		w.kinds = append(w.kinds, string(rule.Class))
+	}
+	return w
 }
 
 // revoke does what /revoke asks for. Alone it says what would be sent; with the code that
@@ -53,20 +80,16 @@ func (r *Runner) revoke(ctx context.Context, a *asked) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	way := r.Revoking.Ways[cred.Rule]
+	way := r.wayOf(cred)
 	if way == nil {
 		return "", life.Refusal("keys of this kind can not be ended by themselves: the issue says how to revoke it")
 	}
-	class := ""
-	if rule := r.Keeper.Rules[cred.Rule]; rule != nil {
-		class = string(rule.Class)
-	}
-	if !r.Revoking.allows(cred.Rule, class) {
-		return fmt.Sprintf("a dry run: %s would end it. It is not sent, as KEYWARD_REVOKE names neither %s nor %s", report.Code(way.Request()), report.Code(cred.Rule), report.Code(class)), nil
+	if !r.Revoking.allows(way.kinds) {
+		return fmt.Sprintf("a dry run: %s would end it. It is not sent, as KEYWARD_REVOKE does not name %s", report.Code(way.request), report.Code(strings.Join(way.kinds, " or "))), nil
 	}
 	code := r.code(a.rot, r.Keeper.Time())
 	if a.cmd.Rest == "" {
-		return fmt.Sprintf("%s ends the key for all who use it, at once and for good. Nothing is sent yet: two people have to comment %s", report.Code(way.Request()), report.Code("/revoke "+code)), nil
+		return fmt.Sprintf("%s ends the key for all who use it, at once and for good. Nothing is sent yet: two people have to comment %s", report.Code(way.request), report.Code("/revoke "+code)), nil
 	}
 	yesterday := r.code(a.rot, r.Keeper.Time().Add(-24*time.Hour))
 	if subtle.ConstantTimeCompare([]byte(a.cmd.Rest), []byte(code)) != 1 && subtle.ConstantTimeCompare([]byte(a.cmd.Rest), []byte(yesterday)) != 1 {
@@ -127,28 +150,26 @@ func (r *Runner) end(ctx context.Context, job *river.Job[RevokeArgs], log *slog.
 	if err != nil || l.Order == nil || !l.Order.Until.Equal(a.Order) || !l.State.Works() {
 		return err // it is over, or came back since
 	}
-	seen, err := r.sight(ctx, cred, true)
-	defer clear(seen.text)
-	if err != nil {
-		return err
-	}
 	if !r.Keeper.Time().Before(a.Order) {
 		return r.unrevoked(ctx, a, "The order to revoke the key was not sent within "+life.OrderFor.String()+", and is void")
 	}
-	way := r.Revoking.Ways[cred.Rule]
-	why, err := "", errors.New("its text can not be read again from where it was found")
-	if seen.text != nil && way != nil {
-		why, err = r.Revoking.Verifier.Revoke(ctx, way, seen.text)
+	way := r.wayOf(cred)
+	if way == nil || !r.Revoking.allows(way.kinds) {
+		return r.unrevoked(ctx, a, "The key can not be revoked any more as it was ordered")
+	}
+	why, err := r.sent(ctx, cred, way)
+	if _, wait := github.Wait(err); err != nil && (wait || ctx.Err() != nil) {
+		return err
 	}
 	log.Info("revocation sent", "key", a.Fingerprint[:12], "rule", cred.Rule, "done", err == nil)
 	switch {
-	case err == nil && way.Taken:
+	case err == nil && way.taken:
 		err = r.unrevoked(ctx, a, "The order to revoke the key is taken ("+report.Code(why)+"). Whether it was carried out, a check has to say")
 		if err != nil {
 			return err
 		}
 	case err == nil:
-		if _, _, err := r.Keeper.Happen(ctx, a.Installation, a.Fingerprint, life.Event{Kind: life.End, Actor: life.Actor{System: true}, Text: "revoked through its provider: " + why}, ""); err != nil {
+		if _, _, err := r.Keeper.Happen(ctx, a.Installation, a.Fingerprint, life.Event{Kind: way.ends, Actor: life.Actor{System: true}, Text: "revoked through its provider: " + why}, ""); err != nil {
 			return err
 		}
 	default:
@@ -160,6 +181,22 @@ func (r *Runner) end(ctx context.Context, job *river.Job[RevokeArgs], log *slog.
 		return err
 	}
 	return errors.Join(r.lookSoon(ctx, a.Installation), r.tellSoon(ctx, a.Installation))
+}
+
+// sent sends the order to end a key.
+func (r *Runner) sent(ctx context.Context, cred *store.Credential, way *way) (why string, err error) {
+	if !way.text {
+		return way.send(ctx, nil)
+	}
+	seen, err := r.sight(ctx, cred, true)
+	defer clear(seen.text)
+	if err != nil {
+		return "", err
+	}
+	if seen.text == nil {
+		return "", errors.New("its text can not be read again from where it was found")
+	}
+	return way.send(ctx, seen.text)
 }
 
 // unrevoked says in the issue what became of an order that did not, or not surely, revoke

@@ -1,15 +1,20 @@
 package server_test
 
 import (
+	"crypto/ed25519"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 
 	"github.com/keyward/keyward/app/github/githubtest"
 	"github.com/keyward/keyward/app/rotation"
@@ -531,6 +536,67 @@ func TestRevoke(t *testing.T) {
 		t.Errorf("requests %q", asked)
 	}
 	w.once("widgets", "rotation")
+}
+
+// TestDeployKey follows a private key that is a deploy key of another repository: GitHub's
+// list says that it works, and that it is gone, when two people had it deleted.
+func TestDeployKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.live()
+	w.gh.Grant(map[string]string{"checks": "write", "contents": "read", "issues": "write", "metadata": "read", "pull_requests": "read", "administration": "write"})
+	w.env["KEYWARD_REVOKE"] = "deploy-key"
+	w.start()
+	pub, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := ssh.MarshalPrivateKey(private, "fake, of a test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, err := ssh.NewPublicKey(pub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(pem.EncodeToMemory(block))
+	w.planted = append(w.planted, strings.Fields(text)[6])
+	w.repo("gadgets", githubtest.Repo{})
+	g := w.clone("gadgets")
+	w.pushed(g, "gadgets", "Start", "README.md", "gadgets\n") // now the App knows it
+	for _, title := range []string{"first", "second"} {       // the pages are of two
+		other, _, _ := ed25519.GenerateKey(nil)
+		pub, _ := ssh.NewPublicKey(other)
+		if _, err := w.gh.AddDeployKey("acme", "gadgets", title, string(ssh.MarshalAuthorizedKey(pub)), true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id, err := w.gh.AddDeployKey("acme", "gadgets", "deployer", string(ssh.MarshalAuthorizedKey(line)), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := w.clone("widgets")
+	w.pushed(c, "widgets", "Key", "deploy.pem", text)
+	n := w.issues("rotation", 1)[0].Number
+	w.rotating(n, fmt.Sprintf("active (GitHub lists it as deploy key %d of acme/gadgets, read and write)", id))
+	w.pushed(c, "widgets", "Without", "deploy.pem", "")
+	for _, who := range []string{"dana", "ravi"} {
+		w.gh.SetPermission("acme", "rotation", who, "write")
+	}
+	w.gh.Comment("acme", "rotation", n, "/revoke", "dana")
+	i := w.rotating(n, fmt.Sprintf("`DELETE /repos/acme/gadgets/keys/%d` ends the key", id), "two people have to comment `/revoke ")
+	_, code, _ := strings.Cut(i.Comments[len(i.Comments)-1].Body, "comment `/revoke ")
+	w.gh.Comment("acme", "rotation", n, "/revoke "+code[:8], "dana")
+	w.rotating(n, "somebody else has to confirm it")
+	w.gh.Comment("acme", "rotation", n, "/revoke "+code[:8], "ravi")
+	w.rotating(n, "kw/state:closed", "is closed completed", fmt.Sprintf("revoked through its provider: DELETE /repos/acme/gadgets/keys/%d answered 204", id))
+	if left := w.gh.DeployKeys("acme", "gadgets"); !slices.Equal(left, []string{"first", "second"}) {
+		t.Errorf("deploy keys %q are left", left)
+	}
+	if n := len(w.provider.Asked()); n > 0 {
+		t.Errorf("%d requests to providers", n)
+	}
+	w.once("widgets", "gadgets", "rotation")
 }
 
 // TestNobodyAsked has a key looked at where checks are switched off: its provider hears

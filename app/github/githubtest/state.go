@@ -56,6 +56,7 @@ type repo struct {
 	issues           []*issue
 	checks           []*check
 	alerts           []*alert
+	deployKeys       []*deployKey
 	suites           map[string]int64 // by commit
 	pushing          sync.Mutex       // one push at a time; never taken while state is held
 }

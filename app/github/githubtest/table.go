@@ -40,6 +40,8 @@ func (s *Server) table() []route {
 	in("GET", "/branches/{branch...}", needs("contents:read"), getBranch)
 	in("GET", "/secret-scanning/alerts", needs("secret_scanning_alerts:read"), listAlerts)
 	in("PATCH", "/secret-scanning/alerts/{alert_number}", needs("secret_scanning_alerts:write"), updateAlert)
+	in("GET", "/keys", needs("administration:read"), listDeployKeys)
+	in("DELETE", "/keys/{key_id}", needs("administration:write"), deleteDeployKey)
 	in("GET", "/pulls", needs("pull_requests:read"), listPulls)
 	in("GET", "/pulls/{pull_number}", needs("pull_requests:read"), getPull)
 	read, write := needs("issues:read", "pull_requests:read"), needs("issues:write", "pull_requests:write")

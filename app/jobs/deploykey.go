@@ -1,0 +1,155 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	gh "github.com/google/go-github/v62/github"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/keyward/keyward/app/github"
+	"github.com/keyward/keyward/app/rotation/life"
+	"github.com/keyward/keyward/app/store"
+	"github.com/keyward/keyward/scanner"
+)
+
+// The facts by which an SSH key is known as a deploy key of a repository.
+// https://docs.github.com/rest/deploy-keys/deploy-keys
+const (
+	sshFingerprint = "ssh_fingerprint" // of the public key; the scanner reads it
+	deployKeyFact  = "deploy_key"      // repository and id; GitHub told it
+	deployAccess   = "deploy_key_access"
+)
+
+// maxKeyLists is how many repositories are asked for their deploy keys to find one.
+const maxKeyLists = 300
+
+// factOf returns a fact of a key, "" if it is not known.
+func factOf(c *store.Credential, name string) string {
+	if i := slices.IndexFunc(c.Facts, func(f scanner.Fact) bool { return f.Name == name }); i >= 0 {
+		return c.Facts[i].Value
+	}
+	return ""
+}
+
+// listed looks for a private SSH key in GitHub's own lists of deploy keys. A key that is
+// listed works; one that was listed and is gone does not exist any more. The key itself is
+// sent nowhere: its public fingerprint tells. ok is false if the lists say nothing.
+func (r *Runner) listed(ctx context.Context, cred *store.Credential) (e life.Event, facts []scanner.Fact, ok bool, err error) {
+	print := factOf(cred, sshFingerprint)
+	if print == "" {
+		return e, nil, false, nil
+	}
+	e.Actor = life.Actor{System: true}
+	if name, _, known := strings.Cut(factOf(cred, deployKeyFact), " "); known {
+		c, owner, repo := r.GitHub.Installation(cred.Installation), "", ""
+		owner, repo, _ = strings.Cut(name, "/")
+		k, may, err := findDeployKey(ctx, c, owner, repo, print)
+		switch {
+		case err != nil || !may:
+			return e, nil, false, err
+		case k == nil:
+			e.Kind, e.Text = life.Remove, "GitHub does not list it among the deploy keys of "+name+" any more"
+			return e, nil, true, nil
+		}
+		return seenListed(e, name, k)
+	}
+	repos, err := r.keyLists(ctx, cred)
+	if err != nil {
+		return e, nil, false, err
+	}
+	for _, repo := range repos {
+		k, _, err := findDeployKey(ctx, r.GitHub.Installation(cred.Installation), repo.Owner, repo.Name, print)
+		if err != nil {
+			return e, nil, false, err
+		}
+		if k != nil {
+			return seenListed(e, repo.FullName(), k)
+		}
+	}
+	return e, nil, false, nil
+}
+
+func seenListed(e life.Event, repo string, k *gh.Key) (life.Event, []scanner.Fact, bool, error) {
+	access := "read and write"
+	if k.GetReadOnly() {
+		access = "read only"
+	}
+	e.Kind, e.Verdict = life.Check, life.Active
+	e.Text = fmt.Sprintf("GitHub lists it as deploy key %d of %s, %s", k.GetID(), repo, access)
+	return e, []scanner.Fact{{Name: deployKeyFact, Value: repo + " " + strconv.FormatInt(k.GetID(), 10)}, {Name: deployAccess, Value: access}}, true, nil
+}
+
+// keyLists are the repositories that may have the key as a deploy key: first those that
+// it stands in.
+func (r *Runner) keyLists(ctx context.Context, cred *store.Credential) ([]*store.Repository, error) {
+	all, err := r.Store.Repositories(ctx, cred.Installation)
+	if err != nil {
+		return nil, err
+	}
+	has := func(repo *store.Repository) bool {
+		return slices.ContainsFunc(cred.Places, func(p store.Place) bool { return p.Repository == repo.ID })
+	}
+	slices.SortStableFunc(all, func(a, b *store.Repository) int {
+		switch {
+		case has(a) == has(b):
+			return 0
+		case has(a):
+			return -1
+		}
+		return 1
+	})
+	return all[:min(len(all), maxKeyLists)], nil
+}
+
+// findDeployKey returns the deploy key of a repository that has a fingerprint, nil if there
+// is none, and whether the App may know.
+func findDeployKey(ctx context.Context, c *github.Client, owner, repo, print string) (k *gh.Key, may bool, err error) {
+	opt := &gh.ListOptions{PerPage: 100}
+	for {
+		list, res, err := c.Repositories.ListKeys(ctx, owner, repo, opt)
+		if silent(err) {
+			return nil, false, nil
+		}
+		if err != nil {
+			return nil, false, fmt.Errorf("list the deploy keys of %s/%s: %w", owner, repo, err)
+		}
+		for _, k := range list {
+			if pub, _, _, _, err := ssh.ParseAuthorizedKey([]byte(k.GetKey())); err == nil && ssh.FingerprintSHA256(pub) == print {
+				return k, true, nil
+			}
+		}
+		if res.NextPage == 0 {
+			return nil, true, nil
+		}
+		opt.Page = res.NextPage
+	}
+}
+
+// deployKeyWay is how the deploy key that a key is is ended: GitHub deletes it for the App.
+func (r *Runner) deployKeyWay(cred *store.Credential) *way {
+	name, id, known := strings.Cut(factOf(cred, deployKeyFact), " ")
+	owner, repo, _ := strings.Cut(name, "/")
+	number, err := strconv.ParseInt(id, 10, 64)
+	if !known || err != nil {
+		return nil
+	}
+	request := fmt.Sprintf("DELETE /repos/%s/keys/%d", name, number)
+	return &way{request: request, kinds: []string{"deploy-key"}, ends: life.Remove, send: func(ctx context.Context, _ []byte) (string, error) {
+		_, err := r.GitHub.Installation(cred.Installation).Repositories.DeleteKey(ctx, owner, repo, number)
+		if _, wait := github.Wait(err); err != nil && wait {
+			return "", err
+		}
+		if s := github.Status(err); s != 0 {
+			return "", fmt.Errorf("%s answered %d (the App needs administration: write)", request, s)
+		}
+		if err != nil {
+			return "", errors.New(request + ": no answer")
+		}
+		return request + " answered 204", nil
+	}}
+}
