@@ -130,6 +130,9 @@ func (r *Runner) tellAll(ctx context.Context, id int64, holder string, attempt i
 			return false, err
 		}
 		u, err := r.next(ctx, id, failed)
+		if err == nil && u == nil {
+			err = r.Keeper.Dashboard(ctx, c, inst, holder, false)
+		}
 		if err != nil || u == nil {
 			return false, err
 		}

@@ -1,15 +1,18 @@
 package rotation
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	gh "github.com/google/go-github/v62/github"
 
 	"github.com/keyward/keyward/app/github"
+	"github.com/keyward/keyward/app/rotation/life"
 	"github.com/keyward/keyward/app/store"
 	"github.com/keyward/keyward/scanner/report"
 )
@@ -20,9 +23,12 @@ func dashboard(target string) string { return "dashboard " + target }
 // maxListed is how many keys a dashboard lists.
 const maxListed = 200
 
+// A dashboard is opened when so many keys are under way, or one waits for its issue: before,
+// their issues are as good a list. Then it is kept up to date.
+const dashboardFrom = 5
+
 // Triage sorts the keys that the histories of an installation held: the riskiest get
-// their issues, the rest wait on one dashboard issue in each tracker. It returns how
-// many it opened.
+// their issues, the rest wait on the dashboard. It returns how many it opened.
 func (k *Keeper) Triage(ctx context.Context, c *github.Client, inst *store.Installation, first int, holder string) (opened int, err error) {
 	held, err := k.Store.Credentials(ctx, inst.ID, store.StateHeld)
 	if err != nil {
@@ -38,45 +44,153 @@ func (k *Keeper) Triage(ctx context.Context, c *github.Client, inst *store.Insta
 		if err := k.Store.Triaged(ctx, inst.ID, time.Now()); err != nil {
 			return opened, err
 		}
-		held = held[opened:]
+	}
+	return opened, k.Dashboard(ctx, c, inst, holder, true)
+}
+
+// a board is what a dashboard shows: the keys of one tracker.
+type board struct {
+	held   []*store.Credential // they wait for their issues
+	lines  []boardLine
+	proved int // closed with evidence
+}
+
+// a boardLine is a key that has an issue.
+type boardLine struct {
+	course   *store.Course
+	rotation *store.Rotation
+	cred     *store.Credential
+	until    time.Time // of a waiver
+}
+
+// Dashboard brings the dashboards of an installation up to date, one in each repository
+// that has issues of keys: in the tracker, if there is one. Nothing is done where nothing
+// happened since, unless there may be keys that wait.
+func (k *Keeper) Dashboard(ctx context.Context, c *github.Client, inst *store.Installation, holder string, waiting bool) error {
+	seq, err := k.Store.LedgerEnd(ctx, inst.ID)
+	if err != nil {
+		return err
+	}
+	rotations, err := k.Store.Rotations(ctx, inst.ID)
+	if err != nil {
+		return err
+	}
+	byName := map[string]*store.Rotation{}
+	none, behind := true, waiting
+	for _, r := range rotations {
+		byName[r.Fingerprint] = r
+		if strings.HasPrefix(r.Fingerprint, dashboard("")) {
+			none, behind = false, behind || r.Said != seq
+		}
+	}
+	if !behind && (!none || len(rotations) < dashboardFrom) {
+		return nil
+	}
+	held, err := k.Store.Credentials(ctx, inst.ID, store.StateHeld)
+	if err != nil {
+		return err
 	}
 	repos, err := k.repositories(ctx, inst)
 	if err != nil {
-		return opened, err
+		return err
 	}
-	byTarget := map[string][]*store.Credential{}
-	for _, cred := range held {
-		full, err := k.Store.Credential(ctx, inst.ID, cred.Fingerprint)
-		if err != nil {
-			return opened, err
-		}
-		target, err := k.target(ctx, c, inst, full, repos)
-		if _, nowhere := err.(errNoPlace); nowhere {
+	boards, err := k.boards(ctx, c, inst, held, byName, repos)
+	if err != nil {
+		return err
+	}
+	for target, b := range boards {
+		name := dashboard(target)
+		under := slices.ContainsFunc(b.lines, func(l boardLine) bool { return !life.State(l.course.State).Done() })
+		if old := byName[name]; old == nil && len(b.held) == 0 && (!under || len(b.lines) < dashboardFrom) {
 			continue
 		}
-		if err != nil {
-			return opened, err
-		}
-		byTarget[target] = append(byTarget[target], full)
-	}
-	for target, list := range byTarget {
-		if err := k.dashboard(ctx, c, inst, target, holder, list, repos); err != nil {
-			return opened, err
+		if err := k.dashboard(ctx, c, inst, target, holder, seq, b, repos); err != nil {
+			return err
 		}
 	}
-	return opened, nil
+	return nil
 }
 
-// dashboard writes one dashboard issue.
-func (k *Keeper) dashboard(ctx context.Context, c *github.Client, inst *store.Installation, target, holder string, list []*store.Credential, repos map[int64]*store.Repository) error {
+// boards sorts the keys of an installation by where their issues are, or would be.
+func (k *Keeper) boards(ctx context.Context, c *github.Client, inst *store.Installation, held []*store.Credential, byName map[string]*store.Rotation, repos map[int64]*store.Repository) (map[string]*board, error) {
+	out := map[string]*board{}
+	of := func(target string) *board {
+		if out[target] == nil {
+			out[target] = &board{}
+		}
+		return out[target]
+	}
+	for name := range byName {
+		if target, ok := strings.CutPrefix(name, dashboard("")); ok {
+			of(target) // it may have to say that nothing is left
+		}
+	}
+	targets := map[string]string{} // of the trackers that policies name
+	for _, cred := range held {
+		tracker := fmt.Sprint(cred.Settings.Tracker, cred.Settings.Public)
+		target, known := targets[tracker]
+		if !known || len(of(target).held) < maxListed { // its places decide, or are shown
+			var err error
+			if cred, err = k.Store.Credential(ctx, inst.ID, cred.Fingerprint); err != nil {
+				return nil, err
+			}
+		}
+		if !known {
+			var err error
+			target, err = k.target(ctx, c, inst, cred, repos)
+			if _, nowhere := err.(errNoPlace); err != nil && !nowhere {
+				return nil, err
+			}
+			if cred.Settings.Tracker != "" || k.Tracker != "" {
+				targets[tracker] = target
+			}
+		}
+		if target != "" {
+			of(target).held = append(of(target).held, cred)
+		}
+	}
+	delete(out, "")
+	courses, err := k.Store.Courses(ctx, inst.ID)
+	if err != nil {
+		return nil, err
+	}
+	creds, err := k.Store.Credentials(ctx, inst.ID, store.StateOpen, store.StateQuiet, store.StateDismissed)
+	if err != nil {
+		return nil, err
+	}
+	byPrint := map[string]*store.Credential{}
+	for _, cred := range creds {
+		byPrint[cred.Fingerprint] = cred
+	}
+	for i := range courses {
+		course := &courses[i]
+		r, cred := byName[course.Fingerprint], byPrint[course.Fingerprint]
+		if r == nil || r.Number == 0 || cred == nil {
+			continue
+		}
+		if life.State(course.State) == life.Closed {
+			of(r.Repository).proved++
+			continue
+		}
+		line := boardLine{course: course, rotation: r, cred: cred}
+		if l, err := Life(course); err == nil && l.Waiver != nil {
+			line.until = l.Waiver.Until
+		}
+		of(r.Repository).lines = append(of(r.Repository).lines, line)
+	}
+	return out, nil
+}
+
+// dashboard writes one dashboard issue, which says all that the ledger does up to seq.
+func (k *Keeper) dashboard(ctx context.Context, c *github.Client, inst *store.Installation, target, holder string, seq int64, shown *board, repos map[int64]*store.Repository) error {
 	name := dashboard(target)
 	r, ok, err := k.Store.Claim(ctx, inst.ID, name, target, holder, time.Now(), claimFor)
 	if err != nil || !ok {
 		return err
 	}
 	defer func() { _ = k.Store.Release(context.WithoutCancel(ctx), r, holder) }() // a claim that stays lapses
-	title := fmt.Sprintf("[keyward] %d keys wait for their rotation", len(list))
-	body := k.Guard.String(k.dashboardBody(inst, r, list, repos))
+	title := "[keyward] " + shown.title()
+	body := k.Guard.String(k.dashboardBody(inst, r, shown, repos))
 	owner, repo, _ := strings.Cut(target, "/")
 	if r.Number == 0 && r.Tries > 1 {
 		found, err := k.find(ctx, c, owner, repo, r)
@@ -98,23 +212,106 @@ func (k *Keeper) dashboard(ctx context.Context, c *github.Client, inst *store.In
 		}
 		r.Number, r.Opened = issue.GetNumber(), time.Now()
 	case sum(body) != r.Body:
-		_, _, err := c.Issues.Edit(ctx, owner, repo, r.Number, &gh.IssueRequest{Title: &title, Body: &body})
-		if s := github.Status(err); err != nil && s != http.StatusGone && s != http.StatusNotFound {
+		open := "open" // whoever closed it does not see it any more, and others may need it
+		_, _, err := c.Issues.Edit(ctx, owner, repo, r.Number, &gh.IssueRequest{Title: &title, Body: &body, State: &open})
+		if s := github.Status(err); s == http.StatusGone || s == http.StatusNotFound {
+			r.Number, body = 0, "" // it was deleted: the next time there is another
+		} else if err != nil {
 			return fmt.Errorf("edit the dashboard %s#%d: %w", target, r.Number, err)
 		}
 	}
-	r.Body = sum(body)
+	r.Body, r.Said = sum(body), seq
 	return k.Store.PutRotation(ctx, r)
 }
 
-func (k *Keeper) dashboardBody(inst *store.Installation, r *store.Rotation, list []*store.Credential, repos map[int64]*store.Repository) string {
+// title says how many keys there are of each sort.
+func (b *board) title() string {
+	under := 0
+	for _, l := range b.lines {
+		if !life.State(l.course.State).Done() {
+			under++
+		}
+	}
+	title := fmt.Sprintf("%s under way", plural(under, "key is", "keys are"))
+	if len(b.held) > 0 {
+		title += fmt.Sprintf(", %s for their rotation", plural(len(b.held), "waits", "wait"))
+	}
+	return title
+}
+
+func plural(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprint(n, " ", more)
+}
+
+func (k *Keeper) dashboardBody(inst *store.Installation, r *store.Rotation, shown *board, repos map[int64]*store.Repository) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "<!-- keyward v1 key=%s mac=%s -->\n", r.Fingerprint, k.mac(inst.ID, r.Fingerprint))
-	b.WriteString("These keys stand in the history of the repositories. The riskiest have issues of their own; these wait for theirs. A key gets its issue at once when it is pushed again.\n\n")
+	now := k.Time()
+	var late, going, waived, unproved []boardLine
+	for _, l := range shown.lines {
+		switch s := life.State(l.course.State); {
+		case s.Waived():
+			waived = append(waived, l)
+		case s == life.Unproved:
+			unproved = append(unproved, l)
+		case s.Works() && l.course.Due.Before(now):
+			late = append(late, l)
+		default:
+			going = append(going, l)
+		}
+	}
+	fmt.Fprintf(&b, "| Overdue | Under way | Waived | Closed without evidence | Wait | Proved dead |\n|---|---|---|---|---|---|\n| %d | %d | %d | %d | %d | %d |\n",
+		len(late), len(going), len(waived), len(unproved), len(shown.held), shown.proved)
+	k.section(&b, "Overdue", late)
+	k.section(&b, "Under way", going)
+	k.section(&b, "Waived", waived)
+	k.section(&b, "Closed without evidence", unproved)
+	k.waiting(&b, shown.held, repos)
+	b.WriteString("\nThis issue is kept up to date, and opened again when something happens.\n")
+	return b.String()
+}
+
+// maxDashboard is how long the text of a dashboard gets, but for its last lines.
+const maxDashboard = 55_000
+
+// section lists keys that have issues, those that are due first at the top.
+func (k *Keeper) section(b *strings.Builder, name string, list []boardLine) {
+	if len(list) == 0 {
+		return
+	}
+	slices.SortFunc(list, func(x, y boardLine) int {
+		return cmp.Or(x.course.Due.Compare(y.course.Due), cmp.Compare(x.rotation.Number, y.rotation.Number))
+	})
+	fmt.Fprintf(b, "\n## %s\n\n| Issue | | Key | State | Until (UTC) | Owner |\n|---|---|---|---|---|---|\n", name)
+	for n, l := range list {
+		if n == maxListed || b.Len() > maxDashboard {
+			fmt.Fprintf(b, "\nand %d more.\n", len(list)-n)
+			return
+		}
+		until, owner := l.course.Due, ""
+		if !l.until.IsZero() {
+			until = l.until
+		}
+		if l.rotation.Owner != "" {
+			owner = report.Code(l.rotation.Owner)
+		}
+		fmt.Fprintf(b, "| #%d | %s | %s %s | %s | %s | %s |\n", l.rotation.Number, l.cred.Severity, report.Code(l.cred.Rule), report.Alias(l.cred.Fingerprint), l.course.State, until.UTC().Format("2006-01-02 15:04"), owner)
+	}
+}
+
+// waiting lists the keys that have no issues yet.
+func (k *Keeper) waiting(b *strings.Builder, list []*store.Credential, repos map[int64]*store.Repository) {
+	if len(list) == 0 {
+		return
+	}
+	b.WriteString("\n## Wait\n\nThese keys stand in the history of the repositories. The riskiest have issues of their own; these wait for theirs. A key gets its issue at once when it is pushed again.\n\n")
 	b.WriteString("| | Key | Where | Found |\n|---|---|---|---|\n")
 	for n, cred := range list {
-		if n == maxListed || b.Len() > 55_000 {
-			fmt.Fprintf(&b, "\nand %d more.\n", len(list)-n)
+		if n == maxListed || b.Len() > maxDashboard {
+			fmt.Fprintf(b, "\nand %d more.\n", len(list)-n)
 			break
 		}
 		i := k.issue(cred, &store.Rotation{}, repos, "")
@@ -125,7 +322,6 @@ func (k *Keeper) dashboardBody(inst *store.Installation, r *store.Rotation, list
 				where += fmt.Sprintf(" and %d more places", more)
 			}
 		}
-		fmt.Fprintf(&b, "| %s | %s %s %s | %s | %s |\n", cred.Severity, report.Code(i.Key.Rule.Title), report.Code(cred.Redacted), report.Alias(cred.Fingerprint), where, cred.Detected.Format(time.DateOnly))
+		fmt.Fprintf(b, "| %s | %s %s %s | %s | %s |\n", cred.Severity, report.Code(i.Key.Rule.Title), report.Code(cred.Redacted), report.Alias(cred.Fingerprint), where, cred.Detected.Format(time.DateOnly))
 	}
-	return b.String()
 }

@@ -50,11 +50,7 @@ func (k *Keeper) Begin(ctx context.Context, cred *store.Credential) (l life.Life
 			found = k.Time()
 		}
 		l = life.Begin(found, cred.Severity, string(tier), !cred.PublicSince.IsZero(), life.Clock{By: cred.Settings.Due, BusinessHours: cred.Settings.BusinessHours})
-		for _, f := range cred.Facts {
-			if f.Name == "key_id" {
-				l.OldID = f.Value
-			}
-		}
+		l.OldID = publicID(cred.Facts)
 		var err error
 		c, err = encode(&l)
 		return c, []store.Record{{At: k.Time(), Event: "found", Actor: keyward, To: string(l.State), Detail: fmt.Sprintf("%s of rule %s, %s", cred.Redacted, cred.Rule, cred.Severity)}}, err
@@ -90,6 +86,19 @@ func (k *Keeper) Happen(ctx context.Context, installation int64, fingerprint str
 		return c, records(&e, &before, &l, steps, source), err
 	})
 	return l, steps, err
+}
+
+// publicID is the id by which a key's provider knows it, "" if it is not to be seen in the
+// key or beside it.
+func publicID(facts []scanner.Fact) string {
+	for _, name := range []string{"key_id", "access_key_id", "private_key_id", "access_id", "jti", "kid", "ssh_fingerprint"} {
+		for _, f := range facts {
+			if f.Name == name {
+				return f.Value
+			}
+		}
+	}
+	return ""
 }
 
 // reminder is what the ledger's events begin with that tell of a reminder.

@@ -164,10 +164,19 @@ func TestInstallation(t *testing.T) {
 		w.start()
 		w.gh.Install("acme")
 		list := w.issues("rotation", 4) // three and the dashboard
-		dash := slices.IndexFunc(list, func(i githubtest.Issue) bool { return strings.HasPrefix(i.Title, "[keyward]") })
-		if dash < 0 || !strings.Contains(list[dash].Title, "3 keys wait") || strings.Count(list[dash].Body, "KW-") != 3 {
-			t.Fatalf("the dashboard: %+v", list)
+		board := func(title string, keys int) {
+			t.Helper()
+			w.eventually(20*time.Second, title, func() string {
+				all := w.gh.Issues("acme", "rotation")
+				for _, i := range all {
+					if i.Title == title && strings.Count(i.Body, "KW-") == keys {
+						return ""
+					}
+				}
+				return fmt.Sprintf("%+v", all)
+			})
 		}
+		board("[keyward] 3 keys are under way, 3 wait for their rotation", 6)
 		// One that waits gets its issue when it is pushed again.
 		waiting := -1
 		for i := range keys {
@@ -179,6 +188,7 @@ func TestInstallation(t *testing.T) {
 		}
 		w.pushed(c, "old", "again", "again.env", "T="+keys[waiting]+"\n")
 		w.issues("rotation", 5)
+		board("[keyward] 4 keys are under way, 2 wait for their rotation", 6)
 
 		// Suspended: nothing is asked. Then the history catches up.
 		w.gh.Suspend("acme", true)

@@ -127,6 +127,15 @@ func (tx *tx) follow(installation int64, fingerprint, dismissed string) error {
 	return err
 }
 
+// LedgerEnd is the number of the last record of an installation.
+func (s *Store) LedgerEnd(ctx context.Context, installation int64) (seq int64, err error) {
+	err = s.row(ctx, "SELECT ledger_seq FROM installation WHERE id = ?", installation).Scan(&seq)
+	if err != nil {
+		return 0, fmt.Errorf("read the end of the ledger of installation %d: %w", installation, err)
+	}
+	return seq, nil
+}
+
 // Course returns the life of a key, or ErrGone.
 func (s *Store) Course(ctx context.Context, installation int64, fingerprint string) (*Course, error) {
 	list, err := s.courses(ctx, "WHERE installation = ? AND fingerprint = ?", installation, fingerprint)
