@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/keyward/keyward/hooks"
+	"github.com/keyward/keyward/scanner/policy"
+	"github.com/keyward/keyward/scanner/verify"
 )
 
 var update = flag.Bool("update", false, "write the README's transcript anew")
@@ -226,5 +229,40 @@ func TestReadmeAction(t *testing.T) {
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("actionlint: %v\n%s", err, out)
+	}
+}
+
+// TestReadmePolicy holds the README's policies to what is read, and its counts to what there is.
+func TestReadmePolicy(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, m := range regexp.MustCompile("(?s)```toml\n(.*?)```").FindAllSubmatch(readme, -1) {
+		n++
+		if _, err := policy.Parse(".keyward.toml", m[1]); err != nil {
+			t.Errorf("a policy of the README: %v\n%s", err, m[1])
+		}
+	}
+	if n != 2 {
+		t.Errorf("README.md has %d policies, want 2", n)
+	}
+	checks, err := verify.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("for %d kinds", len(checks)); !bytes.Contains(readme, []byte(want)) {
+		t.Errorf("README.md does not say that keys are verified %s", want)
+	}
+	ways, err := verify.Revocations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rule := range ways {
+		if issuer, _, _ := strings.Cut(rule, "-"); !bytes.Contains(bytes.ToLower(readme), []byte(issuer)) {
+			t.Errorf("README.md does not say that keys of %s can be revoked", issuer)
+		}
 	}
 }

@@ -42,9 +42,15 @@ type entry struct {
 	Redacted    string     `json:"redacted"`
 	Issue       string     `json:"issue,omitempty"`
 	Note        string     `json:"note,omitempty"`
+	Facts       []fact     `json:"facts,omitempty"` // what the key shows of itself, and its provider tells
 	Places      []place    `json:"places"`
 
 	installation int64
+}
+
+type fact struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
 }
 
 type place struct {
@@ -198,6 +204,9 @@ func entryOf(c *store.Credential, inst *store.Installation, rule *scanner.Rule, 
 	if rule != nil { // else it is of a policy
 		e.Title, e.Class, e.Tier = rule.Title, string(rule.Class), string(rule.Tier)
 	}
+	for _, f := range c.Facts {
+		e.Facts = append(e.Facts, fact(f))
+	}
 	var last time.Time
 	for _, p := range c.Places {
 		e.Places = append(e.Places, place{names[p.Repository], p.Path, p.Line, p.Commit})
@@ -304,6 +313,9 @@ func (env *Env) one(ctx context.Context, s *store.Store, e *entry) error {
 	row("Public", when(e.PublicSince))
 	row("Issue", e.Issue)
 	row("Note", e.Note)
+	for _, f := range e.Facts {
+		row("Fact", f.Name+": "+f.Value)
+	}
 	for _, p := range e.Places {
 		row("Place", fmt.Sprintf("%s %s:%d", p.Repository, p.Path, p.Line))
 	}
@@ -339,15 +351,19 @@ func (env *Env) csv(all []entry) error {
 	w := csv.NewWriter(&buf)
 	w.UseCRLF = true
 	_ = w.Write([]string{"alias", "fingerprint", "account", "kind", "title", "class", "tier", "severity", "state", "due", "owner", "validity", "expires", "detected",
-		"first_seen", "last_seen", "public_since", "redacted", "issue", "note", "places"}) // a buffer does not fail; Flush would tell
+		"first_seen", "last_seen", "public_since", "redacted", "issue", "note", "facts", "places"}) // a buffer does not fail; Flush would tell
 	for i := range all {
 		e := &all[i]
 		var places []string
 		for _, p := range e.Places {
 			places = append(places, fmt.Sprintf("%s %s:%d", p.Repository, p.Path, p.Line))
 		}
+		var facts []string
+		for _, f := range e.Facts {
+			facts = append(facts, f.Name+": "+f.Value)
+		}
 		row := []string{e.Alias, e.Fingerprint, e.Account, e.Kind, e.Title, e.Class, e.Tier, e.Severity, e.State, when(e.Due), e.Owner, e.Validity, when(e.Expires), when(&e.Detected),
-			when(e.FirstSeen), when(e.LastSeen), when(e.PublicSince), e.Redacted, e.Issue, e.Note, strings.Join(places, "; ")}
+			when(e.FirstSeen), when(e.LastSeen), when(e.PublicSince), e.Redacted, e.Issue, e.Note, strings.Join(facts, "; "), strings.Join(places, "; ")}
 		for j := range row {
 			row[j] = noFormula(row[j])
 		}

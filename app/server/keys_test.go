@@ -62,6 +62,7 @@ func TestRegister(t *testing.T) {
 		_, _, err = keeper.Begin(ctx, cred)
 		must(err)
 	}
+	must(s.AddFacts(ctx, cred, []scanner.Fact{{Name: "scopes", Value: "api"}, {Name: "expires", Value: "2027-03-04"}}))
 	must(s.SetState(ctx, 1, second, store.StateDismissed, "=1+1"))
 	must(s.Close())
 
@@ -79,7 +80,8 @@ func TestRegister(t *testing.T) {
 	}
 	for _, name := range []string{"kw-ugq2di", first[:8], first} {
 		out, _, code := run(t, env, "keys", "show", name)
-		if code != 0 || !strings.Contains(out, "GitLab") || !strings.Contains(out, "acme/widgets =cmd") || strings.Count(out, "Ledger ") != 1 || !strings.Contains(out, "found by keyward: open; glpat-") {
+		if code != 0 || !strings.Contains(out, "GitLab") || !strings.Contains(out, "acme/widgets =cmd") || strings.Count(out, "Ledger ") != 1 || !strings.Contains(out, "found by keyward: open; glpat-") ||
+			!strings.Contains(out, "Fact         scopes: api\n") || !strings.Contains(out, "Expires      2027-03-04 00:00\n") {
 			t.Errorf("show %s: exit %d\n%s", name, code, out)
 		}
 	}
@@ -102,6 +104,20 @@ func TestRegister(t *testing.T) {
 
 	if out, errs, code := run(t, env, "ledger", "verify"); code != 0 || out != "1 records, each as it was written\n" {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+	out, errs, code = run(t, env, "ledger", "verify", "--heads")
+	head, _, _ := strings.Cut(out, "\n")
+	if code != 0 || !strings.HasPrefix(head, "1:1:") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+	if out, errs, code := run(t, env, "ledger", "verify", "--expect", head); code != 0 {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+	if out, errs, code := run(t, env, "ledger", "verify", "--expect", "1:2:"+head[4:]); code != 2 || !strings.Contains(out, "record 2: it was there") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+	if _, errs, code := run(t, env, "ledger", "verify", "--expect", "1:x"); code != 2 || !strings.Contains(errs, "--heads prints it") {
+		t.Errorf("exit %d\n%s", code, errs)
 	}
 	env["KEYWARD_PEPPER"] = "another pepper of the tests, as long"
 	if out, errs, code := run(t, env, "ledger", "verify"); code != 2 || !strings.Contains(out, "record 1") || !strings.Contains(errs, "pepper") {

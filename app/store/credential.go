@@ -136,7 +136,7 @@ func (tx *tx) record(c *Credential, r *Repository) (Change, error) {
 			return change, err
 		}
 		if _, err := tx.exec(`INSERT INTO place (installation, fingerprint, repository, path, line, col, commit_id, blob, decoded, in_test, url, seen)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (installation, fingerprint, repository, path, line) DO NOTHING`,
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (installation, fingerprint, repository, path, line) DO UPDATE SET seen = excluded.seen`,
 			c.Installation, c.Fingerprint, r.ID, p.Path, p.Line, p.Col, p.Commit, p.Blob, p.Decoded, p.InTest, p.URL, now.UnixMilli()); err != nil {
 			return change, err
 		}
@@ -302,6 +302,19 @@ func (s *Store) LiveKeys(ctx context.Context, repository int64, over []string, l
 // maxFacts is how many facts are kept of a key.
 const maxFacts = 40
 
+// expiry is when a key expires by what its provider tells, zero if it does not.
+func expiry(f scanner.Fact) time.Time {
+	if f.Name != "expires" {
+		return time.Time{}
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05 MST", "2006-01-02 15:04:05 -0700", time.DateOnly} {
+		if t, err := time.Parse(layout, f.Value); err == nil {
+			return t
+		}
+	}
+	return time.Time{}
+}
+
 // AddFacts keeps what a key's provider tells of it, in the place of what it told before.
 func (s *Store) AddFacts(ctx context.Context, c *Credential, facts []scanner.Fact) error {
 	all := slices.DeleteFunc(slices.Clone(c.Facts), func(old scanner.Fact) bool {
@@ -311,6 +324,15 @@ func (s *Store) AddFacts(ctx context.Context, c *Credential, facts []scanner.Fac
 	text, err := json.Marshal(all[:min(maxFacts, len(all))])
 	if err != nil {
 		return err
+	}
+	for _, f := range facts {
+		at := expiry(f)
+		if at.IsZero() {
+			continue
+		}
+		if _, err := s.exec(ctx, "UPDATE credential SET expires = ? WHERE installation = ? AND fingerprint = ?", millis(at), c.Installation, c.Fingerprint); err != nil {
+			return fmt.Errorf("store when key %.12s expires: %w", c.Fingerprint, err)
+		}
 	}
 	if _, err := s.exec(ctx, "UPDATE credential SET facts = ?, stale = TRUE WHERE installation = ? AND fingerprint = ? AND facts <> ?", clean(string(text)), c.Installation, c.Fingerprint, string(text)); err != nil {
 		return fmt.Errorf("store facts of key %.12s: %w", c.Fingerprint, err)

@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -136,6 +138,50 @@ func (s *Store) LedgerEnd(ctx context.Context, installation int64) (seq int64, e
 	return seq, nil
 }
 
+// A Head is the last record of an installation's ledger. Kept elsewhere, it shows later
+// whether records were cut off: who can write to the database can do that unseen.
+type Head struct {
+	Installation, Seq int64
+	Mac               string
+}
+
+func (h Head) String() string { return fmt.Sprintf("%d:%d:%s", h.Installation, h.Seq, h.Mac) }
+
+// ParseHead reads what [Head.String] wrote.
+func ParseHead(s string) (h Head, err error) {
+	id, rest, _ := strings.Cut(s, ":")
+	seq, mac, ok := strings.Cut(rest, ":")
+	h.Mac = mac
+	if h.Installation, err = strconv.ParseInt(id, 10, 64); err == nil {
+		h.Seq, err = strconv.ParseInt(seq, 10, 64)
+	}
+	if err != nil || !ok || len(mac) != 2*sha256.Size {
+		return h, fmt.Errorf("%q is no head of a ledger: want INSTALLATION:RECORD:MAC", s)
+	}
+	return h, nil
+}
+
+// Heads returns the heads of all ledgers that have records.
+func (s *Store) Heads(ctx context.Context) (out []Head, err error) {
+	err = s.rows(ctx, func(rows *sql.Rows) error {
+		var h Head
+		err := rows.Scan(&h.Installation, &h.Seq, &h.Mac)
+		out = append(out, h)
+		return err
+	}, "SELECT id, ledger_seq, ledger_mac FROM installation WHERE ledger_seq > 0 ORDER BY id")
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger: %w", err)
+	}
+	return out, nil
+}
+
+// Has reports whether the ledger still has a record that was once its head.
+func (s *Store) Has(ctx context.Context, h Head) (bool, error) {
+	var n int
+	err := s.row(ctx, "SELECT count(*) FROM ledger WHERE installation = ? AND seq = ? AND mac = ?", h.Installation, h.Seq, h.Mac).Scan(&n)
+	return n > 0, err
+}
+
 // Course returns the life of a key, or ErrGone.
 func (s *Store) Course(ctx context.Context, installation int64, fingerprint string) (*Course, error) {
 	list, err := s.courses(ctx, "WHERE installation = ? AND fingerprint = ?", installation, fingerprint)
@@ -249,8 +295,10 @@ func (s *Store) VerifyLedger(ctx context.Context, key []byte) (records int, forg
 	for _, h := range heads {
 		var seq int64
 		before, good := "", ""
+		last := map[string]Record{} // of each key
 		err := s.Ledger(ctx, h.id, "", func(r Record) error {
 			records++
+			last[r.Fingerprint] = Record{Seq: r.Seq, To: r.To}
 			switch chained := r.mac(key, before); {
 			case r.Seq != seq+1:
 				forged = append(forged, Forgery{h.id, seq + 1, fmt.Sprintf("it is gone: record %d follows", r.Seq)})
@@ -268,6 +316,15 @@ func (s *Store) VerifyLedger(ctx context.Context, key []byte) (records int, forg
 		}
 		if seq != h.seq || before != h.mac && !slices.ContainsFunc(forged, func(f Forgery) bool { return f.Installation == h.id && f.Seq == seq }) {
 			forged = append(forged, Forgery{h.id, seq, fmt.Sprintf("the ledger ends here; its head says that record %d is the last", h.seq)})
+		}
+		courses, err := s.Courses(ctx, h.id)
+		if err != nil {
+			return records, forged, err
+		}
+		for _, c := range courses {
+			if r := last[c.Fingerprint]; r.To != c.State {
+				forged = append(forged, Forgery{h.id, r.Seq, fmt.Sprintf("it is the last of key %.12s and leads to %q; the database says that the key is %s", c.Fingerprint, r.To, c.State)})
+			}
 		}
 	}
 	orphans, err := s.orphans(ctx)

@@ -17,7 +17,7 @@ var ledgerKey = []byte("a key of the tests")
 // proceed appends one record to the ledger.
 func proceed(ctx context.Context, s *store.Store, inst int64, fp, detail string) error {
 	return s.Proceed(ctx, ledgerKey, inst, fp, func(old string) (store.Course, []store.Record, error) {
-		return store.Course{State: "open", Due: time.UnixMilli(5), Life: old + "x"},
+		return store.Course{State: "rotating", Due: time.UnixMilli(5), Life: old + "x"},
 			[]store.Record{{At: time.Now(), Event: "found", Actor: "dana", From: "open", To: "rotating", Detail: detail}}, nil
 	})
 }
@@ -89,7 +89,28 @@ func TestLedger(t *testing.T) {
 		if _, forged := verify(); forged != "" {
 			t.Fatalf("as it was: %s", forged)
 		}
+		exec("UPDATE life SET state = 'closed' WHERE installation = %d AND fingerprint = 'fp0'", inst)
+		if _, forged := verify(); !strings.Contains(forged, `leads to "rotating"; the database says that the key is closed`) {
+			t.Errorf("another state: told %q", forged)
+		}
+		exec("UPDATE life SET state = 'rotating' WHERE installation = %d AND fingerprint = 'fp0'", inst)
+
+		// Who cuts off the last ones unseen is seen by who has kept the head.
+		heads, err := s.Heads(ctx)
+		if err != nil || len(heads) != 1 || heads[0].Seq != 6 {
+			t.Fatalf("heads %v %v", heads, err)
+		}
+		kept, err := store.ParseHead(heads[0].String())
+		if err != nil || kept != heads[0] {
+			t.Errorf("a head is read as %v %v", kept, err)
+		}
 		exec("DELETE FROM ledger %s = 6", where)
+		exec("UPDATE installation SET ledger_seq = 5, ledger_mac = (SELECT mac FROM ledger %s = 5) WHERE id = %d", where, inst)
+		_, forged := verify()
+		if ok, err := s.Has(ctx, kept); err != nil || ok || forged != "" {
+			t.Errorf("cut off: %v %v; told %q", ok, err, forged)
+		}
+		exec("UPDATE installation SET ledger_seq = 6 WHERE id = %d", inst)
 		if _, forged := verify(); !strings.Contains(forged, "record 5: the ledger ends here") {
 			t.Errorf("the last is gone: told %q", forged)
 		}
