@@ -183,10 +183,7 @@ func (r *Runner) verifyNow(ctx context.Context, a *asked) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := r.Store.LookAt(ctx, a.rot.Installation, a.rot.Fingerprint, r.Keeper.Time()); err != nil {
-		return "", err
-	}
-	if err := r.lookSoon(ctx, a.rot.Installation); err != nil {
+	if err := r.lookNow(ctx, a.rot.Installation, a.rot.Fingerprint); err != nil {
 		return "", err
 	}
 	switch {

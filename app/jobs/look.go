@@ -68,6 +68,14 @@ func (r *Runner) lookSoon(ctx context.Context, installation int64) error {
 	return r.insert(ctx, LookArgs{installation}, &river.InsertOpts{Queue: queueLook, Priority: 2, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: underWay}})
 }
 
+// lookNow has a key looked at.
+func (r *Runner) lookNow(ctx context.Context, installation int64, fingerprint string) error {
+	if err := r.Store.LookAt(ctx, installation, fingerprint, r.Keeper.Time()); err != nil {
+		return err
+	}
+	return r.lookSoon(ctx, installation)
+}
+
 // look looks at keys until it is time for none, or the time is up.
 func (r *Runner) look(ctx context.Context, job *river.Job[LookArgs], log *slog.Logger) error {
 	id := job.Args.Installation
@@ -129,7 +137,10 @@ func (r *Runner) lookAt(ctx context.Context, installation int64, fingerprint str
 		}
 	}
 	if !l.Asks(r.Keeper.Time()) {
-		return nil
+		if seen.known || seen.atHead {
+			return nil
+		}
+		return r.Store.LookAt(ctx, installation, fingerprint, r.Keeper.Time().Add(lookLater))
 	}
 	if e, facts, ok, err := r.listed(ctx, cred); err != nil || ok {
 		if err != nil {

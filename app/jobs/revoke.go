@@ -147,8 +147,14 @@ func (r *Runner) end(ctx context.Context, job *river.Job[RevokeArgs], log *slog.
 		return err
 	}
 	l, err := rotation.Life(course)
-	if err != nil || l.Order == nil || !l.Order.Until.Equal(a.Order) || !l.State.Works() {
-		return err // it is over, or came back since
+	if err != nil || l.Order == nil || !l.Order.Until.Equal(a.Order) {
+		return err // it came back since
+	}
+	if l.State == life.Revoked { // that was noted, but maybe no more
+		return r.lookNow(ctx, a.Installation, a.Fingerprint)
+	}
+	if !l.State.Works() {
+		return nil
 	}
 	if !r.Keeper.Time().Before(a.Order) {
 		return r.unrevoked(ctx, a, "The order to revoke the key was not sent within "+life.OrderFor.String()+", and is void")
@@ -177,10 +183,7 @@ func (r *Runner) end(ctx context.Context, job *river.Job[RevokeArgs], log *slog.
 			return err
 		}
 	}
-	if err := r.Store.LookAt(ctx, a.Installation, a.Fingerprint, r.Keeper.Time()); err != nil {
-		return err
-	}
-	return errors.Join(r.lookSoon(ctx, a.Installation), r.tellSoon(ctx, a.Installation))
+	return errors.Join(r.lookNow(ctx, a.Installation, a.Fingerprint), r.tellSoon(ctx, a.Installation))
 }
 
 // sent sends the order to end a key.

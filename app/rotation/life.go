@@ -80,6 +80,7 @@ func (k *Keeper) Happen(ctx context.Context, installation int64, fingerprint str
 			return store.Course{}, nil, err
 		}
 		c, err := encode(&l)
+		c.Looked = e.Kind == life.Head || e.Kind == life.Check || e.Kind == life.Remove
 		if e.Kind == life.Tick && !c.Wake.IsZero() && !c.Wake.After(e.At) {
 			c.Wake = e.At.Add(time.Hour) // other things are missing
 		}

@@ -163,7 +163,7 @@ func TestInstallation(t *testing.T) {
 		c.push()
 		w.start()
 		w.gh.Install("acme")
-		list := w.issues("rotation", 4) // three and the dashboard
+		list := w.issues("rotation", 3)
 		board := func(title string, keys int) {
 			t.Helper()
 			w.eventually(20*time.Second, title, func() string {
@@ -187,7 +187,7 @@ func TestInstallation(t *testing.T) {
 			}
 		}
 		w.pushed(c, "old", "again", "again.env", "T="+keys[waiting]+"\n")
-		w.issues("rotation", 5)
+		w.issues("rotation", 4)
 		board("[keyward] 4 keys are under way, 2 wait for their rotation", 6)
 
 		// Suspended: nothing is asked. Then the history catches up.

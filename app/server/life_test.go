@@ -547,31 +547,17 @@ func TestDeployKey(t *testing.T) {
 	w.gh.Grant(map[string]string{"checks": "write", "contents": "read", "issues": "write", "metadata": "read", "pull_requests": "read", "administration": "write"})
 	w.env["KEYWARD_REVOKE"] = "deploy-key"
 	w.start()
-	pub, private, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, err := ssh.MarshalPrivateKey(private, "fake, of a test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	line, err := ssh.NewPublicKey(pub)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := string(pem.EncodeToMemory(block))
-	w.planted = append(w.planted, strings.Fields(text)[6])
+	text, line := w.sshKey()
 	w.repo("gadgets", githubtest.Repo{})
 	g := w.clone("gadgets")
 	w.pushed(g, "gadgets", "Start", "README.md", "gadgets\n") // now the App knows it
 	for _, title := range []string{"first", "second"} {       // the pages are of two
-		other, _, _ := ed25519.GenerateKey(nil)
-		pub, _ := ssh.NewPublicKey(other)
-		if _, err := w.gh.AddDeployKey("acme", "gadgets", title, string(ssh.MarshalAuthorizedKey(pub)), true); err != nil {
+		_, other := w.sshKey()
+		if _, err := w.gh.AddDeployKey("acme", "gadgets", title, other, true); err != nil {
 			t.Fatal(err)
 		}
 	}
-	id, err := w.gh.AddDeployKey("acme", "gadgets", "deployer", string(ssh.MarshalAuthorizedKey(line)), false)
+	id, err := w.gh.AddDeployKey("acme", "gadgets", "deployer", line, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -597,6 +583,99 @@ func TestDeployKey(t *testing.T) {
 		t.Errorf("%d requests to providers", n)
 	}
 	w.once("widgets", "gadgets", "rotation")
+}
+
+// sshKey makes an SSH key of its own for a test: the private one as PEM, which is looked for
+// at the end, and the public one as authorized_keys has it.
+func (w *world) sshKey() (private, public string) {
+	w.t.Helper()
+	pub, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	block, err := ssh.MarshalPrivateKey(key, "fake, of a test")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	line, err := ssh.NewPublicKey(pub)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	private = string(pem.EncodeToMemory(block))
+	w.planted = append(w.planted, strings.Fields(private)[6])
+	return private, string(ssh.MarshalAuthorizedKey(line))
+}
+
+// TestKillWhileClosing kills the App at each write that ends a key and closes its issue,
+// before and after it has its effect: the key is ended, the issue and the alert closed, the
+// receipt given once.
+func TestKillWhileClosing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.env["KEYWARD_WRITE_PAUSE"], w.env["KEYWARD_BEAT"], w.env["KEYWARD_REVOKE"], w.env["KEYWARD_WATCH"] = "1ms", "200ms", "deploy-key", "200ms"
+	w.gh.Grant(map[string]string{"checks": "write", "contents": "read", "issues": "write", "metadata": "read", "pull_requests": "read", "administration": "write", "secret_scanning_alerts": "write"})
+	for _, who := range []string{"dana", "ravi"} {
+		w.gh.SetPermission("acme", "rotation", who, "write")
+	}
+	current := w.spawn()
+	c := w.clone("widgets")
+	for i, tt := range []struct{ method, path string }{
+		{"DELETE", "/keys/"}, {"PATCH", "/alerts/"}, {"POST", "/comments"}, {"PATCH", "/issues/"},
+	} {
+		for j, after := range []bool{false, true} {
+			text, line := w.sshKey()
+			name := fmt.Sprintf("k%d-%d.pem", i, j)
+			if _, err := w.gh.AddDeployKey("acme", "widgets", name, line, false); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.gh.AddAlert("acme", "widgets", text); err != nil {
+				t.Fatal(err)
+			}
+			w.pushed(c, "widgets", "Key", name, text)
+			all := w.issues("rotation", 2*i+j+1)
+			n := all[len(all)-1].Number
+			w.rotating(n, "GitHub lists it as deploy key")
+			w.pushed(c, "widgets", "Without", name, "")
+			w.gh.Comment("acme", "rotation", n, "/revoke", "dana")
+			said := w.rotating(n, "two people have to comment `/revoke ").Comments
+			_, code, _ := strings.Cut(said[len(said)-1].Body, "comment `/revoke ")
+			w.gh.Comment("acme", "rotation", n, "/revoke "+code[:8], "dana")
+			w.rotating(n, "somebody else has to confirm it")
+			w.idle()
+			victim, hit := current, make(chan struct{})
+			var once sync.Once
+			ordered := false
+			w.gh.OnRequest(func(_ int, r *http.Request, done bool) {
+				ordered = ordered || r.Method == "DELETE" && strings.Contains(r.URL.Path, "/keys/") && (done || tt.method == "DELETE")
+				if ordered && r.Method == tt.method && done == after && strings.Contains(r.URL.Path, tt.path) {
+					once.Do(func() { victim.kill(); close(hit) })
+				}
+			})
+			w.gh.Comment("acme", "rotation", n, "/revoke "+code[:8], "ravi")
+			select {
+			case <-hit:
+			case <-time.After(30 * time.Second):
+				t.Errorf("%s %s was never asked", tt.method, tt.path)
+			}
+			w.gh.OnRequest(nil)
+			victim.kill()
+			current = w.spawn()
+			w.rotating(n, "kw/state:closed", "is closed completed", "**verified-dead → closed**")
+			w.idle()
+			found := w.rotating(n, "is closed completed")
+			receipts := 0
+			for _, c := range found.Comments {
+				receipts += strings.Count(c.Body, "<summary>Receipt</summary>")
+			}
+			if alerts := w.gh.Alerts("acme", "widgets"); receipts != 1 || alerts[len(alerts)-1].Resolution != "revoked" || len(w.gh.DeployKeys("acme", "widgets")) > 0 {
+				t.Errorf("killed at %s %s (after: %v): %d receipts, alert %+v, deploy keys %q", tt.method, tt.path, after, receipts, alerts[len(alerts)-1], w.gh.DeployKeys("acme", "widgets"))
+			}
+		}
+	}
+	w.once("widgets", "rotation")
+	if out, errs, code := run(t, w.environment(current), "ledger", "verify"); code != 0 {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
 }
 
 // TestNobodyAsked has a key looked at where checks are switched off: its provider hears

@@ -54,6 +54,7 @@ type Course struct {
 	State        string
 	Due          time.Time
 	Wake, Look   time.Time // when time alone changes something, and when to look at the key
+	Looked       bool      // it was looked at: until then a look that is wanted earlier stays
 	Dismissed    string    // why it counts as no key, "" if it is one
 	Life         string
 }
@@ -88,8 +89,9 @@ func (s *Store) Proceed(ctx context.Context, key []byte, installation int64, fin
 			return err
 		}
 		if _, err := tx.exec(`INSERT INTO life (installation, fingerprint, state, due, wake, look, life) VALUES (?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (installation, fingerprint) DO UPDATE SET state = excluded.state, due = excluded.due, wake = excluded.wake, look = excluded.look, life = excluded.life`,
-			installation, fingerprint, c.State, millis(c.Due), millis(c.Wake), millis(c.Look), clean(c.Life)); err != nil {
+			ON CONFLICT (installation, fingerprint) DO UPDATE SET state = excluded.state, due = excluded.due, wake = excluded.wake, life = excluded.life,
+				look = CASE WHEN excluded.look > life.look AND life.look > 0 AND NOT ? THEN life.look ELSE excluded.look END`,
+			installation, fingerprint, c.State, millis(c.Due), millis(c.Wake), millis(c.Look), clean(c.Life), c.Looked); err != nil {
 			return err
 		}
 		for i := range records {
