@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"strings"
 
@@ -20,6 +22,14 @@ func newHook(env *Env) *cobra.Command {
 		Long: `Hook scans what a git hook is about to let through, and prints one screen if it
 is stopped. It is called by the hooks that keyward install writes, by the
 pre-commit framework, or by a hook of your own.`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error { // a mistyped name must not let everything through
+			what := "no hook is named"
+			if len(args) > 0 {
+				what = fmt.Sprintf("there is no hook %q", args[0])
+			}
+			return hint(errors.New("keyward hook: "+what), "nothing was scanned: "+c.CommandPath()+" --help lists them")
+		},
 	}
 	c.AddCommand(
 		&cobra.Command{

@@ -319,7 +319,7 @@ func (k *Keeper) waiting(b *strings.Builder, list []*store.Credential, repos map
 		if len(i.Spots) > 0 {
 			where = report.Code(i.Spots[0].Repository)
 			if more := len(cred.Places) - 1; more > 0 {
-				where += fmt.Sprintf(" and %d more places", more)
+				where += " and " + plural(more, "more place", "more places")
 			}
 		}
 		fmt.Fprintf(b, "| %s | %s %s %s | %s | %s |\n", cred.Severity, report.Code(i.Key.Rule.Title), report.Code(cred.Redacted), report.Alias(cred.Fingerprint), where, cred.Detected.Format(time.DateOnly))

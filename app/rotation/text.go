@@ -25,6 +25,7 @@ func (t *telling) text(mention string) *report.Issue {
 	l := t.l
 	i := t.k.issue(t.cred, t.r, t.repos, mention)
 	i.State, i.Commands, i.Usage = string(l.State), life.Forms(), l.Silence()
+	i.Revoked = !l.State.Works() && !l.State.Waived() && l.State != life.Unproved
 	if !l.Looked.IsZero() {
 		i.Validity = string(l.Validity)
 		if l.Answer != "" {

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -15,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyward/keyward/app/rotation"
+	"github.com/keyward/keyward/app/rotation/life"
 	"github.com/keyward/keyward/app/store"
 	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/report"
@@ -96,6 +99,15 @@ func newKeys(env *Env) *cobra.Command {
 
 // register calls write with the keys that are asked for.
 func (env *Env) register(ctx context.Context, account string, states []string, write func([]entry) error) error {
+	for _, name := range states {
+		known := []string{store.StateHeld, store.StateQuiet}
+		for _, s := range life.States() {
+			known = append(known, string(s))
+		}
+		if !slices.Contains(known, name) {
+			return hint(fmt.Errorf("--state: there is no state %q", name), "there are "+strings.Join(known, ", "))
+		}
+	}
 	return env.reading(ctx, func(s *store.Store, _ *Config) error {
 		all, err := entries(ctx, s)
 		if err != nil {
@@ -112,6 +124,9 @@ func (env *Env) reading(ctx context.Context, fn func(*store.Store, *Config) erro
 	cfg, err := env.config(false)
 	if err != nil {
 		return err
+	}
+	if _, err := os.Stat(cfg.Database); errors.Is(err, fs.ErrNotExist) && !store.Postgres(cfg.Database) && !strings.Contains(cfg.Database, "://") {
+		return hint(fmt.Errorf("there is no database %s", cfg.Database), "is it the right directory? DATABASE_URL or KEYWARD_DATA names it; serve makes it")
 	}
 	s, err := cfg.open(ctx)
 	if err != nil {

@@ -25,6 +25,27 @@ func TestRegister(t *testing.T) {
 	env := map[string]string{"KEYWARD_DATA": dir, "KEYWARD_PEPPER": "a pepper of the tests, long enough"}
 	database := filepath.Join(dir, "register.db")
 	env["DATABASE_URL"] = database
+	if _, errs, code := run(t, env, "keys", "list"); code != 2 || !strings.Contains(errs, "there is no database") {
+		t.Fatalf("no register: exit %d\n%s", code, errs)
+	}
+	if _, errs, code := run(t, env, "migrate"); code != 0 {
+		t.Fatal(errs)
+	}
+	if out, errs, code := run(t, env, "ledger", "verify"); code != 0 || !strings.Contains(out, "no records") {
+		t.Errorf("an empty ledger: exit %d\n%s%s", code, out, errs)
+	}
+	if _, errs, code := run(t, env, "keys", "list", "--state", "gone"); code != 2 || !strings.Contains(errs, "accepted-risk") {
+		t.Errorf("exit %d\n%s", code, errs)
+	}
+	for _, args := range [][]string{{"sevre"}, {"keys", "lst"}} {
+		if _, errs, code := run(t, env, args...); code != 2 || !strings.Contains(errs, "unknown command") {
+			t.Errorf("%q: exit %d\n%s", args, code, errs)
+		}
+	}
+	wrong := map[string]string{"KEYWARD_DATA": dir, "DATABASE_URL": "postgresq://u:a-password@db/keyward"}
+	if _, errs, code := run(t, wrong, "migrate"); code != 2 || !strings.Contains(errs, `"postgresq" is no kind of database`) || strings.Contains(errs, "a-password") {
+		t.Errorf("exit %d\n%s", code, errs)
+	}
 	if out, errs, code := run(t, env, "keys", "list"); code != 0 || out != "no keys\n" {
 		t.Fatalf("an empty register: exit %d\n%s%s", code, out, errs)
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -22,6 +23,9 @@ one. They can cut off the last ones, though: --heads prints the ends of the ledg
 elsewhere, and --expect says later whether they are still there.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return env.reading(c.Context(), func(s *store.Store, cfg *Config) error {
+				if len(cfg.Pepper) < leastSecret {
+					return hint(errors.New("KEYWARD_PEPPER is missing: the ledger's MACs are made with it"), "set it to what keyward-app serve has")
+				}
 				return env.verifyLedger(c.Context(), s, rotation.LedgerKey([]byte(cfg.Pepper)), heads, expect)
 			})
 		},
@@ -35,6 +39,10 @@ elsewhere, and --expect says later whether they are still there.`,
 func (env *Env) verifyLedger(ctx context.Context, s *store.Store, key []byte, heads bool, expect []string) error {
 	n, forged, err := s.VerifyLedger(ctx, key)
 	if err != nil {
+		return err
+	}
+	if n == 0 && len(forged) == 0 && len(expect) == 0 {
+		_, err = fmt.Fprintln(env.Stdout, "the ledger has no records: no key was found yet")
 		return err
 	}
 	for _, text := range expect {

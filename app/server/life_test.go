@@ -416,7 +416,7 @@ func TestUnseen(t *testing.T) {
 		w.clock.pass(7 * time.Hour)
 		w.idle()
 	}
-	w.rotating(n, "is open", "kw/state:revoked", "- it is gone from the default branches")
+	w.rotating(n, "is open", "kw/state:revoked", "- a default branch still has it")
 
 	// It is taken out, and the branch is gone that HEAD names.
 	sha := c.commit("Without", "a.env", "T=vault\n")
@@ -701,7 +701,7 @@ func TestNobodyAsked(t *testing.T) {
 		w.clock.pass(24 * time.Hour)
 		w.idle()
 	}
-	w.rotating(n, "is open", "kw/state:open", "kw/overdue", "it is gone from the default branches")
+	w.rotating(n, "is open", "kw/state:open", "kw/overdue", "a default branch still has it")
 	if asked := w.provider.Asked(); len(asked) != 0 {
 		t.Errorf("its provider was asked: %q", asked)
 	}

@@ -73,7 +73,7 @@ func (env *Env) receiptKey() (ed25519.PublicKey, error) {
 		return nil, err
 	}
 	if len(cfg.Pepper) < leastSecret {
-		return nil, hint(errors.New("KEYWARD_PEPPER is missing: the key of receipts is made of it"), "set it, or name the public key with --key")
+		return nil, hint(errors.New("KEYWARD_PEPPER is missing: the key of receipts is made of it"), "set it to what keyward-app serve has; receipt verify also takes the public key itself (--key)")
 	}
 	return rotation.SigningKey([]byte(cfg.Pepper)).Public().(ed25519.PublicKey), nil
 }

@@ -44,6 +44,7 @@ func newServe(env *Env) *cobra.Command {
 	}
 	var b strings.Builder
 	b.WriteString("Serve answers webhooks at /webhook, /healthz and /readyz, and Prometheus at /metrics of\nanother address. It brings the database up to date first. On SIGTERM it takes no more,\nfinishes what is under way, and leaves the rest to the next process.\n\nSettings, by the environment or as keys of the configuration file:\n\n")
+	fmt.Fprintf(&b, "  %-28s %s\n", "KEYWARD_CONFIG", "the configuration file, by default keyward-app.toml in the data directory")
 	for _, s := range settings {
 		fmt.Fprintf(&b, "  %-28s %s\n", s.env, s.help)
 	}

@@ -56,7 +56,8 @@ shows what it found as a check, and opens one rotation issue for each key.
 
 It is configured by a file (KEYWARD_CONFIG, by default keyward-app.toml in the data
 directory) and by the environment, which wins. "keyward-app setup" makes both.`,
-		SilenceUsage: true, SilenceErrors: true, Args: cobra.NoArgs,
+		SilenceUsage: true, SilenceErrors: true, Args: cobra.NoArgs, Version: version(),
+		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	root.AddCommand(newServe(&env), newSetup(&env), newMigrate(&env), newDoctor(&env), newRedeliver(&env), newKeys(&env), newLedger(&env), newReceipt(&env), newReport(&env))
@@ -80,6 +81,9 @@ directory) and by the environment, which wins. "keyward-app setup" makes both.`,
 // open opens the database that the configuration names.
 func (c *Config) open(ctx context.Context) (*store.Store, error) {
 	if !store.Postgres(c.Database) {
+		if scheme, _, is := strings.Cut(c.Database, "://"); is {
+			return nil, hint(fmt.Errorf("DATABASE_URL: %q is no kind of database that is known", scheme), "postgres://USER:PASSWORD@HOST/NAME, or the name of a SQLite file")
+		}
 		if err := os.MkdirAll(filepath.Dir(c.Database), 0o700); err != nil {
 			return nil, fmt.Errorf("make the directory of the database: %w", err)
 		}

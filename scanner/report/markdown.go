@@ -162,6 +162,7 @@ type Issue struct {
 	Owner    string    // a mention of who has to rotate it, such as @acme/platform, or ""
 	Due      time.Time // until when it has to be revoked, or zero
 	State    string    // where it is on its way to be dead, or ""
+	Revoked  bool      // it is revoked
 	Commands []string  // that a comment may have
 	Exposure string    // who could read it, and since when
 	Validity string    // what the last check said, and when
@@ -248,7 +249,7 @@ func (i *Issue) where(b *strings.Builder, k *scanner.Key) {
 		}
 		for _, p := range s.Places {
 			if written == 100 || b.Len() > maxBody-8000 {
-				fmt.Fprintf(b, "- and %d more places\n", all-written)
+				fmt.Fprintf(b, "- and %s more\n", count(all-written, "place"))
 				return
 			}
 			p.Path = plain(p.Path)
@@ -277,8 +278,11 @@ func (i *Issue) Body() string {
 	about := &k.Rule.About
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n", i.marker())
-	fmt.Fprintf(&b, "A **%s** stands in %s. Who can read it there can use it until it is revoked; taking it out does not end it.\n\n",
-		text(k.Rule.Title), i.stands())
+	danger := "Who can read it there can use it until it is revoked; taking it out does not end it."
+	if i.Revoked {
+		danger = "It is revoked. What is left is to prove that it is dead, and to see what was done with it."
+	}
+	fmt.Fprintf(&b, "A **%s** was found in %s. %s\n\n", text(k.Rule.Title), i.stands(), danger)
 	b.WriteString("| | |\n|---|---|\n")
 	row := func(name, value string) {
 		if value != "" {
@@ -288,7 +292,7 @@ func (i *Issue) Body() string {
 	row("Key", Code(k.Redacted)+" "+Alias(k.Fingerprint))
 	row("Severity", k.Severity)
 	row("State", i.State)
-	if !i.Due.IsZero() {
+	if !i.Due.IsZero() && !i.Revoked {
 		row("Revoke by", i.Due.UTC().Format("2006-01-02 15:04")+" UTC")
 	}
 	row("Owner", i.Owner)
@@ -305,7 +309,7 @@ func (i *Issue) Body() string {
 	for _, f := range k.Facts {
 		row(text(f.Name), Code(f.Value))
 	}
-	row("Its use is recorded in", text(about.Log))
+	row("Its use is recorded in", text(logOf(about)))
 	b.WriteString("\n## Where it stands\n\n")
 	i.where(&b, k)
 	b.WriteString("\n## What to do\n\n")
@@ -357,6 +361,14 @@ func (i *Issue) proof(b *strings.Builder) {
 	}
 }
 
+// logOf is where the use of a key is recorded, "" if its provider does not say.
+func logOf(about *scanner.About) string {
+	if strings.HasPrefix(about.Log, "not documented") {
+		return ""
+	}
+	return about.Log
+}
+
 // checklist are the steps that end a key: those of its kind, and those of any key
 // that makes others.
 func (i *Issue) checklist(k *scanner.Key) []string {
@@ -366,8 +378,8 @@ func (i *Issue) checklist(k *scanner.Key) []string {
 		out = append(out, text(s))
 	}
 	log := ""
-	if about.Log != "" {
-		log = ", in " + text(about.Log)
+	if l := logOf(about); l != "" {
+		log = ", in " + text(l)
 	}
 	out = append(out, "See that the new key is used, and the old one is not any more"+log)
 	if about.Revoke != "" {

@@ -96,7 +96,7 @@ func (t *textWriter) places(k *scanner.Key) {
 			label = "Where"
 		}
 		if i == maxPlaces {
-			t.field("", fmt.Sprintf("and %d more places", len(k.Places)-i))
+			t.field("", "and "+count(len(k.Places)-i, "more place"))
 			return
 		}
 		where := fmt.Sprintf("%s:%d:%d", p.Path, p.Line, p.Col)

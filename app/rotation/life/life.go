@@ -147,7 +147,7 @@ func (l *Life) Missing(at time.Time) (out []string) {
 	case l.AtHead == nil:
 		out = append(out, "whether a default branch still has it")
 	case *l.AtHead:
-		out = append(out, "it is gone from the default branches")
+		out = append(out, "a default branch still has it: it has to be taken out")
 	}
 	return out
 }
