@@ -101,12 +101,15 @@ func (r *Runner) alertsIn(ctx context.Context, c *github.Client, repo *store.Rep
 		}
 		opt.ListOptions.Page, more = res.NextPage, res.NextPage != 0
 	}
+	may = true
 	for _, number := range mine {
-		if err := r.resolve(ctx, c, repo, number, cred, l, want); err != nil {
+		done, err := r.resolve(ctx, c, repo, number, cred, l, want)
+		if err != nil {
 			return false, err
 		}
+		may = may && done
 	}
-	return true, nil
+	return may, nil
 }
 
 // isOf reports whether an alert is of a key, and forgets the secret that it has in it.
@@ -119,8 +122,9 @@ func (r *Runner) isOf(a *gh.SecretScanningAlert, cred *store.Credential) bool {
 	return key != nil
 }
 
-// resolve brings one alert to where the key is, with what is known of its validity.
-func (r *Runner) resolve(ctx context.Context, c *github.Client, repo *store.Repository, number int, cred *store.Credential, l *life.Life, want string) error {
+// resolve brings one alert to where the key is, with what is known of its validity, and
+// reports whether the App may.
+func (r *Runner) resolve(ctx context.Context, c *github.Client, repo *store.Repository, number int, cred *store.Credential, l *life.Life, want string) (done bool, err error) {
 	body := map[string]any{"state": "open"}
 	if want != reopened {
 		body = map[string]any{"state": "resolved", "resolution": want, "resolution_comment": fmt.Sprintf("Keyward %s: %s", report.Alias(cred.Fingerprint), l.State)}
@@ -139,17 +143,17 @@ func (r *Runner) resolve(ctx context.Context, c *github.Client, repo *store.Repo
 		_, err = c.Do(ctx, req, nil)
 		return err
 	}
-	err := send()
+	err = send()
 	if github.Status(err) == http.StatusUnprocessableEntity && body["validity"] != nil { // an older server
 		delete(body, "validity")
 		err = send()
 	}
 	if silent(err) || github.Status(err) == http.StatusUnprocessableEntity {
 		r.Log.Warn("alert not brought up to date", "repository", repo.ID, "alert", number, "status", github.Status(err))
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return fmt.Errorf("bring alert %d of repository %d up to date: %w", number, repo.ID, err)
+		return false, fmt.Errorf("bring alert %d of repository %d up to date: %w", number, repo.ID, err)
 	}
-	return nil
+	return true, nil
 }

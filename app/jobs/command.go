@@ -49,10 +49,6 @@ func (r *Runner) commands(ctx context.Context, c *github.Client, repo *store.Rep
 	}
 	by := life.Actor{Login: e.SenderLogin, Role: role}
 	if len(list) == 0 { // who answers has seen it
-		course, err := r.Store.Course(ctx, rot.Installation, rot.Fingerprint)
-		if err != nil || course.State != string(life.Open) {
-			return err
-		}
 		if err := r.once(ctx, rot, life.Event{Kind: life.Ack, Actor: by}, fmt.Sprintf(" (answered, comment %d)", e.Comment)); err != nil {
 			return err
 		}
@@ -101,9 +97,11 @@ func (r *Runner) approver(ctx context.Context, c *github.Client, repo *store.Rep
 		return false, err
 	}
 	var named []string
-	if p, err := policy.Parse(name, text); err == nil {
-		named = p.App.Approvers
+	p, err := policy.Parse(name, text)
+	if err != nil { // it may name some
+		return false, nil
 	}
+	named = p.App.Approvers
 	is := func(n string) bool { return strings.EqualFold(n, login) }
 	if len(named) > 0 {
 		return slices.ContainsFunc(named, is), nil

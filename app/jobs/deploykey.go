@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	gh "github.com/google/go-github/v62/github"
 	"golang.org/x/crypto/ssh"
@@ -25,8 +26,13 @@ const (
 	deployAccess   = "deploy_key_access"
 )
 
-// maxKeyLists is how many repositories are asked for their deploy keys to find one.
-const maxKeyLists = 300
+// What is noted of a key that is in no list, when it is searched for again, and how many
+// lists are read.
+const (
+	noDeployKey = "none found on "
+	searchAgain = 7 * 24 * time.Hour
+	maxKeyLists = 100
+)
 
 // factOf returns a fact of a key, "" if it is not known.
 func factOf(c *store.Credential, name string) string {
@@ -38,40 +44,43 @@ func factOf(c *store.Credential, name string) string {
 
 // listed looks for a private SSH key in GitHub's own lists of deploy keys. A key that is
 // listed works; one that was listed and is gone does not exist any more. The key itself is
-// sent nowhere: its public fingerprint tells. ok is false if the lists say nothing.
+// sent nowhere: its public fingerprint tells. ok is false if the lists say nothing; there may
+// be facts all the same.
 func (r *Runner) listed(ctx context.Context, cred *store.Credential) (e life.Event, facts []scanner.Fact, ok bool, err error) {
 	print := factOf(cred, sshFingerprint)
 	if print == "" {
 		return e, nil, false, nil
 	}
 	e.Actor = life.Actor{System: true}
-	if name, _, known := strings.Cut(factOf(cred, deployKeyFact), " "); known {
-		c, owner, repo := r.GitHub.Installation(cred.Installation), "", ""
-		owner, repo, _ = strings.Cut(name, "/")
-		k, may, err := findDeployKey(ctx, c, owner, repo, print)
-		switch {
-		case err != nil || !may:
-			return e, nil, false, err
-		case k == nil:
-			e.Kind, e.Text = life.Remove, "GitHub does not list it among the deploy keys of "+name+" any more"
-			return e, nil, true, nil
-		}
-		return seenListed(e, name, k)
+	known := factOf(cred, deployKeyFact)
+	day, none := strings.CutPrefix(known, noDeployKey)
+	if at, err := time.Parse(time.DateOnly, day); none && err == nil && r.Keeper.Time().Sub(at) < searchAgain {
+		return e, nil, false, nil
 	}
 	repos, err := r.keyLists(ctx, cred)
 	if err != nil {
 		return e, nil, false, err
 	}
+	was, _, _ := strings.Cut(known, " ")
+	seen := none || known == "" // every list that it was in could be read
 	for _, repo := range repos {
-		k, _, err := findDeployKey(ctx, r.GitHub.Installation(cred.Installation), repo.Owner, repo.Name, print)
+		k, may, err := findDeployKey(ctx, r.GitHub.Installation(cred.Installation), repo.Owner, repo.Name, print)
 		if err != nil {
 			return e, nil, false, err
 		}
 		if k != nil {
 			return seenListed(e, repo.FullName(), k)
 		}
+		seen = seen || may && repo.FullName() == was
 	}
-	return e, nil, false, nil
+	switch {
+	case none || known == "":
+		return e, []scanner.Fact{{Name: deployKeyFact, Value: noDeployKey + r.Keeper.Time().UTC().Format(time.DateOnly)}}, false, nil
+	case !seen:
+		return e, nil, false, nil
+	}
+	e.Kind, e.Text = life.Remove, "GitHub does not list it among the deploy keys of "+was+" any more, nor of another repository"
+	return e, nil, true, nil
 }
 
 func seenListed(e life.Event, repo string, k *gh.Key) (life.Event, []scanner.Fact, bool, error) {
@@ -84,15 +93,16 @@ func seenListed(e life.Event, repo string, k *gh.Key) (life.Event, []scanner.Fac
 	return e, []scanner.Fact{{Name: deployKeyFact, Value: repo + " " + strconv.FormatInt(k.GetID(), 10)}, {Name: deployAccess, Value: access}}, true, nil
 }
 
-// keyLists are the repositories that may have the key as a deploy key: first those that
-// it stands in.
+// keyLists are the repositories that may have the key as a deploy key: first the one that
+// had it, and those that it stands in.
 func (r *Runner) keyLists(ctx context.Context, cred *store.Credential) ([]*store.Repository, error) {
 	all, err := r.Store.Repositories(ctx, cred.Installation)
 	if err != nil {
 		return nil, err
 	}
+	was, _, _ := strings.Cut(factOf(cred, deployKeyFact), " ")
 	has := func(repo *store.Repository) bool {
-		return slices.ContainsFunc(cred.Places, func(p store.Place) bool { return p.Repository == repo.ID })
+		return repo.FullName() == was || slices.ContainsFunc(cred.Places, func(p store.Place) bool { return p.Repository == repo.ID })
 	}
 	slices.SortStableFunc(all, func(a, b *store.Repository) int {
 		switch {
@@ -133,6 +143,9 @@ func findDeployKey(ctx context.Context, c *github.Client, owner, repo, print str
 // deployKeyWay is how the deploy key that a key is is ended: GitHub deletes it for the App.
 func (r *Runner) deployKeyWay(cred *store.Credential) *way {
 	name, id, known := strings.Cut(factOf(cred, deployKeyFact), " ")
+	if strings.HasPrefix(factOf(cred, deployKeyFact), noDeployKey) {
+		return nil
+	}
 	owner, repo, _ := strings.Cut(name, "/")
 	number, err := strconv.ParseInt(id, 10, 64)
 	if !known || err != nil {

@@ -39,7 +39,7 @@ func (r *Runner) installation(ctx context.Context, job *river.Job[InstallationAr
 	switch {
 	case e.Name == "installation_repositories":
 		for _, gone := range e.Gone {
-			if err := r.forgetRepository(ctx, gone.ID); err != nil {
+			if err := r.forgetRepository(ctx, gone.ID, false); err != nil {
 				return err
 			}
 		}
@@ -208,7 +208,7 @@ func (r *Runner) repository(ctx context.Context, job *river.Job[RepositoryArgs],
 	e := &job.Args.Event
 	log.Info("repository", "repository", e.Repo.ID, "action", e.Action)
 	if e.Action == "deleted" {
-		return r.forgetRepository(ctx, e.Repo.ID)
+		return r.forgetRepository(ctx, e.Repo.ID, true)
 	}
 	if e.Action == "renamed" && e.From != "" { // issues may be in a repository that was never scanned
 		if err := r.Store.MoveIssues(ctx, e.Installation, e.Repo.Owner+"/"+e.From, e.Repo.Owner+"/"+e.Repo.Name); err != nil {
@@ -224,7 +224,7 @@ func (r *Runner) repository(ctx context.Context, job *river.Job[RepositoryArgs],
 	now, res, err := r.GitHub.Installation(e.Installation).Repositories.GetByID(ctx, e.Repo.ID)
 	if err != nil {
 		if res != nil && res.StatusCode == 404 {
-			return r.forgetRepository(ctx, e.Repo.ID)
+			return r.forgetRepository(ctx, e.Repo.ID, false)
 		}
 		return fmt.Errorf("look up repository %d: %w", e.Repo.ID, err)
 	}

@@ -125,11 +125,7 @@ func (r *Runner) lookAt(ctx context.Context, installation int64, fingerprint str
 	seen, err := r.sight(ctx, cred, r.asks(cred) && l.Asks(r.Keeper.Time()))
 	defer clear(seen.text)
 	if err != nil {
-		if _, wait := github.Wait(err); wait || ctx.Err() != nil || ended(err) {
-			return err
-		}
-		log.Warn("key not looked at", "key", fingerprint[:12], "why", r.Guard.String(err.Error()))
-		return r.Store.LookAt(ctx, installation, fingerprint, r.Keeper.Time().Add(lookLater))
+		return r.unlooked(ctx, cred, err, log)
 	}
 	if seen.known || seen.atHead {
 		if _, _, err := r.Keeper.Happen(ctx, installation, fingerprint, life.Event{Kind: life.Head, Yes: seen.atHead, Actor: life.Actor{System: true}}, ""); err != nil {
@@ -142,14 +138,15 @@ func (r *Runner) lookAt(ctx context.Context, installation int64, fingerprint str
 		}
 		return r.Store.LookAt(ctx, installation, fingerprint, r.Keeper.Time().Add(lookLater))
 	}
-	if e, facts, ok, err := r.listed(ctx, cred); err != nil || ok {
-		if err != nil {
-			return err
-		}
+	e, facts, ok, err := r.listed(ctx, cred)
+	if err != nil {
+		return r.unlooked(ctx, cred, err, log)
+	}
+	if err := r.learn(ctx, cred, facts); err != nil {
+		return err
+	}
+	if ok {
 		log.Info("key looked for among the deploy keys", "key", fingerprint[:12], "said", string(e.Kind))
-		if err := r.learn(ctx, cred, facts); err != nil {
-			return err
-		}
 		_, _, err = r.Keeper.Happen(ctx, installation, fingerprint, e, "")
 		return err
 	}
@@ -166,6 +163,15 @@ func (r *Runner) lookAt(ctx context.Context, installation int64, fingerprint str
 	}
 	_, _, err = r.Keeper.Happen(ctx, installation, fingerprint, life.Event{Kind: life.Check, Verdict: life.Verdict(verdict.Verdict), Text: why(&verdict), Actor: life.Actor{System: true}}, "")
 	return err
+}
+
+// unlooked leaves a key that could not be looked at for later.
+func (r *Runner) unlooked(ctx context.Context, cred *store.Credential, cause error, log *slog.Logger) error {
+	if _, wait := github.Wait(cause); wait || ctx.Err() != nil || ended(cause) {
+		return cause
+	}
+	log.Warn("key not looked at", "key", cred.Fingerprint[:12], "why", r.Guard.String(cause.Error()))
+	return r.Store.LookAt(ctx, cred.Installation, cred.Fingerprint, r.Keeper.Time().Add(lookLater))
 }
 
 // learn keeps what a key's provider told of it.
@@ -223,11 +229,16 @@ func (r *Runner) sight(ctx context.Context, cred *store.Credential, text bool) (
 		}
 		spots[p.Repository] = append(spots[p.Repository], scan.Spot{Path: p.Path, Commit: p.Commit, Blob: p.Blob})
 	}
-	s.known = true
+	unseen, err := r.Store.Unseen(ctx, cred.Installation, cred.Fingerprint)
+	if err != nil {
+		return s, err
+	}
+	s.known = !unseen
 	for _, id := range order {
 		repo, err := r.Store.Repository(ctx, id)
-		if errors.Is(err, store.ErrGone) {
-			continue // its branches are gone, too
+		if errors.Is(err, store.ErrGone) { // since just now
+			s.known = false
+			continue
 		}
 		if err != nil {
 			return s, err

@@ -187,7 +187,7 @@ func scanID(e *webhook.Event) string {
 func (r *Runner) gone(ctx context.Context, repo *store.Repository, cause error) error {
 	_, res, err := r.GitHub.Installation(repo.Installation).Repositories.GetByID(ctx, repo.ID)
 	if err != nil && res != nil && res.StatusCode == http.StatusNotFound {
-		if err := r.forgetRepository(ctx, repo.ID); err != nil {
+		if err := r.forgetRepository(ctx, repo.ID, false); err != nil {
 			return err
 		}
 		return fmt.Errorf("repository %d: %w", repo.ID, store.ErrGone)
@@ -195,14 +195,14 @@ func (r *Runner) gone(ctx context.Context, repo *store.Repository, cause error) 
 	return cause
 }
 
-// forgetRepository forgets a repository. Others of its installation may have waited for
-// its history.
-func (r *Runner) forgetRepository(ctx context.Context, id int64) error {
+// forgetRepository forgets a repository that is deleted, or that the App does not see any
+// more. Others of its installation may have waited for its history.
+func (r *Runner) forgetRepository(ctx context.Context, id int64, deleted bool) error {
 	repo, err := r.Store.Repository(ctx, id)
 	if err != nil && !errors.Is(err, store.ErrGone) {
 		return err
 	}
-	if err := r.Store.ForgetRepository(ctx, id); err != nil {
+	if err := r.Store.ForgetRepository(ctx, id, deleted); err != nil {
 		return err
 	}
 	if err := r.Engine.Remove(ctx, id); err != nil || repo == nil {

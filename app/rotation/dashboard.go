@@ -17,9 +17,6 @@ import (
 	"github.com/keyward/keyward/scanner/report"
 )
 
-// dashboard is the name under which a dashboard is kept beside the issues of keys.
-func dashboard(target string) string { return "dashboard " + target }
-
 // maxListed is how many keys a dashboard lists.
 const maxListed = 200
 
@@ -63,6 +60,14 @@ type boardLine struct {
 	until    time.Time // of a waiver
 }
 
+// due is until when the key has to be revoked, or is waived.
+func (l *boardLine) due() time.Time {
+	if !l.until.IsZero() {
+		return l.until
+	}
+	return l.course.Due
+}
+
 // Dashboard brings the dashboards of an installation up to date, one in each repository
 // that has issues of keys: in the tracker, if there is one. Nothing is done where nothing
 // happened since, unless there may be keys that wait.
@@ -79,7 +84,7 @@ func (k *Keeper) Dashboard(ctx context.Context, c *github.Client, inst *store.In
 	none, behind := true, waiting
 	for _, r := range rotations {
 		byName[r.Fingerprint] = r
-		if strings.HasPrefix(r.Fingerprint, dashboard("")) {
+		if strings.HasPrefix(r.Fingerprint, store.Dashboard("")) {
 			none, behind = false, behind || r.Said != seq
 		}
 	}
@@ -99,7 +104,7 @@ func (k *Keeper) Dashboard(ctx context.Context, c *github.Client, inst *store.In
 		return err
 	}
 	for target, b := range boards {
-		name := dashboard(target)
+		name := store.Dashboard(target)
 		under := slices.ContainsFunc(b.lines, func(l boardLine) bool { return !life.State(l.course.State).Done() })
 		if old := byName[name]; old == nil && len(b.held) == 0 && (!under || len(b.lines) < dashboardFrom) {
 			continue
@@ -121,7 +126,7 @@ func (k *Keeper) boards(ctx context.Context, c *github.Client, inst *store.Insta
 		return out[target]
 	}
 	for name := range byName {
-		if target, ok := strings.CutPrefix(name, dashboard("")); ok {
+		if target, ok := strings.CutPrefix(name, store.Dashboard("")); ok {
 			of(target) // it may have to say that nothing is left
 		}
 	}
@@ -183,7 +188,7 @@ func (k *Keeper) boards(ctx context.Context, c *github.Client, inst *store.Insta
 
 // dashboard writes one dashboard issue, which says all that the ledger does up to seq.
 func (k *Keeper) dashboard(ctx context.Context, c *github.Client, inst *store.Installation, target, holder string, seq int64, shown *board, repos map[int64]*store.Repository) error {
-	name := dashboard(target)
+	name := store.Dashboard(target)
 	r, ok, err := k.Store.Claim(ctx, inst.ID, name, target, holder, time.Now(), claimFor)
 	if err != nil || !ok {
 		return err
@@ -191,7 +196,7 @@ func (k *Keeper) dashboard(ctx context.Context, c *github.Client, inst *store.In
 	defer func() { _ = k.Store.Release(context.WithoutCancel(ctx), r, holder) }() // a claim that stays lapses
 	title := "[keyward] " + shown.title()
 	body := k.Guard.String(k.dashboardBody(inst, r, shown, repos))
-	owner, repo, _ := strings.Cut(target, "/")
+	owner, repo, _ := strings.Cut(r.Repository, "/")
 	if r.Number == 0 && r.Tries > 1 {
 		found, err := k.find(ctx, c, owner, repo, r)
 		if err != nil {
@@ -214,10 +219,13 @@ func (k *Keeper) dashboard(ctx context.Context, c *github.Client, inst *store.In
 	case sum(body) != r.Body:
 		open := "open" // whoever closed it does not see it any more, and others may need it
 		_, _, err := c.Issues.Edit(ctx, owner, repo, r.Number, &gh.IssueRequest{Title: &title, Body: &body, State: &open})
-		if s := github.Status(err); s == http.StatusGone || s == http.StatusNotFound {
+		switch s := github.Status(err); {
+		case s == http.StatusGone || s == http.StatusNotFound:
 			r.Number, body = 0, "" // it was deleted: the next time there is another
-		} else if err != nil {
-			return fmt.Errorf("edit the dashboard %s#%d: %w", target, r.Number, err)
+		case s == http.StatusForbidden: // the repository is archived
+			k.Log.Warn("dashboard not brought up to date", "repository", r.Repository, "status", s)
+		case err != nil:
+			return fmt.Errorf("edit the dashboard %s#%d: %w", r.Repository, r.Number, err)
 		}
 	}
 	r.Body, r.Said = sum(body), seq
@@ -291,14 +299,14 @@ func (k *Keeper) section(b *strings.Builder, name string, list []boardLine) {
 			fmt.Fprintf(b, "\nand %d more.\n", len(list)-n)
 			return
 		}
-		until, owner := l.course.Due, ""
-		if !l.until.IsZero() {
-			until = l.until
+		until, owner := "", ""
+		if due := l.due(); !due.IsZero() {
+			until = due.UTC().Format("2006-01-02 15:04")
 		}
 		if l.rotation.Owner != "" {
 			owner = report.Code(l.rotation.Owner)
 		}
-		fmt.Fprintf(b, "| #%d | %s | %s %s | %s | %s | %s |\n", l.rotation.Number, l.cred.Severity, report.Code(l.cred.Rule), report.Alias(l.cred.Fingerprint), l.course.State, until.UTC().Format("2006-01-02 15:04"), owner)
+		fmt.Fprintf(b, "| #%d | %s | %s %s | %s | %s | %s |\n", l.rotation.Number, l.cred.Severity, report.Code(l.cred.Rule), report.Alias(l.cred.Fingerprint), l.course.State, until, owner)
 	}
 }
 

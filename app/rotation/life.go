@@ -133,6 +133,12 @@ func changed(before, after *life.Life) bool {
 	return err != nil || err2 != nil || string(was) != string(is)
 }
 
+// What the ledger says of the default branches.
+const (
+	atHead       = "a default branch has it"
+	goneFromHead = "it is gone from the default branches"
+)
+
 // said is a fact in words.
 func said(e *life.Event) string {
 	switch e.Kind {
@@ -140,9 +146,9 @@ func said(e *life.Event) string {
 		return "a check says " + string(e.Verdict) + ": " + e.Text
 	case life.Head:
 		if e.Yes {
-			return "a default branch has it"
+			return atHead
 		}
-		return "it is gone from the default branches"
+		return goneFromHead
 	case life.Publish:
 		return "it stands where everybody can read it"
 	case life.Again:

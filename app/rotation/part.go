@@ -2,6 +2,7 @@ package rotation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -24,10 +25,10 @@ import (
 // https://docs.github.com/issues/tracking-your-work-with-issues/using-issues/adding-sub-issues
 const maxParts = 100
 
-// maxContinued is how many continuations a key has at most; of the rest the parent tells.
+// maxContinued is how many continuations a key has at most.
 const maxContinued = 9
 
-// parts brings the parts up to date, and lists them for the parent.
+// parts brings the parts up to date.
 func (t *telling) parts(ctx context.Context, holder string) error {
 	var ids []int64
 	for _, p := range t.cred.Places {
@@ -35,8 +36,15 @@ func (t *telling) parts(ctx context.Context, holder string) error {
 			ids = append(ids, p.Repository)
 		}
 	}
-	if len(ids) < 2 {
+	if len(ids) == 0 {
 		return nil
+	}
+	if len(ids) == 1 { // it may have had more
+		if _, err := t.k.Store.Rotation(ctx, t.cred.Installation, store.PartOf(t.cred.Fingerprint, ids[0])); errors.Is(err, store.ErrGone) {
+			return nil
+		} else if err != nil {
+			return err
+		}
 	}
 	n := 0
 	for _, id := range ids {

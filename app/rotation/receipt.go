@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/keyward/keyward/app/rotation/life"
@@ -82,14 +83,19 @@ func (k *Keeper) receipt(cred *store.Credential, ledger []store.Record, seq int6
 		case rec.Seq > seq:
 		case rec.Event == "found":
 			r.Found = rec.At
-		case rec.To == string(life.Open) && rec.From != rec.To: // what was proved before holds no more
+		case rec.To == string(life.Open) && rec.From != rec.To && !life.State(rec.From).Waived() && rec.Event != string(life.Reopen): // what was proved before holds no more
 			r.Proof = r.Proof[:0]
 		case rec.Seq == seq:
 			r.Closed, r.Ledger = rec.At, Link{rec.Installation, rec.Seq, rec.Mac}
 		case rec.To == string(life.Dead) && rec.From != rec.To:
 			r.Statement = rec.Detail
 		case rec.Actor == keyward && rec.From == rec.To && !life.Kind(rec.Event).ByPeople() && life.Kind(rec.Event).Known():
-			r.Proof = append(r.Proof, Proof{rec.At, rec.Detail, rec.Seq})
+			if life.Kind(rec.Event) == life.Head { // the last one counts
+				r.Proof = slices.DeleteFunc(r.Proof, func(p Proof) bool { return p.Fact == goneFromHead })
+			}
+			if rec.Detail != atHead {
+				r.Proof = append(r.Proof, Proof{rec.At, rec.Detail, rec.Seq})
+			}
 		}
 	}
 	if r.Closed.IsZero() {

@@ -3,6 +3,7 @@ package scan
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os/exec"
@@ -73,34 +74,71 @@ func (e *Engine) look(ctx context.Context, m *mirror, j *Job, r *Result, fingerp
 			return !slices.ContainsFunc(spots, func(p Spot) bool { return p.Path == c.Path || p.Blob != "" && p.Blob == c.ID })
 		})
 		err = seek(there)
-		if s.AtHead = err == errSeen; err != nil && !s.AtHead {
+		var gap *scanner.Gap
+		switch s.AtHead = errors.Is(err, errSeen); {
+		case s.AtHead:
+		case errors.As(err, &gap):
+			s.Known = false
+		case err != nil:
+			return s, err
+		}
+	}
+	for i, p := range spots {
+		if s.Text != nil || i == maxSpots || !text && (!s.Known || s.AtHead) {
+			break
+		}
+		if p.Blob == "" || p.Commit == "" || m.get(ctx, p.Commit) != nil { // a commit may be gone: the next one, then
+			continue
+		}
+		if err := seek([]git.Change{{Path: p.Path, ID: p.Blob}}); err != nil && !errors.Is(err, errSeen) {
+			continue
+		}
+	}
+	if s.Known && !s.AtHead && s.Text != nil { // in a file that it was not found in, or under a name that says nothing
+		if s.AtHead, err = m.holds(ctx, head, s.Text); err != nil {
 			return s, err
 		}
 	}
 	if !text {
 		clear(s.Text)
 		s.Text = nil
-		return s, nil
-	}
-	for i, p := range spots {
-		if s.Text != nil || i == maxSpots {
-			break
-		}
-		if p.Blob == "" || p.Commit == "" || m.get(ctx, p.Commit) != nil { // a commit may be gone: the next one, then
-			continue
-		}
-		if err := seek([]git.Change{{Path: p.Path, ID: p.Blob}}); err != nil && err != errSeen {
-			continue
-		}
 	}
 	return s, ctx.Err()
 }
+
+// holds reports whether a text stands in any file of a commit. Of a text with several lines
+// or escapes it looks for the longest run. git is given it on its standard input.
+func (m *mirror) holds(ctx context.Context, commit string, text []byte) (bool, error) {
+	var run []byte
+	for _, part := range bytes.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r == '\\' }) {
+		if len(part) > len(run) {
+			run = part
+		}
+	}
+	if len(run) < leastRun {
+		return false, nil
+	}
+	cmd := exec.CommandContext(ctx, "git", "grep", "-q", "-a", "-F", "-f", "-", commit)
+	cmd.Dir, cmd.Stdin = m.dir, bytes.NewReader(append(bytes.Clone(run), '\n'))
+	err := cmd.Run()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.As(err, &exit) && exit.ExitCode() == 1:
+		return false, ctx.Err()
+	}
+	return false, fmt.Errorf("search the default branch for the key: git grep: %w", err)
+}
+
+// leastRun is the length of the shortest text that is looked for: shorter ones are words.
+const leastRun = 12
 
 // maxSpots is in how many places the text of a key is looked for.
 const maxSpots = 10
 
 // errSeen says that a key was seen, and the search is over.
-var errSeen = fmt.Errorf("seen")
+var errSeen = errors.New("seen")
 
 // seek looks for a key in blobs, and returns errSeen when it has seen it as it is, or
 // encoded. What it is read as goes to take, if it stands as it is.
@@ -184,21 +222,22 @@ func (e *Engine) removed(ctx context.Context, m *mirror, sc *scanner.Scanner, ba
 				return false, fmt.Errorf("read the tree of %.12s: %w", rev, err)
 			}
 			err = e.seek(ctx, m, []*scanner.Scanner{sc}, tree, fp, func(text []byte) { clear(text) })
-			if err == errSeen {
+			if errors.Is(err, errSeen) {
 				return true, nil
 			}
 			return false, err
 		}
 		before, err := stands(base)
-		if err != nil || !before {
-			if err != nil {
-				return nil, err
-			}
-			continue
+		after := true
+		if err == nil && before {
+			after, err = stands(j.Head)
 		}
-		if after, err := stands(j.Head); err != nil {
+		var gap *scanner.Gap
+		switch {
+		case errors.As(err, &gap): // nothing can be said of it
+		case err != nil:
 			return nil, err
-		} else if !after {
+		case !after:
 			out = append(out, fp)
 		}
 	}

@@ -432,6 +432,51 @@ func TestUnseen(t *testing.T) {
 	w.rotating(n, "is closed completed")
 }
 
+// TestLeft: of what a repository has that the App does not see any more nothing is known;
+// one that is deleted has nothing. A key that stands under another name is still there.
+func TestLeft(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.live()
+	w.start()
+	key := w.key("doppler-scim-token")
+	w.provider.Issue(key)
+	c := w.clone("widgets")
+	w.pushed(c, "widgets", "Start", "README.md", "widgets\n")
+	w.repo("gadgets", githubtest.Repo{})
+	g := w.clone("gadgets")
+	w.pushed(g, "gadgets", "Leak", "a.env", "T="+key+"\n")
+	n := w.issues("rotation", 1)[0].Number
+	w.rotating(n, "a default branch has it", "| **Alive** | active")
+	// Moved to where it was not found, in a form that no rule knows.
+	sha := g.commit("Moved", "a.env", "", "b.txt", "a"+key+"b\n")
+	g.push("HEAD:refs/heads/main")
+	w.check("gadgets", "Keyward (push)", sha)
+	w.provider.Revoke(key)
+	for range 3 {
+		w.clock.pass(7 * time.Hour)
+		w.idle()
+	}
+	w.rotating(n, "is open", "kw/state:revoked", "- a default branch still has it")
+
+	if err := w.gh.RemoveFromInstallation("acme", "gadgets"); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		w.clock.pass(25 * time.Hour)
+		w.idle()
+	}
+	w.rotating(n, "is open", "kw/state:revoked")
+	if err := w.gh.AddToInstallation("acme", "gadgets"); err != nil {
+		t.Fatal(err)
+	}
+	w.idle()
+	w.pushed(g, "gadgets", "Without", "b.txt", "vault\n")
+	w.clock.pass(25 * time.Hour)
+	w.idle()
+	w.rotating(n, "is closed completed")
+}
+
 // TestOverParts: who may write to some repository that has a key may say that they see to
 // it, but not that it is none. The issues of a repository go with its name.
 func TestOverParts(t *testing.T) {

@@ -129,6 +129,9 @@ func (tx *tx) record(c *Credential, r *Repository) (Change, error) {
 			return change, err
 		}
 	}
+	if _, err := tx.exec("DELETE FROM unseen WHERE installation = ? AND fingerprint = ? AND repository = ?", c.Installation, c.Fingerprint, r.ID); err != nil {
+		return change, err
+	}
 	for _, p := range c.Places {
 		p.Path, p.Decoded, p.URL = clean(p.Path), clean(p.Decoded), clean(p.URL)
 		known, err := tx.has("SELECT 1 FROM place WHERE installation = ? AND fingerprint = ? AND repository = ? AND path = ?", c.Installation, c.Fingerprint, r.ID, p.Path)
@@ -297,6 +300,17 @@ func (s *Store) LiveKeys(ctx context.Context, repository int64, over []string, l
 		return nil, fmt.Errorf("read live keys of repository %d: %w", repository, err)
 	}
 	return out, nil
+}
+
+// Unseen reports whether a key stood in repositories that are not to be seen any more,
+// though they may still be there.
+func (s *Store) Unseen(ctx context.Context, installation int64, fingerprint string) (bool, error) {
+	var n int
+	err := s.row(ctx, "SELECT count(*) FROM unseen WHERE installation = ? AND fingerprint = ?", installation, fingerprint).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("read where key %.12s is: %w", fingerprint, err)
+	}
+	return n > 0, nil
 }
 
 // maxFacts is how many facts are kept of a key.

@@ -104,7 +104,7 @@ func (s *Store) Forget(ctx context.Context, id int64) error {
 		if _, err := tx.exec("UPDATE installation SET gone = TRUE, account = '', account_id = 0, suspended = FALSE, triaged = 0, ledger_seq = 0, ledger_mac = '' WHERE id = ?", id); err != nil {
 			return err
 		}
-		for _, table := range []string{"place", "sighting", "rotation", "life", "ledger", "credential", "scan", "repository"} {
+		for _, table := range []string{"place", "sighting", "unseen", "rotation", "life", "ledger", "credential", "scan", "repository"} {
 			if _, err := tx.exec("DELETE FROM "+table+" WHERE installation = ?", id); err != nil {
 				return fmt.Errorf("delete data of installation %d: %w", id, err)
 			}
@@ -196,8 +196,15 @@ func (tx *tx) move(installation int64, from, to string) error {
 	if _, err := tx.exec("UPDATE rotation SET repository = ? WHERE installation = ? AND repository = ?", to, installation, from); err != nil {
 		return fmt.Errorf("rename the repository of issues: %w", err)
 	}
+	if _, err := tx.exec("UPDATE rotation SET fingerprint = ? WHERE installation = ? AND fingerprint = ?", Dashboard(to), installation, Dashboard(from)); err != nil {
+		return fmt.Errorf("rename the repository of a dashboard: %w", err)
+	}
 	return nil
 }
+
+// Dashboard is the name under which the dashboard in a repository is kept beside the issues
+// of keys.
+func Dashboard(repository string) string { return "dashboard " + repository }
 
 const repositoryColumns = "id, installation, owner, name, public, archived, default_branch, backfill"
 
@@ -233,8 +240,15 @@ func (s *Store) Repositories(ctx context.Context, installation int64) (out []*Re
 
 // ForgetRepository deletes what is known of a repository, and of the keys that stood
 // nowhere else and have no issue.
-func (s *Store) ForgetRepository(ctx context.Context, id int64) error {
+func (s *Store) ForgetRepository(ctx context.Context, id int64, deleted bool) error {
 	return s.tx(ctx, func(tx *tx) error {
+		unseen := "INSERT INTO unseen (installation, fingerprint, repository) SELECT DISTINCT installation, fingerprint, repository FROM place WHERE repository = ? AND url = '' ON CONFLICT DO NOTHING"
+		if deleted {
+			unseen = "DELETE FROM unseen WHERE repository = ?"
+		}
+		if _, err := tx.exec(unseen, id); err != nil {
+			return fmt.Errorf("note that repository %d is not seen any more: %w", id, err)
+		}
 		for _, stmt := range []string{
 			"DELETE FROM place WHERE repository = ?",
 			"DELETE FROM sighting WHERE repository = ?",

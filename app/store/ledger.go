@@ -297,8 +297,13 @@ func (s *Store) VerifyLedger(ctx context.Context, key []byte) (records int, forg
 	for _, h := range heads {
 		var seq int64
 		before, good := "", ""
+		more := 0
 		last := map[string]Record{} // of each key
 		err := s.Ledger(ctx, h.id, "", func(r Record) error {
+			if r.Seq > h.seq {
+				more++ // it came since
+				return nil
+			}
 			records++
 			last[r.Fingerprint] = Record{Seq: r.Seq, To: r.To}
 			switch chained := r.mac(key, before); {
@@ -322,6 +327,14 @@ func (s *Store) VerifyLedger(ctx context.Context, key []byte) (records int, forg
 		courses, err := s.Courses(ctx, h.id)
 		if err != nil {
 			return records, forged, err
+		}
+		if now, err := s.LedgerEnd(ctx, h.id); err != nil {
+			return records, forged, err
+		} else if now != h.seq {
+			continue // the lives have gone on since: the next time
+		}
+		if more > 0 {
+			forged = append(forged, Forgery{h.id, h.seq, fmt.Sprintf("its head says that it is the last; %d more follow", more)})
 		}
 		for _, c := range courses {
 			if r := last[c.Fingerprint]; r.To != c.State {

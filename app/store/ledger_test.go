@@ -95,6 +95,12 @@ func TestLedger(t *testing.T) {
 		}
 		exec("UPDATE life SET state = 'rotating' WHERE installation = %d AND fingerprint = 'fp0'", inst)
 
+		exec("UPDATE installation SET ledger_seq = 5, ledger_mac = (SELECT mac FROM ledger %s = 5) WHERE id = %d", where, inst)
+		if _, forged := verify(); !strings.Contains(forged, "record 5: its head says that it is the last; 1 more follow") {
+			t.Errorf("more than the head says: told %q", forged)
+		}
+		exec("UPDATE installation SET ledger_seq = 6, ledger_mac = (SELECT mac FROM ledger %s = 6) WHERE id = %d", where, inst)
+
 		// Who cuts off the last ones unseen is seen by who has kept the head.
 		heads, err := s.Heads(ctx)
 		if err != nil || len(heads) != 1 || heads[0].Seq != 6 {

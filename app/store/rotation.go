@@ -72,10 +72,11 @@ func (s *Store) Rotation(ctx context.Context, installation int64, fingerprint st
 	return r, nil
 }
 
-// PutRotation keeps what is known of an issue.
+// PutRotation keeps what is known of an issue, but for its repository, which may have been
+// renamed meanwhile.
 func (s *Store) PutRotation(ctx context.Context, r *Rotation) error {
-	_, err := s.exec(ctx, "UPDATE rotation SET repository = ?, number = ?, opened = ?, due = ?, owner = ?, body = ?, told = ?, said = ? WHERE installation = ? AND fingerprint = ?",
-		r.Repository, r.Number, millis(r.Opened), millis(r.Due), r.Owner, r.Body, r.Told, r.Said, r.Installation, r.Fingerprint)
+	_, err := s.exec(ctx, "UPDATE rotation SET number = ?, opened = ?, due = ?, owner = ?, body = ?, told = ?, said = ? WHERE installation = ? AND fingerprint = ?",
+		r.Number, millis(r.Opened), millis(r.Due), r.Owner, r.Body, r.Told, r.Said, r.Installation, r.Fingerprint)
 	if err != nil {
 		return fmt.Errorf("store issue of key %.12s: %w", r.Fingerprint, err)
 	}

@@ -15,8 +15,8 @@ const (
 )
 
 // An ahead reads the small files of a directory before their turn comes, a few batches
-// at once, so that opening files keeps more than one processor busy. What is yielded,
-// and in which order, is as if each was read in its turn.
+// at once, so that opening files keeps more than one processor busy. Files are yielded in
+// the order in which they were added.
 type ahead struct {
 	opt     *Options
 	batch   []early
@@ -89,6 +89,10 @@ func (a *ahead) one(f *early) bool {
 	info, err := os.Lstat(f.name)
 	if err != nil {
 		return a.yield(scanner.Blob{}, &scanner.Gap{Path: f.rel, Reason: plainReason(err)})
+	}
+	if !info.Mode().IsRegular() { // since the directory was read
+		a.opt.skipped(f.rel, "not a regular file")
+		return true
 	}
 	return a.opt.file(f.name, f.rel, info, a.yield)
 }

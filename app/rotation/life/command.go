@@ -136,6 +136,7 @@ func (c Command) Event(by Actor, at time.Time) (Event, error) {
 	wrong := c.Wrong()
 	switch e.Kind {
 	case Ack, Claim, Confirm:
+		e.Yes = e.Kind == Ack
 		if c.Rest != "" {
 			return e, wrong
 		}

@@ -76,7 +76,7 @@ type Event struct {
 	Text    string
 	Until   time.Time
 	Verdict Verdict
-	Yes     bool
+	Yes     bool // of Head what is so; of Ack that somebody said so in so many words
 }
 
 // Apply returns the life of a key after an event, and the steps that it took. Where the
@@ -133,7 +133,10 @@ func (l *Life) happen(e *Event) ([]Step, error) {
 		l.end(e)
 	case Remove:
 		l.end(e)
-		l.Removed = &Fact{e.Text, e.At}
+		l.Looked, l.Answer = e.At, e.Text
+		if l.Removed == nil {
+			l.Removed, l.Validity = &Fact{e.Text, e.At}, Inactive
+		}
 	case Check:
 		l.Looked, l.Answer = e.At, e.Text
 		return l.checked(e), nil
@@ -220,7 +223,7 @@ func (l *Life) act(e *Event) ([]Step, error) {
 		return []Step{{From: l.State, To: l.State, Why: "opened again by " + who + ": the key is " + string(l.State) + ", so the issue is closed again. " + again(l.State)}}, nil
 	case e.Kind == Reopen:
 		return nil, nil
-	case e.Kind == Ack && l.State.Waived(): // it is one after all, or too much of a risk
+	case e.Kind == Ack && e.Yes && l.State.Waived(): // it is one after all, or too much of a risk
 		return []Step{l.to(Open, e.At, who+" takes the waiver back"), l.to(Acknowledged, e.At, "by "+who)}, nil
 	}
 	if l.State.Done() || l.State == Dead {

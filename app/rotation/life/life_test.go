@@ -71,8 +71,8 @@ rotated      -   -   p   f   -   w   p   p   p   p   p   p   v   v   v   p   p  
 revoked      -   -   v   f   -   w   v   v   -   v   v   v   v   v   v   o   v   v   v   v   v   o
 verified     -   -   -   -   -   -   -   -   -   c   c   c   c   c   c   o   c   c   o   c   c   o
 closed       -   -   -   -   -   -   -   -   -   c   c   c   c   c   c   o   c   c   o   c   c   o
-false        a   -   -   -   -   -   -   -   -   f   f   f   f   f   f   f   f   f   f   f   f   o
-accepted     a   -   -   -   -   -   -   -   -   w   w   w   w   w   w   w   w   w   o   w   w   w
+false        -   -   -   -   -   -   -   -   -   f   f   f   f   f   f   f   f   f   f   f   f   o
+accepted     -   -   -   -   -   -   -   -   -   w   w   w   w   w   w   w   w   w   o   w   w   w
 unproved     -   -   -   -   -   -   -   -   -   u   o   u   u   u   u   u   u   u   o   u   u   u
 `
 
@@ -451,7 +451,7 @@ func TestTakenBack(t *testing.T) {
 		if s == life.Closed {
 			continue
 		}
-		next, steps, err := l.Apply(life.Event{Kind: life.Ack, At: noon, Actor: actors["writer"]})
+		next, steps, err := l.Apply(life.Event{Kind: life.Ack, At: noon, Actor: actors["writer"], Yes: true})
 		if err != nil || next.State != life.Acknowledged || next.Waiver != nil || !next.Start.Equal(noon) || len(steps) != 2 {
 			t.Errorf("%s, taken back: %+v %v %v", s, next, steps, err)
 		}

@@ -39,9 +39,13 @@ func (l *Life) Look() time.Time {
 }
 
 // Asks reports whether a look at a time has to ask the provider: a key that was found
-// dead twice, and waits for something else, is asked about once a day.
+// dead twice, and waits for something else, is asked about once a day, one that does not
+// exist not before it is closed.
 func (l *Life) Asks(at time.Time) bool {
 	n := len(l.Checks)
+	if l.State == Revoked && l.Removed != nil {
+		return false
+	}
 	return l.State != Revoked || n < 2 || l.Checks[n-1].Sub(l.Checks[0]) < ChecksApart || at.Sub(l.Checks[n-1]) >= checkEvery
 }
 

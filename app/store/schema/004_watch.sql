@@ -23,6 +23,15 @@ CREATE INDEX sighting_repository ON sighting (repository);
 INSERT INTO sighting (installation, fingerprint, repository, commit_id)
 	SELECT DISTINCT installation, fingerprint, repository, commit_id FROM place WHERE commit_id <> '';
 
+-- The repositories that have a key and are not to be seen any more: whether it stands on
+-- their default branches is not known.
+CREATE TABLE unseen (
+	installation BIGINT NOT NULL,
+	fingerprint TEXT NOT NULL,
+	repository BIGINT NOT NULL,
+	PRIMARY KEY (installation, fingerprint, repository)
+);
+
 ALTER TABLE installation ADD COLUMN next_content BIGINT NOT NULL DEFAULT 0;
 
 ALTER TABLE ledger ADD COLUMN due BIGINT NOT NULL DEFAULT 0;
