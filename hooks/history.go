@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/files"
 	"github.com/keyward/keyward/scanner/git"
@@ -71,12 +73,19 @@ func (j *job) history(ctx context.Context) error {
 	if j.env.Getenv("GOGC") == "" {
 		defer debug.SetGCPercent(debug.SetGCPercent(50)) // little garbage is made beside the buffers that are used again
 	}
-	changes, commits, err := j.repo.History(ctx)
-	if err != nil {
+	var changes *git.List
+	var commits int
+	var odd []git.Change
+	group, both := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		changes, commits, err = j.repo.History(both)
 		return err
-	}
-	odd, err := j.repo.OddRefs(ctx)
-	if err != nil {
+	})
+	group.Go(func() (err error) {
+		odd, err = j.repo.OddRefs(both)
+		return err
+	})
+	if err := group.Wait(); err != nil {
 		return err
 	}
 	changes.Add(odd...)
@@ -95,6 +104,7 @@ func (j *job) history(ctx context.Context) error {
 		j.cov.Gaps = append(j.cov.Gaps, scanner.Gap{Reason: "a shallow clone: the commits before its boundary are not here (git fetch --unshallow; in a workflow fetch-depth: 0)"})
 	}
 	var found []scanner.Finding
+	var err error
 	if j.o.cache != "" {
 		found, err = j.cached(ctx, changes)
 	} else {

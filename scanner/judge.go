@@ -30,17 +30,7 @@ func (w *work) judged(kind score.Kind, form score.Form, value span, quoted bool)
 		w.visit(value, c)
 		return
 	}
-	c.Measure(&w.vector)
-	odds := score.Default().Odds(&w.vector)
-	var reasons []score.Addend
-	if w.explain != nil {
-		reasons = score.Default().Explain(&w.vector)
-	}
-	if w.generated {
-		odds -= generatedOdds
-		reasons = append(reasons, score.Addend{What: "in a lock file or generated code", Adds: -generatedOdds})
-	}
-	p := 1 / (1 + math.Exp(-odds))
+	p, reasons := w.scored(c)
 	if p < min(w.s.opt.MinConfidence, DefaultConfidence)/2 {
 		w.dropScored(rule, value, p, reasons)
 		w.refuse()
@@ -52,6 +42,26 @@ func (w *work) judged(kind score.Kind, form score.Form, value span, quoted bool)
 		return
 	}
 	w.keep(hit{rule: rule, span: value, score: p, reasons: reasons})
+}
+
+// scored is how likely a candidate is a key, with the reasons for an explanation. The same
+// value in other versions of a file has the same score.
+func (w *work) scored(c *score.Candidate) (p float64, reasons []score.Addend) {
+	if p, known := w.scoredBefore(); known {
+		return p, nil
+	}
+	c.Measure(&w.vector)
+	odds := score.Default().Odds(&w.vector)
+	if w.explain != nil {
+		reasons = score.Default().Explain(&w.vector)
+	}
+	if w.generated {
+		odds -= generatedOdds
+		reasons = append(reasons, score.Addend{What: "in a lock file or generated code", Adds: -generatedOdds})
+	}
+	p = 1 / (1 + math.Exp(-odds))
+	w.scoreIs(p)
+	return p, reasons
 }
 
 // generatedOdds is what a value in a file counts less that a program wrote: hashes and

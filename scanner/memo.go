@@ -26,10 +26,27 @@ type memo struct {
 	size  int // of slots, which are made at the first look
 	once  sync.Once
 	slots []atomic.Uint64 // keys, each in the slot of its low bits
+	found []atomic.Pointer[found]
+	score []atomic.Pointer[scored]
+}
+
+// scored is how likely a value is a key that is known as one that was refused would be.
+type scored struct {
+	key uint64
+	p   float64
+}
+
+// found is where an expression matches in a window of text, which is known by a hash as
+// pieces are: versions of a file that have keys have the same ones.
+type found struct {
+	key uint64
+	at  [][]int
 }
 
 const (
 	memoSlots   = 1 << 20 // 8 MB
+	foundSlots  = 1 << 14
+	mostFound   = 32      // matches of one window that are remembered
 	leastPiece  = 512     // bytes; the pieces are twice as long on average
 	mostPiece   = 8 << 10 // bytes, but for the rest of a line
 	pieceMargin = 192     // bytes around a piece that are part of its key
@@ -46,11 +63,35 @@ type piece struct {
 func newMemo() *memo { return &memo{seed: maphash.MakeSeed(), size: memoSlots} }
 
 func (m *memo) has(key uint64) bool {
-	m.once.Do(func() { m.slots = make([]atomic.Uint64, m.size) })
+	m.once.Do(func() {
+		m.slots = make([]atomic.Uint64, m.size)
+		m.found = make([]atomic.Pointer[found], foundSlots)
+		m.score = make([]atomic.Pointer[scored], foundSlots)
+	})
 	return m.slots[key%uint64(len(m.slots))].Load() == key
 }
 
 func (m *memo) add(key uint64) { m.slots[key%uint64(len(m.slots))].Store(key) }
+
+// find returns where the expression of a rule matches in a window of the text that is
+// looked at. What it returns is not to be changed.
+func (w *work) find(c *compiled, window []byte) [][]int {
+	if w.memo == nil || len(w.pieces) == 0 { // pieces were asked for: the tables are there
+		w.searches++
+		w.searched += len(window)
+		return c.re.FindAllSubmatchIndex(window, -1)
+	}
+	key := maphash.Bytes(w.memo.seed, window) ^ mix(uint64(c.number)+1)
+	slot := &w.memo.found[key%foundSlots]
+	if f := slot.Load(); f != nil && f.key == key {
+		return f.at
+	}
+	at := c.re.FindAllSubmatchIndex(window, -1)
+	if len(at) <= mostFound {
+		slot.Store(&found{key, at})
+	}
+	return at
+}
 
 // cut appends the pieces of text. Where one ends depends on the bytes before its end
 // alone, so that after an edit the pieces soon are the same again.
@@ -140,6 +181,25 @@ func (w *work) refusedBefore(c *score.Candidate) bool {
 	_, _ = h.Write([]byte{1, byte(c.Kind), byte(c.Form), byte(btoi(c.Quoted)), byte(btoi(w.generated))})
 	w.verdict = max(1, h.Sum64())
 	return w.memo.has(w.verdict)
+}
+
+// scoredBefore returns the score of the value asked for last, if it is known.
+func (w *work) scoredBefore() (p float64, known bool) {
+	if w.verdict == 0 {
+		return 0, false
+	}
+	s := w.memo.score[w.verdict%foundSlots].Load()
+	if s == nil || s.key != w.verdict {
+		return 0, false
+	}
+	return s.p, true
+}
+
+// scoreIs remembers the score of the value asked for last.
+func (w *work) scoreIs(p float64) {
+	if w.verdict != 0 {
+		w.memo.score[w.verdict%foundSlots].Store(&scored{w.verdict, p})
+	}
 }
 
 // refuse remembers that the value asked for last was refused.

@@ -75,6 +75,7 @@ func New(rules []Rule, opt Options) (*Scanner, error) {
 		}
 		seen[c.ID] = true
 		n := int32(len(s.rules))
+		c.number = len(s.rules)
 		s.rules = append(s.rules, c)
 		s.loose = s.loose || c.Loose
 		if f, ok := finderOf(c.Finder); ok {
