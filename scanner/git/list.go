@@ -209,6 +209,13 @@ func (l *List) unique(profile func(path string) string) wanted {
 		profile string
 	}
 	more := map[seen]bool{} // of objects with several paths
+	profiles := make([]string, len(l.paths))
+	profileOf := func(path int32) string { // each is asked for once
+		if profiles[path] == "" {
+			profiles[path] = profile(l.paths[path]) + "."
+		}
+		return profiles[path]
+	}
 	var at []int32
 	for i, e := range l.entries {
 		switch f := first[e.object]; {
@@ -216,8 +223,8 @@ func (l *List) unique(profile func(path string) string) wanted {
 			first[e.object] = int32(i) + 1
 			at = append(at, int32(i))
 		case profile != nil && l.entries[f-1].path != e.path:
-			more[seen{e.object, profile(l.paths[l.entries[f-1].path])}] = true
-			if s := (seen{e.object, profile(l.paths[e.path])}); !more[s] {
+			more[seen{e.object, profileOf(l.entries[f-1].path)}] = true
+			if s := (seen{e.object, profileOf(e.path)}); !more[s] {
 				more[s] = true
 				at = append(at, int32(i))
 			}
