@@ -62,7 +62,7 @@ func (t *telling) parts(ctx context.Context, holder string) error {
 				return err
 			}
 		}
-		if err := t.part(ctx, repo, parent, holder); err != nil {
+		if err := t.part(ctx, repo, parent, n/maxParts, holder); err != nil {
 			return err
 		}
 		n++
@@ -70,8 +70,8 @@ func (t *telling) parts(ctx context.Context, holder string) error {
 	return nil
 }
 
-// part brings one part up to date.
-func (t *telling) part(ctx context.Context, repo *store.Repository, parent int, holder string) error {
+// part brings one part up to date. Its parent is continuation at of the key's issue.
+func (t *telling) part(ctx context.Context, repo *store.Repository, parent, at int, holder string) error {
 	title := fmt.Sprintf("[rotate] take %s out of this repository", report.Alias(t.cred.Fingerprint))
 	r, err := t.side(ctx, store.PartOf(t.cred.Fingerprint, repo.ID), repo.FullName(), title, holder, func(r *store.Rotation) string {
 		var b strings.Builder
@@ -92,7 +92,16 @@ func (t *telling) part(ctx context.Context, repo *store.Repository, parent int, 
 	if err != nil || r == nil || r.Told != 0 {
 		return err
 	}
-	return t.link(ctx, r, parent)
+	for {
+		full, err := t.link(ctx, r, parent)
+		if err != nil || !full || at == maxContinued {
+			return err
+		}
+		at++ // repositories came in between
+		if parent, err = t.continuation(ctx, at, holder); err != nil || parent == 0 {
+			return err
+		}
+	}
 }
 
 // continuation returns the number of the issue that has the sub-issues for which the one
@@ -156,27 +165,30 @@ func (t *telling) side(ctx context.Context, name, target, title, holder string, 
 	return r, t.k.Store.PutRotation(ctx, r)
 }
 
-// link makes a part a sub-issue of its parent. Where GitHub knows none, the text of the
-// part leads there.
+// link makes a part a sub-issue of its parent, and reports whether that has no room. Where
+// GitHub knows no sub-issues, the text of the part leads there.
 // https://docs.github.com/rest/issues/sub-issues#add-sub-issue
-func (t *telling) link(ctx context.Context, r *store.Rotation, parent int) error {
+func (t *telling) link(ctx context.Context, r *store.Rotation, parent int) (full bool, err error) {
 	owner, repo, _ := strings.Cut(r.Repository, "/")
 	issue, _, err := t.c.Issues.Get(ctx, owner, repo, r.Number)
 	if err != nil {
-		return fmt.Errorf("read issue %s#%d: %w", r.Repository, r.Number, err)
+		return false, fmt.Errorf("read issue %s#%d: %w", r.Repository, r.Number, err)
 	}
 	req, err := t.c.NewRequest(http.MethodPost, fmt.Sprintf("repos/%s/issues/%d/sub_issues", t.r.Repository, parent), map[string]int64{"sub_issue_id": issue.GetID()})
 	if err != nil {
-		return err
+		return false, err
 	}
 	_, err = t.c.Do(ctx, req, nil)
+	if github.Status(err) == http.StatusUnprocessableEntity && strings.Contains(err.Error(), fmt.Sprint(maxParts)) {
+		return true, nil
+	}
 	switch github.Status(err) {
 	case http.StatusUnprocessableEntity, http.StatusNotFound, http.StatusForbidden, http.StatusGone: // it is one already, or there are none here
 		err = nil
 	}
 	if err != nil {
-		return fmt.Errorf("make %s#%d a sub-issue of %s#%d: %w", r.Repository, r.Number, t.r.Repository, parent, err)
+		return false, fmt.Errorf("make %s#%d a sub-issue of %s#%d: %w", r.Repository, r.Number, t.r.Repository, parent, err)
 	}
 	r.Told = 1
-	return t.k.Store.PutRotation(ctx, r)
+	return false, t.k.Store.PutRotation(ctx, r)
 }
