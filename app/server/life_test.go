@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -689,10 +690,12 @@ func TestKillWhileClosing(t *testing.T) {
 			w.idle()
 			victim, hit := current, make(chan struct{})
 			var once sync.Once
-			ordered := false
+			var ordered atomic.Bool
 			w.gh.OnRequest(func(_ int, r *http.Request, done bool) {
-				ordered = ordered || r.Method == "DELETE" && strings.Contains(r.URL.Path, "/keys/") && (done || tt.method == "DELETE")
-				if ordered && r.Method == tt.method && done == after && strings.Contains(r.URL.Path, tt.path) {
+				if r.Method == "DELETE" && strings.Contains(r.URL.Path, "/keys/") && (done || tt.method == "DELETE") {
+					ordered.Store(true)
+				}
+				if ordered.Load() && r.Method == tt.method && done == after && strings.Contains(r.URL.Path, tt.path) {
 					once.Do(func() { victim.kill(); close(hit) })
 				}
 			})
