@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"errors"
@@ -47,6 +48,7 @@ func (v *Revoking) allows(kinds []string) bool {
 
 // A way is how a key is ended.
 type way struct {
+	does    string    // if it does not end the key for everybody
 	request string    // in words, without the key
 	kinds   []string  // any of them has to be allowed
 	text    bool      // the key itself is needed
@@ -55,11 +57,15 @@ type way struct {
 	send    func(ctx context.Context, key []byte) (why string, err error)
 }
 
-// wayOf is how a key can be ended, nil if there is none.
-func (r *Runner) wayOf(cred *store.Credential) *way {
+// wayOf is how a key can be ended, nil if there is none. A refusal says why there is none
+// just now.
+func (r *Runner) wayOf(ctx context.Context, cred *store.Credential) (*way, error) {
+	if cred.Rule == fineGrained && slices.Contains(r.Revoking.Allowed, tokenGrant) {
+		return r.grantWay(ctx, cred)
+	}
 	v := r.Revoking.Ways[cred.Rule]
 	if v == nil {
-		return r.deployKeyWay(cred)
+		return r.deployKeyWay(cred), nil
 	}
 	w := &way{request: v.Request(), kinds: []string{cred.Rule}, text: true, taken: v.Taken, ends: life.End, send: func(ctx context.Context, key []byte) (string, error) {
 		return r.Revoking.Verifier.Revoke(ctx, v, key)
@@ -67,7 +73,7 @@ func (r *Runner) wayOf(cred *store.Credential) *way {
 	if rule := r.Keeper.Rules[cred.Rule]; rule != nil && rule.Class != "" {
 		w.kinds = append(w.kinds, string(rule.Class))
 	}
-	return w
+	return w, nil
 }
 
 // revoke does what /revoke asks for. Alone it says what would be sent; with the code that
@@ -80,7 +86,10 @@ func (r *Runner) revoke(ctx context.Context, a *asked) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	way := r.wayOf(cred)
+	way, err := r.wayOf(ctx, cred)
+	if err != nil {
+		return "", err
+	}
 	if way == nil {
 		return "", life.Refusal("keys of this kind can not be ended by themselves: the issue says how to revoke it")
 	}
@@ -89,7 +98,8 @@ func (r *Runner) revoke(ctx context.Context, a *asked) (string, error) {
 	}
 	code := r.code(a.rot, r.Keeper.Time())
 	if a.cmd.Rest == "" {
-		return fmt.Sprintf("%s ends the key for all who use it, at once and for good. Nothing is sent yet: two people have to comment %s", report.Code(way.request), report.Code("/revoke "+code)), nil
+		does := cmp.Or(way.does, "ends the key for all who use it, at once and for good")
+		return fmt.Sprintf("%s %s. Nothing is sent yet: two people have to comment %s", report.Code(way.request), does, report.Code("/revoke "+code)), nil
 	}
 	yesterday := r.code(a.rot, r.Keeper.Time().Add(-24*time.Hour))
 	if subtle.ConstantTimeCompare([]byte(a.cmd.Rest), []byte(code)) != 1 && subtle.ConstantTimeCompare([]byte(a.cmd.Rest), []byte(yesterday)) != 1 {
@@ -159,7 +169,11 @@ func (r *Runner) end(ctx context.Context, job *river.Job[RevokeArgs], log *slog.
 	if !r.Keeper.Time().Before(a.Order) {
 		return r.unrevoked(ctx, a, "The order to revoke the key was not sent within "+life.OrderFor.String()+", and is void")
 	}
-	way := r.wayOf(cred)
+	way, err := r.wayOf(ctx, cred)
+	var refusal life.Refusal
+	if err != nil && !errors.As(err, &refusal) {
+		return err
+	}
 	if way == nil || !r.Revoking.allows(way.kinds) {
 		return r.unrevoked(ctx, a, "The key can not be revoked any more as it was ordered")
 	}

@@ -130,7 +130,7 @@ var settings = []setting{
 	{"KEYWARD_VERIFY", "true: the providers of keys are asked whether they are alive; nobody is asked by default", yes(func(c *Config) *bool { return &c.Verify })},
 	{"KEYWARD_VERIFY_CLOUD", "true: keys are of the providers' own hosts, not of a company's: what these do not know is dead", yes(func(c *Config) *bool { return &c.VerifyCloud })},
 	{"KEYWARD_VERIFY_PAUSE", "between two requests to a provider, by default 1s", text(func(c *Config) *string { return &c.VerifyPause })},
-	{"KEYWARD_REVOKE", "kinds or classes of keys that two people may have revoked by /revoke, separated by commas; all for all, none by default", func(c *Config, v string) error { c.Revoke = strings.Split(v, ","); return nil }},
+	{"KEYWARD_REVOKE", "kinds or classes of keys that two people may have revoked by /revoke, deploy-key, token-grant, separated by commas; all for all, none by default", func(c *Config, v string) error { c.Revoke = strings.Split(v, ","); return nil }},
 	{"KEYWARD_WATCH", "how often it is looked what time has changed, by default 1m", text(func(c *Config) *string { return &c.Watch })},
 	{"KEYWARD_FIRST_ISSUES", "how many keys of a first history get issues at once, by default 10", count(func(c *Config) *int { return &c.FirstIssues })},
 	{"KEYWARD_WORKERS", "scans at once, by default 4 or as many as there are processors", count(func(c *Config) *int { return &c.Workers })},

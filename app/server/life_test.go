@@ -19,6 +19,8 @@ import (
 
 	"github.com/keyward/keyward/app/github/githubtest"
 	"github.com/keyward/keyward/app/rotation"
+	"github.com/keyward/keyward/app/store"
+	"github.com/keyward/keyward/scanner"
 )
 
 // rotating waits until the issue of a key says all of what is wanted in its body and
@@ -650,6 +652,63 @@ func (w *world) sshKey() (private, public string) {
 	private = string(pem.EncodeToMemory(block))
 	w.planted = append(w.planted, strings.Fields(private)[6])
 	return private, string(ssh.MarshalAuthorizedKey(line))
+}
+
+// TestGrant takes a fine-grained token its access to the organisation: which grant is its,
+// its owner and its expiry say, if they say it of one alone.
+func TestGrant(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.live()
+	w.gh.Grant(map[string]string{"checks": "write", "contents": "read", "issues": "write", "metadata": "read", "pull_requests": "read", "organization_personal_access_tokens": "write"})
+	w.env["KEYWARD_REVOKE"] = "token-grant"
+	w.start()
+	for _, who := range []string{"dana", "ravi"} {
+		w.gh.SetPermission("acme", "rotation", who, "write")
+	}
+	expires := time.Date(2027, 3, 4, 5, 6, 7, 0, time.UTC)
+	for i := range 2 { // the pages are of two
+		w.gh.AddGrant("acme", "dana", expires.Add(time.Duration(i+1)*time.Second))
+	}
+	its := w.gh.AddGrant("acme", "dana", expires)
+	c := w.clone("widgets")
+	w.pushed(c, "widgets", "Key", "a.env", "T="+w.key("github-pat-fine-grained")+"\n")
+	n := w.issues("rotation", 1)[0].Number
+	w.gh.Comment("acme", "rotation", n, "/revoke", "dana")
+	w.rotating(n, "which a check has to say first")
+
+	// What a check at GitHub would tell.
+	s, err := store.Open(t.Context(), filepath.Join(w.dir, "app", "keyward.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	inst, err := s.Installations(t.Context())
+	if err != nil || len(inst) != 1 {
+		t.Fatal(len(inst), err)
+	}
+	all, err := s.Credentials(t.Context(), inst[0].ID, store.StateOpen)
+	if err != nil || len(all) != 1 {
+		t.Fatal(len(all), err)
+	}
+	if err := s.AddFacts(t.Context(), all[0], []scanner.Fact{{Name: "owner", Value: "dana"}, {Name: "expires", Value: "2027-03-04 05:06:07 UTC"}}); err != nil {
+		t.Fatal(err)
+	}
+	w.gh.Comment("acme", "rotation", n, "/revoke", "dana")
+	i := w.rotating(n, fmt.Sprintf("`POST /orgs/acme/personal-access-tokens/%d` takes the token its access to the organisation", its), "two people have to comment `/revoke ")
+	_, code, _ := strings.Cut(i.Comments[len(i.Comments)-1].Body, "comment `/revoke ")
+	w.gh.Comment("acme", "rotation", n, "/revoke "+code[:8], "dana")
+	w.rotating(n, "somebody else has to confirm it")
+	w.gh.Comment("acme", "rotation", n, "/revoke "+code[:8], "ravi")
+	w.rotating(n, "is open", "kw/state:open", "the token itself is not revoked", "Whether it was carried out, a check has to say")
+	if left := w.gh.Grants("acme"); len(left) != 2 || slices.Contains(left, its) {
+		t.Errorf("grants %d are left", left)
+	}
+	w.gh.AddGrant("acme", "dana", expires)
+	w.gh.AddGrant("acme", "dana", expires)
+	w.gh.Comment("acme", "rotation", n, "/revoke", "dana")
+	w.rotating(n, "2 grants of dana are of tokens that expire in the same second")
+	w.idle()
 }
 
 // TestKillWhileClosing kills the App at each write that ends a key and closes its issue,

@@ -30,6 +30,7 @@ type account struct {
 	login, kind string
 	members     map[string]bool // of an organisation
 	install     *installation   // nil where the App is not installed
+	grants      []*grant
 }
 
 type installation struct {

@@ -20,6 +20,8 @@ func (s *Server) table() []route {
 		{method: "GET", pattern: "/users/{username}", do: getUser},
 		{method: "GET", pattern: "/orgs/{org}", do: getOrg},
 		{method: "GET", pattern: "/orgs/{org}/members/{username}", perms: needs("members:read"), do: getMember},
+		{method: "GET", pattern: "/orgs/{org}/personal-access-tokens", perms: needs("organization_personal_access_tokens:read"), do: listGrants},
+		{method: "POST", pattern: "/orgs/{org}/personal-access-tokens/{pat_id}", perms: needs("organization_personal_access_tokens:write"), do: revokeGrant},
 	}
 	in := func(method, pattern string, perms []string, do func(*call) (int, any)) {
 		routes = append(routes, route{method: method, pattern: "/repos/{owner}/{repo}" + pattern, perms: perms, do: do})
