@@ -304,8 +304,7 @@ func TestRemoval(t *testing.T) {
 
 // TestParts has a key stand in more repositories than an issue has sub-issues: each has a
 // part, which follows the key's own issue.
-func TestParts(t *testing.T) {
-	t.Parallel()
+func TestParts(t *testing.T) { // alone: it has a hundred repositories to scan
 	w := newWorld(t, "")
 	w.env["KEYWARD_WRITE_PAUSE"] = "1ms"
 	w.live()
