@@ -67,6 +67,7 @@ func TestCommands(t *testing.T) {
 		say("dana", "Thanks, I see to it.\n\n```\n/revoked\n```\n/ack", "open -> acknowledged, by @dana", "acknowledged")
 		say("dana", "/ack", "!acknowledged already", "acknowledged")
 		say("dana", "/rotating key-2", "acknowledged -> rotating", "rotating")
+		say("dana", "/rotated", "it counts when it is seen there", "rotating")
 		say("dana", "/revoked", "it counts when a check", "rotating")
 		say("dana", "/roating", "!there is no command /roating", "rotating")
 		say("dana", "/accept-risk until:"+time.Now().AddDate(0, 0, 20).Format(time.DateOnly)+" reason:x", "!not among the approvers", "rotating")

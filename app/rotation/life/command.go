@@ -26,6 +26,7 @@ const (
 var forms = map[string]string{
 	"ack":            "/ack",
 	"rotating":       "/rotating [id of the new key]",
+	"rotated":        "/rotated",
 	"revoked":        "/revoked",
 	"false-positive": "/false-positive reason",
 	"confirm":        "/confirm",
@@ -135,7 +136,7 @@ func (c Command) Event(by Actor, at time.Time) (Event, error) {
 	e := Event{Kind: Kind(c.Name), At: at, Actor: by, Text: c.Rest}
 	wrong := c.Wrong()
 	switch e.Kind {
-	case Ack, Claim, Confirm:
+	case Ack, Placed, Claim, Confirm:
 		e.Yes = e.Kind == Ack
 		if c.Rest != "" {
 			return e, wrong

@@ -54,7 +54,7 @@ func TestCommands(t *testing.T) {
 func TestForms(t *testing.T) {
 	t.Parallel()
 	asked := []string{"assign", "verify", "revoke", "close-evidence", "timeline"} // that are no events
-	if len(life.Forms()) != 13 {
+	if len(life.Forms()) != 14 {
 		t.Errorf("%d forms", len(life.Forms()))
 	}
 	for _, form := range life.Forms() {

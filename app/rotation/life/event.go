@@ -14,6 +14,7 @@ type Kind string
 const (
 	Ack     Kind = "ack"            // I see to it
 	Rotate  Kind = "rotating"       // a new key is made; Text is its id, if it has one
+	Placed  Kind = "rotated"        // the new key is in its place: to be seen
 	Claim   Kind = "revoked"        // I have revoked it: to be checked
 	Deny    Kind = "false-positive" // it is no key; Text is the reason
 	Confirm Kind = "confirm"        // a second person agrees that it is none
@@ -41,7 +42,7 @@ const (
 
 // Kinds are all kinds of events.
 func Kinds() []Kind {
-	return []Kind{Ack, Rotate, Claim, Deny, Confirm, Accept, Snooze, Name, Order, Close, Reopen, Place, End, Remove, Check, Use, Watch, Head, Again, Publish, Tick}
+	return []Kind{Ack, Rotate, Placed, Claim, Deny, Confirm, Accept, Snooze, Name, Order, Close, Reopen, Place, End, Remove, Check, Use, Watch, Head, Again, Publish, Tick}
 }
 
 // Known reports whether there are such events.
@@ -50,7 +51,7 @@ func (k Kind) Known() bool { return slices.Contains(Kinds(), k) }
 // ByPeople reports whether people cause such events.
 func (k Kind) ByPeople() bool {
 	switch k {
-	case Ack, Rotate, Claim, Deny, Confirm, Accept, Snooze, Name, Order, Close, Reopen:
+	case Ack, Rotate, Placed, Claim, Deny, Confirm, Accept, Snooze, Name, Order, Close, Reopen:
 		return true
 	}
 	return false
@@ -237,6 +238,11 @@ func (l *Life) act(e *Event) ([]Step, error) {
 		return []Step{l.to(Acknowledged, e.At, "by "+who)}, nil
 	case Rotate:
 		return l.rotate(e, who)
+	case Placed:
+		if l.State != Rotating {
+			return nil, refuse("the key is %s: /rotating comes first, and says that there is a new one", l.State)
+		}
+		return []Step{{From: l.State, To: l.State, Why: who + " says that the new key is in its place: it counts when it is seen there. The old one can be revoked now"}}, nil
 	case Name:
 		id := strings.TrimSpace(e.Text)
 		if id == "" || id == l.NewID {

@@ -28,7 +28,7 @@ var actors = map[string]life.Actor{
 // may says who may cause an event, besides the system for what only it knows.
 func may(k life.Kind) string {
 	switch k {
-	case life.Ack, life.Rotate, life.Claim, life.Deny, life.Confirm, life.Snooze, life.Name, life.Order:
+	case life.Ack, life.Rotate, life.Placed, life.Claim, life.Deny, life.Confirm, life.Snooze, life.Name, life.Order:
 		return "writer approver"
 	case life.Accept:
 		return "approver"
@@ -63,17 +63,17 @@ func event(k life.Kind) life.Event {
 // their order, - where it is refused, even of those who may. The last column is a check
 // that says active.
 const table = `
-event:       ack rot rev fp  cfm ar  snz id  ord cls reo plc end rem chk use wat hea aga pub tic act
-open         a   r   o   f   -   w   o   o   o   o   o   p   v   v   v   o   o   o   o   o   o   o
-acknowledged -   r   a   f   -   w   a   a   a   a   a   p   v   v   v   a   a   a   a   a   a   a
-rotating     -   -   r   f   -   w   r   r   r   r   r   p   v   v   v   r   r   r   r   r   r   r
-rotated      -   -   p   f   -   w   p   p   p   p   p   p   v   v   v   p   p   p   p   p   p   p
-revoked      -   -   v   f   -   w   v   v   -   v   v   v   v   v   v   o   v   v   v   v   v   o
-verified     -   -   -   -   -   -   -   -   -   c   c   c   c   c   c   o   c   c   o   c   c   o
-closed       -   -   -   -   -   -   -   -   -   c   c   c   c   c   c   o   c   c   o   c   c   o
-false        -   -   -   -   -   -   -   -   -   f   f   f   f   f   f   f   f   f   f   f   f   o
-accepted     -   -   -   -   -   -   -   -   -   w   w   w   w   w   w   w   w   w   o   w   w   w
-unproved     -   -   -   -   -   -   -   -   -   u   o   u   u   u   u   u   u   u   o   u   u   u
+event:       ack rot rtd rev fp  cfm ar  snz id  ord cls reo plc end rem chk use wat hea aga pub tic act
+open         a   r   -   o   f   -   w   o   o   o   o   o   p   v   v   v   o   o   o   o   o   o   o
+acknowledged -   r   -   a   f   -   w   a   a   a   a   a   p   v   v   v   a   a   a   a   a   a   a
+rotating     -   -   r   r   f   -   w   r   r   r   r   r   p   v   v   v   r   r   r   r   r   r   r
+rotated      -   -   -   p   f   -   w   p   p   p   p   p   p   v   v   v   p   p   p   p   p   p   p
+revoked      -   -   -   v   f   -   w   v   v   -   v   v   v   v   v   v   o   v   v   v   v   v   o
+verified     -   -   -   -   -   -   -   -   -   -   c   c   c   c   c   c   o   c   c   o   c   c   o
+closed       -   -   -   -   -   -   -   -   -   -   c   c   c   c   c   c   o   c   c   o   c   c   o
+false        -   -   -   -   -   -   -   -   -   -   f   f   f   f   f   f   f   f   f   f   f   f   o
+accepted     -   -   -   -   -   -   -   -   -   -   w   w   w   w   w   w   w   w   w   o   w   w   w
+unproved     -   -   -   -   -   -   -   -   -   -   u   o   u   u   u   u   u   u   u   o   u   u   u
 `
 
 // TestMatrix tries every event in every state by every actor.
@@ -115,7 +115,7 @@ func TestMatrix(t *testing.T) {
 			}
 		}
 	}
-	if tried != 10*22*7 {
+	if tried != 10*23*7 {
 		t.Errorf("%d cases", tried)
 	}
 }
