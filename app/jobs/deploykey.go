@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -154,15 +153,6 @@ func (r *Runner) deployKeyWay(cred *store.Credential) *way {
 	request := fmt.Sprintf("DELETE /repos/%s/keys/%d", name, number)
 	return &way{request: request, kinds: []string{"deploy-key"}, ends: life.Remove, send: func(ctx context.Context, _ []byte) (string, error) {
 		_, err := r.GitHub.Installation(cred.Installation).Repositories.DeleteKey(ctx, owner, repo, number)
-		if _, wait := github.Wait(err); err != nil && wait {
-			return "", err
-		}
-		if s := github.Status(err); s != 0 {
-			return "", fmt.Errorf("%s answered %d (the App needs administration: write)", request, s)
-		}
-		if err != nil {
-			return "", errors.New(request + ": no answer")
-		}
-		return request + " answered 204", nil
+		return answered(request, "administration", err)
 	}}
 }

@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -63,16 +62,8 @@ func (r *Runner) grantWay(ctx context.Context, cred *store.Credential) (*way, er
 			return "", err
 		}
 		_, err = c.Do(ctx, req, nil)
-		if _, wait := github.Wait(err); err != nil && wait {
-			return "", err
-		}
-		if s := github.Status(err); s != 0 {
-			return "", fmt.Errorf("%s answered %d (the App needs personal access tokens: write)", request, s)
-		}
-		if err != nil {
-			return "", errors.New(request + ": no answer")
-		}
-		return request + " answered 204: the organisation is closed to it, the token itself is not revoked", nil
+		why, err := answered(request, "personal access tokens", err)
+		return why + ": the organisation is closed to it, the token itself is not revoked", err
 	}}, nil
 }
 

@@ -200,6 +200,21 @@ func (r *Runner) end(ctx context.Context, job *river.Job[RevokeArgs], log *slog.
 	return errors.Join(r.lookNow(ctx, a.Installation, a.Fingerprint), r.tellSoon(ctx, a.Installation))
 }
 
+// answered is what GitHub answered to a request that ends a key, for which the App needs a
+// right. An error that can be waited out stays what it is.
+func answered(request, right string, err error) (why string, _ error) {
+	if err == nil {
+		return request + " answered 204", nil
+	}
+	if _, wait := github.Wait(err); wait {
+		return "", err
+	}
+	if s := github.Status(err); s != 0 {
+		return "", fmt.Errorf("%s answered %d (the App needs %s: write)", request, s, right)
+	}
+	return "", errors.New(request + ": no answer")
+}
+
 // sent sends the order to end a key.
 func (r *Runner) sent(ctx context.Context, cred *store.Credential, way *way) (why string, err error) {
 	if !way.text {

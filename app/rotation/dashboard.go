@@ -57,15 +57,6 @@ type boardLine struct {
 	course   *store.Course
 	rotation *store.Rotation
 	cred     *store.Credential
-	until    time.Time // of a waiver
-}
-
-// due is until when the key has to be revoked, or is waived.
-func (l *boardLine) due() time.Time {
-	if !l.until.IsZero() {
-		return l.until
-	}
-	return l.course.Due
 }
 
 // Dashboard brings the dashboards of an installation up to date, one in each repository
@@ -177,11 +168,7 @@ func (k *Keeper) boards(ctx context.Context, c *github.Client, inst *store.Insta
 			of(r.Repository).proved++
 			continue
 		}
-		line := boardLine{course: course, rotation: r, cred: cred}
-		if l, err := Life(course); err == nil && l.Waiver != nil {
-			line.until = l.Waiver.Until
-		}
-		of(r.Repository).lines = append(of(r.Repository).lines, line)
+		of(r.Repository).lines = append(of(r.Repository).lines, boardLine{course, r, cred})
 	}
 	return out, nil
 }
@@ -300,7 +287,7 @@ func (k *Keeper) section(b *strings.Builder, name string, list []boardLine) {
 			return
 		}
 		until, owner := "", ""
-		if due := l.due(); !due.IsZero() {
+		if due := l.course.Due; !due.IsZero() { // of a waived key, the end of the waiver
 			until = due.UTC().Format("2006-01-02 15:04")
 		}
 		if l.rotation.Owner != "" {

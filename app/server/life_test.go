@@ -532,6 +532,17 @@ func TestOverParts(t *testing.T) {
 	})
 }
 
+// revokeCode is the code that the last comment of an issue tells to those who want the key
+// revoked.
+func revokeCode(t *testing.T, i githubtest.Issue) string {
+	t.Helper()
+	_, code, found := strings.Cut(i.Comments[len(i.Comments)-1].Body, "comment `/revoke ")
+	if !found || len(code) < 8 {
+		t.Fatalf("the last comment tells no code: %s", i.Comments[len(i.Comments)-1].Body)
+	}
+	return code[:8]
+}
+
 // TestRevoke has two people have a key revoked. One alone, a wrong code, somebody who may
 // not write, and keys for which it is not switched on end nothing.
 func TestRevoke(t *testing.T) {
@@ -566,8 +577,7 @@ func TestRevoke(t *testing.T) {
 	say("buildkite-api-token", "dana", "/revoke", "a dry run: `DELETE https://api.buildkite.com/v2/access-token`")
 	say("gitlab-pat", "sam", "/revoke", "needs to be able to write")
 	i := say("gitlab-pat", "dana", "/revoke", "two people have to comment `/revoke ")
-	_, code, _ := strings.Cut(i.Comments[len(i.Comments)-1].Body, "comment `/revoke ")
-	code = code[:8]
+	code := revokeCode(t, i)
 	say("gitlab-pat", "dana", "/revoke 00000000", "this is not the code")
 	say("gitlab-pat", "dana", "/revoke "+code, "somebody else has to confirm it within 24 hours")
 	say("gitlab-pat", "dana", "  /revoke "+code, "@dana has said so")
@@ -618,10 +628,10 @@ func TestDeployKey(t *testing.T) {
 	}
 	w.gh.Comment("acme", "rotation", n, "/revoke", "dana")
 	i := w.rotating(n, fmt.Sprintf("`DELETE /repos/acme/gadgets/keys/%d` ends the key", id), "two people have to comment `/revoke ")
-	_, code, _ := strings.Cut(i.Comments[len(i.Comments)-1].Body, "comment `/revoke ")
-	w.gh.Comment("acme", "rotation", n, "/revoke "+code[:8], "dana")
+	code := revokeCode(t, i)
+	w.gh.Comment("acme", "rotation", n, "/revoke "+code, "dana")
 	w.rotating(n, "somebody else has to confirm it")
-	w.gh.Comment("acme", "rotation", n, "/revoke "+code[:8], "ravi")
+	w.gh.Comment("acme", "rotation", n, "/revoke "+code, "ravi")
 	w.rotating(n, "kw/state:closed", "is closed completed", fmt.Sprintf("revoked through its provider: DELETE /repos/acme/gadgets/keys/%d answered 204", id))
 	if left := w.gh.DeployKeys("acme", "gadgets"); !slices.Equal(left, []string{"first", "second"}) {
 		t.Errorf("deploy keys %q are left", left)
@@ -695,10 +705,10 @@ func TestGrant(t *testing.T) {
 	}
 	w.gh.Comment("acme", "rotation", n, "/revoke", "dana")
 	i := w.rotating(n, fmt.Sprintf("`POST /orgs/acme/personal-access-tokens/%d` takes the token its access to the organisation", its), "two people have to comment `/revoke ")
-	_, code, _ := strings.Cut(i.Comments[len(i.Comments)-1].Body, "comment `/revoke ")
-	w.gh.Comment("acme", "rotation", n, "/revoke "+code[:8], "dana")
+	code := revokeCode(t, i)
+	w.gh.Comment("acme", "rotation", n, "/revoke "+code, "dana")
 	w.rotating(n, "somebody else has to confirm it")
-	w.gh.Comment("acme", "rotation", n, "/revoke "+code[:8], "ravi")
+	w.gh.Comment("acme", "rotation", n, "/revoke "+code, "ravi")
 	w.rotating(n, "is open", "kw/state:open", "the token itself is not revoked", "Whether it was carried out, a check has to say")
 	if left := w.gh.Grants("acme"); len(left) != 2 || slices.Contains(left, its) {
 		t.Errorf("grants %d are left", left)
@@ -741,9 +751,8 @@ func TestKillWhileClosing(t *testing.T) {
 			w.rotating(n, "GitHub lists it as deploy key")
 			w.pushed(c, "widgets", "Without", name, "")
 			w.gh.Comment("acme", "rotation", n, "/revoke", "dana")
-			said := w.rotating(n, "two people have to comment `/revoke ").Comments
-			_, code, _ := strings.Cut(said[len(said)-1].Body, "comment `/revoke ")
-			w.gh.Comment("acme", "rotation", n, "/revoke "+code[:8], "dana")
+			code := revokeCode(t, w.rotating(n, "two people have to comment `/revoke "))
+			w.gh.Comment("acme", "rotation", n, "/revoke "+code, "dana")
 			w.rotating(n, "somebody else has to confirm it")
 			w.idle()
 			victim, hit := current, make(chan struct{})
@@ -757,7 +766,7 @@ func TestKillWhileClosing(t *testing.T) {
 					once.Do(func() { victim.kill(); close(hit) })
 				}
 			})
-			w.gh.Comment("acme", "rotation", n, "/revoke "+code[:8], "ravi")
+			w.gh.Comment("acme", "rotation", n, "/revoke "+code, "ravi")
 			select {
 			case <-hit:
 			case <-time.After(30 * time.Second):

@@ -164,13 +164,17 @@ func ParseHead(s string) (h Head, err error) {
 }
 
 // Heads returns the heads of all ledgers that have records.
-func (s *Store) Heads(ctx context.Context) (out []Head, err error) {
+func (s *Store) Heads(ctx context.Context) ([]Head, error) {
+	return s.heads(ctx, "WHERE ledger_seq > 0")
+}
+
+func (s *Store) heads(ctx context.Context, where string) (out []Head, err error) {
 	err = s.rows(ctx, func(rows *sql.Rows) error {
 		var h Head
 		err := rows.Scan(&h.Installation, &h.Seq, &h.Mac)
 		out = append(out, h)
 		return err
-	}, "SELECT id, ledger_seq, ledger_mac FROM installation WHERE ledger_seq > 0 ORDER BY id")
+	}, "SELECT id, ledger_seq, ledger_mac FROM installation "+where+" ORDER BY id")
 	if err != nil {
 		return nil, fmt.Errorf("read the ledger: %w", err)
 	}
@@ -280,27 +284,17 @@ func (f Forgery) String() string {
 // there are, and where they are not as they were written. A record that was changed is
 // named alone: the next one is judged by the MAC that it was chained to.
 func (s *Store) VerifyLedger(ctx context.Context, key []byte) (records int, forged []Forgery, err error) {
-	type head struct {
-		id, seq int64
-		mac     string
-	}
-	var heads []head
-	err = s.rows(ctx, func(rows *sql.Rows) error {
-		var h head
-		err := rows.Scan(&h.id, &h.seq, &h.mac)
-		heads = append(heads, h)
-		return err
-	}, "SELECT id, ledger_seq, ledger_mac FROM installation ORDER BY id")
+	heads, err := s.heads(ctx, "")
 	if err != nil {
-		return 0, nil, fmt.Errorf("read the ledger: %w", err)
+		return 0, nil, err
 	}
 	for _, h := range heads {
 		var seq int64
 		before, good := "", ""
 		more := 0
 		last := map[string]Record{} // of each key
-		err := s.Ledger(ctx, h.id, "", func(r Record) error {
-			if r.Seq > h.seq {
+		err := s.Ledger(ctx, h.Installation, "", func(r Record) error {
+			if r.Seq > h.Seq {
 				more++ // it came since
 				return nil
 			}
@@ -308,9 +302,9 @@ func (s *Store) VerifyLedger(ctx context.Context, key []byte) (records int, forg
 			last[r.Fingerprint] = Record{Seq: r.Seq, To: r.To}
 			switch chained := r.mac(key, before); {
 			case r.Seq != seq+1:
-				forged = append(forged, Forgery{h.id, seq + 1, fmt.Sprintf("it is gone: record %d follows", r.Seq)})
+				forged = append(forged, Forgery{h.Installation, seq + 1, fmt.Sprintf("it is gone: record %d follows", r.Seq)})
 			case r.Mac != chained && r.mac(key, good) != r.Mac:
-				forged = append(forged, Forgery{h.id, r.Seq, "it does not match its MAC: it was changed, or written with another pepper"})
+				forged = append(forged, Forgery{h.Installation, r.Seq, "it does not match its MAC: it was changed, or written with another pepper"})
 				good = chained // what its MAC would be, if the MAC is what was changed
 				before, seq = r.Mac, r.Seq
 				return nil
@@ -321,24 +315,24 @@ func (s *Store) VerifyLedger(ctx context.Context, key []byte) (records int, forg
 		if err != nil {
 			return records, forged, fmt.Errorf("read the ledger: %w", err)
 		}
-		if seq != h.seq || before != h.mac && !slices.ContainsFunc(forged, func(f Forgery) bool { return f.Installation == h.id && f.Seq == seq }) {
-			forged = append(forged, Forgery{h.id, seq, fmt.Sprintf("the ledger ends here; its head says that record %d is the last", h.seq)})
+		if seq != h.Seq || before != h.Mac && !slices.ContainsFunc(forged, func(f Forgery) bool { return f.Installation == h.Installation && f.Seq == seq }) {
+			forged = append(forged, Forgery{h.Installation, seq, fmt.Sprintf("the ledger ends here; its head says that record %d is the last", h.Seq)})
 		}
-		courses, err := s.Courses(ctx, h.id)
+		courses, err := s.Courses(ctx, h.Installation)
 		if err != nil {
 			return records, forged, err
 		}
-		if now, err := s.LedgerEnd(ctx, h.id); err != nil {
+		if now, err := s.LedgerEnd(ctx, h.Installation); err != nil {
 			return records, forged, err
-		} else if now != h.seq {
+		} else if now != h.Seq {
 			continue // the lives have gone on since: the next time
 		}
 		if more > 0 {
-			forged = append(forged, Forgery{h.id, h.seq, fmt.Sprintf("its head says that it is the last; %d more follow", more)})
+			forged = append(forged, Forgery{h.Installation, h.Seq, fmt.Sprintf("its head says that it is the last; %d more follow", more)})
 		}
 		for _, c := range courses {
 			if r := last[c.Fingerprint]; r.To != c.State {
-				forged = append(forged, Forgery{h.id, r.Seq, fmt.Sprintf("it is the last of key %.12s and leads to %q; the database says that the key is %s", c.Fingerprint, r.To, c.State)})
+				forged = append(forged, Forgery{h.Installation, r.Seq, fmt.Sprintf("it is the last of key %.12s and leads to %q; the database says that the key is %s", c.Fingerprint, r.To, c.State)})
 			}
 		}
 	}
