@@ -420,12 +420,13 @@ func TestUnseen(t *testing.T) {
 	}
 	w.rotating(n, "is open", "kw/state:revoked", "- a default branch still has it")
 
-	// It is taken out, and the branch is gone that HEAD names.
+	// It is taken out, and the branch is gone that HEAD names: before the push, for that is
+	// followed by a look at the branch.
+	bare := w.gh.RepoDir("acme", "widgets")
+	w.git(bare, "symbolic-ref", "HEAD", "refs/heads/nowhere")
 	sha := c.commit("Without", "a.env", "T=vault\n")
 	c.push("HEAD:refs/heads/main")
 	w.check("widgets", "Keyward (push)", sha)
-	bare := w.gh.RepoDir("acme", "widgets")
-	w.git(bare, "symbolic-ref", "HEAD", "refs/heads/nowhere")
 	w.clock.pass(25 * time.Hour)
 	w.idle()
 	w.rotating(n, "is open", "kw/state:revoked")
