@@ -68,27 +68,63 @@ func (j *job) parseRange(ctx context.Context) (git.Range, error) {
 	return g, nil
 }
 
+// A listing is what a history has, while git tells it: the policy and the rules are read
+// meanwhile.
+type listing struct {
+	changes *git.List
+	commits int
+	odd     []git.Change // what refs name that are no commits
+	head    headTree
+	err     error
+	cancel  context.CancelFunc
+	done    chan struct{}
+}
+
+// list begins to list a history.
+func (j *job) list(ctx context.Context) *listing {
+	ctx, cancel := context.WithCancel(ctx)
+	l := &listing{cancel: cancel, done: make(chan struct{})}
+	group, all := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		l.changes, l.commits, err = j.repo.History(all)
+		return err
+	})
+	group.Go(func() (err error) {
+		l.odd, err = j.repo.OddRefs(all)
+		return err
+	})
+	group.Go(func() error {
+		l.head = j.headTree(all)
+		return nil
+	})
+	go func() {
+		l.err = group.Wait()
+		close(l.done)
+	}()
+	return l
+}
+
+// stop ends the listing, if it has not ended, and waits for that.
+func (l *listing) stop() {
+	l.cancel()
+	<-l.done
+}
+
 // history scans every blob that any ref reaches, each once.
 func (j *job) history(ctx context.Context) error {
-	if j.env.Getenv("GOGC") == "" {
-		defer debug.SetGCPercent(debug.SetGCPercent(50)) // little garbage is made beside the buffers that are used again
+	if j.listed == nil {
+		j.listed = j.list(ctx)
+		defer j.listed.stop()
 	}
-	var changes *git.List
-	var commits int
-	var odd []git.Change
-	group, both := errgroup.WithContext(ctx)
-	group.Go(func() (err error) {
-		changes, commits, err = j.repo.History(both)
-		return err
-	})
-	group.Go(func() (err error) {
-		odd, err = j.repo.OddRefs(both)
-		return err
-	})
-	if err := group.Wait(); err != nil {
-		return err
+	<-j.listed.done
+	if j.listed.err != nil {
+		return j.listed.err
 	}
-	changes.Add(odd...)
+	changes, commits, head := j.listed.changes, j.listed.commits, j.listed.head
+	if changes.Len() > manyChanges && j.env.Getenv("GOGC") == "" {
+		defer debug.SetGCPercent(debug.SetGCPercent(25)) // little garbage is made beside the buffers that are used again
+	}
+	changes.Add(j.listed.odd...)
 	if j.o.unreachable {
 		lost, err := j.repo.Unreachable(ctx, changes)
 		if err != nil {
@@ -113,28 +149,53 @@ func (j *job) history(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if subs := j.repo.Submodules(ctx, "HEAD"); len(subs) > 0 {
-		j.notes = append(j.notes, fmt.Sprintf("submodules have histories of their own: scan them with keyward scan --history %s", strings.Join(subs[:min(3, len(subs))], " ")))
+	if n := len(head.links); n > 0 {
+		j.notes = append(j.notes, fmt.Sprintf("submodules have histories of their own: scan them with keyward scan --history %s", strings.Join(head.links[:min(3, n)], " ")))
 	}
 	if err := j.reader().AddHistory(ctx, &j.keys, changes, found); err != nil {
 		return err
 	}
-	j.noteUnless("keys at HEAD", j.headPresence(ctx, nil, found))
+	j.noteUnless("keys at HEAD", j.presence(ctx, head, nil, found))
 	return nil
+}
+
+// manyChanges is how many changes are a long history, the list of which takes much of
+// the memory that a scan may take.
+const manyChanges = 20_000
+
+// A headTree is what HEAD has, or why that is not known.
+type headTree struct {
+	there bool // there is a commit
+	blobs []git.Change
+	links []string // to other repositories
+	err   error
+}
+
+// headTree reads what HEAD has. Where there is no commit it has nothing.
+func (j *job) headTree(ctx context.Context) (t headTree) {
+	head, err := j.repo.Head(ctx)
+	if err != nil || head == "" {
+		return headTree{err: err}
+	}
+	t.there = true
+	t.blobs, t.links, t.err = j.repo.TreeAndLinks(ctx, head)
+	return t
 }
 
 // headPresence notes for each key whether HEAD still has it.
 func (j *job) headPresence(ctx context.Context, changes []git.Change, found []scanner.Finding) error {
-	head, err := j.repo.Head(ctx)
-	if err != nil || head == "" || len(found) == 0 {
-		return err
+	if len(found) == 0 {
+		return nil // no need to ask git
 	}
-	tree, err := j.repo.Tree(ctx, head)
-	if err != nil {
-		return err
+	return j.presence(ctx, j.headTree(ctx), changes, found)
+}
+
+func (j *job) presence(ctx context.Context, head headTree, changes []git.Change, found []scanner.Finding) error {
+	if head.err != nil || !head.there || len(found) == 0 {
+		return head.err
 	}
 	at := map[string]bool{}
-	for _, c := range tree {
+	for _, c := range head.blobs {
 		at[c.ID] = true
 	}
 	there := map[string]bool{}
@@ -149,7 +210,7 @@ func (j *job) headPresence(ctx context.Context, changes []git.Change, found []sc
 		for _, c := range changes {
 			paths[c.Path] = true
 		}
-		for _, c := range tree {
+		for _, c := range head.blobs {
 			if paths[c.Path] {
 				rest[c.ID] = c.Path
 			}

@@ -30,6 +30,7 @@ type job struct {
 	found   []scanner.Finding // of a tree
 	trusted map[string]bool   // keys whose allow comments hold though they come from people who may not allow
 	changes *changes.Reader
+	listed  *listing  // of a history, begun before the rules are read; nil for all else
 	stopAt  time.Time // when reading has to end; zero means never
 	late    bool      // it ended before all was read
 }

@@ -170,12 +170,19 @@ func (env *Env) runJob(ctx context.Context, o *scanOptions, args []string, work 
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := env.begin(ctx, dir, &o.setup)
+	s, err := env.open(ctx, dir, &o.setup)
 	if err != nil {
 		return nil, nil, err
 	}
 	j := &job{session: s, o: o, args: args, dir: dir, started: env.Now()}
 	j.cov.Skipped = map[string]int{}
+	if o.history && s.repo != nil {
+		j.listed = j.list(ctx)
+		defer j.listed.stop()
+	}
+	if err := s.load(ctx, &o.setup); err != nil {
+		return nil, nil, err
+	}
 	if err := j.run(ctx, work); err != nil {
 		return nil, nil, err
 	}

@@ -44,6 +44,15 @@ type session struct {
 
 // begin opens what is needed to scan dir.
 func (env *Env) begin(ctx context.Context, dir string, o *setup) (*session, error) {
+	s, err := env.open(ctx, dir, o)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.load(ctx, o)
+}
+
+// open opens the repository that dir is in, if there is one.
+func (env *Env) open(ctx context.Context, dir string, o *setup) (*session, error) {
 	s := &session{env: env, root: dir, policy: &policy.Policy{}}
 	repo, err := git.Open(ctx, dir, git.Options{Getenv: env.Getenv, NoGit: o.noGit, Named: o.named})
 	switch {
@@ -52,22 +61,27 @@ func (env *Env) begin(ctx context.Context, dir string, o *setup) (*session, erro
 	case !errors.Is(err, git.ErrNotRepository):
 		return nil, repositoryError(err)
 	}
+	return s, nil
+}
+
+// load reads the policy, the rules and the baseline.
+func (s *session) load(ctx context.Context, o *setup) (err error) {
 	if err := s.loadPolicy(ctx, o); err != nil {
-		return nil, err
+		return err
 	}
 	var list []scanner.Rule
 	list, s.allow, err = s.loadRules(ctx, o)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if s.pepper, err = s.makePepper(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	s.scanner, err = scanner.New(list, scanner.Options{Pepper: s.pepper, MinConfidence: o.minConfidence, Allow: s.allow, Now: env.Now()})
+	s.scanner, err = scanner.New(list, scanner.Options{Pepper: s.pepper, MinConfidence: o.minConfidence, Allow: s.allow, Now: s.env.Now()})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return s, s.loadBaseline(ctx, o)
+	return s.loadBaseline(ctx, o)
 }
 
 // repositoryError adds to git's refusal what to do about it.
@@ -103,14 +117,12 @@ func (s *session) policyAt(ctx context.Context, o *setup) (*policy.Policy, error
 	if o.config != "" {
 		names = []string{filepath.ToSlash(filepath.Clean(o.config))}
 	}
-	for _, name := range names {
-		data, err := s.repo.File(ctx, o.trusted, name, policy.MaxFile)
-		if err != nil {
-			return nil, err
-		}
-		if data != nil {
-			return policy.Parse(name, data)
-		}
+	name, data, err := s.repo.FirstFile(ctx, o.trusted, names, policy.MaxFile)
+	if err != nil {
+		return nil, err
+	}
+	if data != nil {
+		return policy.Parse(name, data)
 	}
 	if o.config != "" {
 		return nil, fmt.Errorf("policy %s: there is none at %.12s", o.config, o.trusted)

@@ -70,7 +70,9 @@ func (j *job) countSubmodules(ctx context.Context) {
 	if _, err := os.Lstat(filepath.Join(j.repo.Dir, ".gitmodules")); err != nil {
 		return // most repositories have none: no need to ask git
 	}
-	for _, p := range j.repo.Submodules(ctx, "HEAD") {
+	head := j.headTree(ctx)
+	j.noteUnless("submodules", head.err)
+	for _, p := range head.links {
 		if !strings.HasPrefix(p, j.prefix()) {
 			continue
 		}

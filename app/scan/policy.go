@@ -56,20 +56,11 @@ func policyAt(ctx context.Context, repo *git.Repo, rev string) (name string, tex
 	if rev == "" {
 		return "", nil, nil
 	}
-	there, err := repo.TreeAt(ctx, rev, policy.Names()...)
-	if err != nil || len(there) == 0 {
-		return "", nil, err
+	name, text, err = repo.FirstFile(ctx, rev, policy.Names(), policy.MaxFile)
+	if err != nil {
+		return name, nil, fmt.Errorf("policy: %w", err)
 	}
-	for _, name := range policy.Names() {
-		text, err := repo.File(ctx, rev, name, policy.MaxFile)
-		if err != nil {
-			return name, nil, fmt.Errorf("policy %s: %w", name, err)
-		}
-		if text != nil {
-			return name, text, nil
-		}
-	}
-	return "", nil, nil
+	return name, text, nil
 }
 
 // maxRules is the largest file of rules that is read, maxRuleFiles how many there may be.

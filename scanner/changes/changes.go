@@ -137,7 +137,7 @@ func (r *Reader) AddHistory(ctx context.Context, keys *scanner.Keys, changes *gi
 		c git.Change
 	}
 	var picked []pick
-	for c := range changes.Each() {
+	for c := range changes.Of(maps.Keys(byBlob)) {
 		for _, f := range byBlob[c.ID] {
 			if !r.speaksOf(f, c.Path) {
 				continue
@@ -163,14 +163,16 @@ func (r *Reader) AddHistory(ctx context.Context, keys *scanner.Keys, changes *gi
 	return nil
 }
 
-// ordered sorts findings by place, and returns them by blob.
+// ordered returns findings by blob, those of each in the order of their places.
 func ordered(found []scanner.Finding) map[string][]*scanner.Finding {
-	slices.SortFunc(found, func(a, b scanner.Finding) int {
-		return cmp.Or(strings.Compare(a.Path, b.Path), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col), strings.Compare(a.Rule.ID, b.Rule.ID))
-	})
 	byBlob := map[string][]*scanner.Finding{}
 	for i := range found {
 		byBlob[found[i].Blob] = append(byBlob[found[i].Blob], &found[i])
+	}
+	for _, in := range byBlob {
+		slices.SortFunc(in, func(a, b *scanner.Finding) int {
+			return cmp.Or(strings.Compare(a.Path, b.Path), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col), strings.Compare(a.Rule.ID, b.Rule.ID))
+		})
 	}
 	return byBlob
 }

@@ -195,6 +195,15 @@ func (o *Options) Content(b scanner.Blob, r io.Reader, size int64, yield func(sc
 	return Stream(b, r, o.maxSize(), yield)
 }
 
+// Held yields b, whose Data is all of a content, at most Chunk bytes, and belongs to who
+// calls it until done is called. It reports whether to go on.
+func (o *Options) Held(b scanner.Blob, done func(clean bool), yield func(scanner.Blob, error) bool) bool {
+	if int64(len(b.Data)) > o.maxSize() {
+		return yield(scanner.Blob{}, o.tooLarge(b))
+	}
+	return o.whole(b, done, yield)
+}
+
 // whole yields a file that was read at once, or what is in it.
 func (o *Options) whole(b scanner.Blob, done func(clean bool), yield func(scanner.Blob, error) bool) bool {
 	if oid, ok := LFSPointer(b.Data); ok {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,14 +46,17 @@ func (r *Repo) Blobs(ctx context.Context, changes *List, profile func(path strin
 		}
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		parts := split(want, runtime.GOMAXPROCS(0))
+		packs, parts := r.parts(want)
+		defer packs.Close()
 		out := make(chan item, 1)
 		var wg sync.WaitGroup
 		var next atomic.Int32
 		for range min(runtime.GOMAXPROCS(0), 4, len(parts)) {
 			wg.Go(func() { // whoever is done first takes the next part: some are much larger than others
+				in := packs.NewReader()
+				defer in.Close()
 				for i := next.Add(1) - 1; int(i) < len(parts) && ctx.Err() == nil; i = next.Add(1) - 1 {
-					r.cat(ctx, parts[i], opt, out)
+					r.read(ctx, parts[i], in, &opt, out)
 				}
 			})
 		}
@@ -65,22 +69,6 @@ func (r *Repo) Blobs(ctx context.Context, changes *List, profile func(path strin
 			}
 		}
 	}
-}
-
-// split cuts what is wanted into parts for one cat-file process each, between two paths:
-// the versions of a file are deltas of each other. There are several parts for each
-// processor, but none so small that starting a process would cost more than it saves.
-func split(all wanted, processors int) (parts []wanted) {
-	size := max(500, all.len()/(8*min(processors, 4)))
-	for from := 0; from < all.len(); {
-		to := min(from+size, all.len())
-		for to < all.len() && to < from+2*size && all.path(to) == all.path(to-1) {
-			to++
-		}
-		parts = append(parts, all.part(from, to))
-		from = to
-	}
-	return parts
 }
 
 // present leaves out what a partial clone lacks and yields a gap for each: git
@@ -125,44 +113,39 @@ func absent(c *Change, how string) error {
 // File returns the content of a file at a revision, or nil if there is none or
 // if it is no regular file. Files over limit are an error.
 func (r *Repo) File(ctx context.Context, rev, path string, limit int64) ([]byte, error) {
-	if id, err := r.Resolve(ctx, rev); err != nil || id == "" {
-		return nil, err
+	_, data, err := r.FirstFile(ctx, rev, []string{path}, limit)
+	return data, err
+}
+
+// FirstFile returns the first of some files that is there at a revision, as File does.
+func (r *Repo) FirstFile(ctx context.Context, rev string, paths []string, limit int64) (path string, data []byte, err error) {
+	id, err := r.Resolve(ctx, rev)
+	if err != nil || id == "" {
+		return "", nil, err
 	}
-	tree, err := r.TreeAt(ctx, rev, path)
+	tree, err := r.TreeAt(ctx, id, paths...)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	for _, c := range tree {
-		if c.Path != path {
+	for _, path := range paths {
+		i := slices.IndexFunc(tree, func(c Change) bool { return c.Path == path })
+		if i < 0 {
 			continue
 		}
 		data := []byte{} // an empty file is there
-		for b, err := range r.Blobs(ctx, ListOf([]Change{c}), nil, files.Options{MaxSize: limit}) {
+		for b, err := range r.Blobs(ctx, ListOf(tree[i:i+1]), nil, files.Options{MaxSize: limit}) {
 			if err != nil {
-				return nil, fmt.Errorf("read %s at %s: %w", path, rev, err)
+				return path, nil, fmt.Errorf("read %s at %s: %w", path, rev, err)
 			}
 			data = append(data, b.Data...)
 		}
-		return data, nil
+		return path, data, nil
 	}
-	return nil, nil
-}
-
-type item struct {
-	blob scanner.Blob
-	err  error
+	return "", nil, nil
 }
 
 // cat reads blobs from one cat-file process and sends them.
-func (r *Repo) cat(ctx context.Context, want wanted, opt files.Options, out chan<- item) {
-	send := func(b scanner.Blob, err error) bool {
-		select {
-		case out <- item{b, err}:
-			return true
-		case <-ctx.Done():
-			return false
-		}
-	}
+func (r *Repo) cat(ctx context.Context, want wanted, opt *files.Options, send func(scanner.Blob, error) bool) {
 	cmd := r.command(ctx, "cat-file", "--batch", "--buffer")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -194,7 +177,7 @@ func (r *Repo) cat(ctx context.Context, want wanted, opt files.Options, out chan
 		_ = w.Flush() // if git has gone, reading says so
 		_ = in.Close()
 	})
-	err = readBatch(bufio.NewReaderSize(pipe, 1<<16), want, &opt, send)
+	err = readBatch(bufio.NewReaderSize(pipe, 1<<16), want, opt, send)
 	if err != nil {
 		_ = cmd.Process.Kill()
 	}
@@ -204,8 +187,8 @@ func (r *Repo) cat(ctx context.Context, want wanted, opt files.Options, out chan
 	if ctx.Err() != nil || errors.Is(err, errStopped) {
 		return
 	}
-	if err == nil && waitErr != nil {
-		err = gitError("cat-file", waitErr, stderr.String())
+	if said := stderr.String(); waitErr != nil && (err == nil || said != "") {
+		err = errors.Join(gitError("cat-file", waitErr, said), err)
 	}
 	r.warn(stderr.String())
 	if err != nil {
@@ -246,12 +229,16 @@ func readBatch(br *bufio.Reader, want wanted, opt *files.Options, send func(scan
 				return errStopped
 			}
 		case "commit", "tag":
-			text, err := message(body)
+			object, err := io.ReadAll(io.LimitReader(body, maxMessage))
 			if err != nil {
 				return fmt.Errorf("git cat-file ended early at %s: %w", c.ID, err)
 			}
-			b.Data, b.Whole = text, len(text) < maxMessage
+			b.Data, b.Whole = message(object), size < maxMessage
 			if !send(b, nil) {
+				return errStopped
+			}
+		default:
+			if !send(scanner.Blob{}, noFile(&b)) {
 				return errStopped
 			}
 		}
@@ -269,13 +256,9 @@ func readBatch(br *bufio.Reader, want wanted, opt *files.Options, send func(scan
 const maxMessage = 4 << 20
 
 // message returns the message in the object of a commit or tag: what follows its headers.
-func message(r io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxMessage))
-	if err != nil {
-		return nil, err
-	}
-	_, text, _ := bytes.Cut(data, []byte("\n\n"))
-	return text, nil
+func message(object []byte) []byte {
+	_, text, _ := bytes.Cut(object, []byte("\n\n"))
+	return text
 }
 
 // OpenLFS opens an object of the repository's LFS store.

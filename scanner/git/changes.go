@@ -373,8 +373,16 @@ func (p *rawParser) change(br *bufio.Reader) error {
 
 // Tree returns the blobs of a commit or tree.
 func (r *Repo) Tree(ctx context.Context, rev string) ([]Change, error) {
+	blobs, _, err := r.TreeAndLinks(ctx, rev)
+	return blobs, err
+}
+
+// TreeAndLinks returns the blobs of a commit or tree, and the paths at which it links to
+// other repositories. Without the git binary links are not told.
+func (r *Repo) TreeAndLinks(ctx context.Context, rev string) (blobs []Change, links []string, err error) {
 	if r.bin == "" {
-		return r.treeLibrary(rev)
+		blobs, err = r.treeLibrary(rev)
+		return blobs, nil, err
 	}
 	return r.lsTree(ctx, "-r", "-z", "--full-tree", "--end-of-options", rev)
 }
@@ -396,41 +404,27 @@ func (r *Repo) TreeAt(ctx context.Context, rev string, paths ...string) ([]Chang
 	if len(paths) == 0 {
 		return nil, nil
 	}
-	return r.lsTree(ctx, append([]string{"-z", "--full-tree", "--end-of-options", rev, "--"}, paths...)...)
+	blobs, _, err := r.lsTree(ctx, append([]string{"-z", "--full-tree", "--end-of-options", rev, "--"}, paths...)...)
+	return blobs, err
 }
 
-func (r *Repo) lsTree(ctx context.Context, args ...string) ([]Change, error) {
+func (r *Repo) lsTree(ctx context.Context, args ...string) (blobs []Change, links []string, err error) {
 	out, err := r.output(ctx, append([]string{"ls-tree"}, args...)...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var changes []Change
-	for _, rec := range strings.Split(string(out), "\x00") {
+	for rec := range strings.SplitSeq(string(out), "\x00") {
 		meta, path, ok := strings.Cut(rec, "\t")
-		if f := strings.Fields(meta); ok && len(f) == 3 && isBlob(f[0]) {
-			changes = append(changes, Change{Path: path, ID: f[2]})
+		f := strings.Fields(meta)
+		switch {
+		case !ok || len(f) != 3:
+		case isBlob(f[0]):
+			blobs = append(blobs, Change{Path: path, ID: f[2]})
+		case f[0] == "160000":
+			links = append(links, path)
 		}
 	}
-	return changes, nil
-}
-
-// Submodules returns the paths that a tree links to other repositories at.
-func (r *Repo) Submodules(ctx context.Context, rev string) []string {
-	if r.bin == "" {
-		return nil
-	}
-	out, err := r.output(ctx, "ls-tree", "-r", "-z", "--full-tree", "--end-of-options", rev)
-	if err != nil {
-		return nil
-	}
-	var paths []string
-	for _, rec := range strings.Split(string(out), "\x00") {
-		if strings.HasPrefix(rec, "160000 ") {
-			_, path, _ := strings.Cut(rec, "\t")
-			paths = append(paths, path)
-		}
-	}
-	return paths
+	return blobs, links, nil
 }
 
 // OddRefs returns the blobs behind refs that name no commit: a tag may point at

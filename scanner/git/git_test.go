@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,17 +33,17 @@ func makeRepo(t testing.TB, commits, width, dirs int) string {
 	return dir
 }
 
-func run(t testing.TB, dir string, stdin *bytes.Buffer, args ...string) {
+func run(t testing.TB, dir string, stdin io.Reader, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("git", args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL="+os.DevNull, "GIT_CONFIG_NOSYSTEM=1")
-	if stdin != nil {
-		cmd.Stdin = stdin
-	}
-	if out, err := cmd.CombinedOutput(); err != nil {
+	cmd.Stdin = stdin
+	out, err := cmd.CombinedOutput()
+	if err != nil {
 		t.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
+	return string(out)
 }
 
 func open(t testing.TB, dir string, noGit bool) *Repo {

@@ -82,6 +82,24 @@ func (l *List) Each() iter.Seq[Change] {
 	}
 }
 
+// Of yields those changes that brought one of the objects, which are given in
+// hexadecimal, in their order.
+func (l *List) Of(ids iter.Seq[string]) iter.Seq[Change] {
+	return func(yield func(Change) bool) {
+		wanted := make([]bool, len(l.ids)/max(1, l.width))
+		for id := range ids {
+			if n, ok := l.number(id); ok {
+				wanted[n] = true
+			}
+		}
+		for i, e := range l.entries {
+			if wanted[e.object] && !yield(l.change(i)) {
+				return
+			}
+		}
+	}
+}
+
 func (l *List) change(i int) Change {
 	e := l.entries[i]
 	c := Change{Path: l.paths[e.path], ID: l.hexID(e.object)}
@@ -101,12 +119,18 @@ func (l *List) id(n int32) []byte { return l.ids[int(n)*l.width:][:l.width] }
 
 // Has reports whether an object, given in hexadecimal, is among the changes.
 func (l *List) Has(id string) bool {
+	_, ok := l.number(id)
+	return ok
+}
+
+// number is the number of an object that is given in hexadecimal.
+func (l *List) number(id string) (int32, bool) {
 	raw, err := hex.DecodeString(id)
 	if err != nil || len(raw) != l.width {
-		return false
+		return 0, false
 	}
-	_, ok := l.find(raw)
-	return ok
+	key, ok := l.find(raw)
+	return l.idAt[key], ok
 }
 
 // find returns the number of an object, or the place in idAt where it would be.
@@ -197,8 +221,9 @@ func (w wanted) len() int             { return len(w.at) }
 func (w wanted) get(i int) Change     { return w.change(int(w.at[i])) }
 func (w wanted) path(i int) int32     { return w.entries[w.at[i]].path }
 func (w wanted) part(i, j int) wanted { return wanted{w.List, w.at[i:j]} }
+func (w wanted) rawID(i int) []byte   { return w.id(w.entries[w.at[i]].object) }
 func (w wanted) appendID(dst []byte, i int) []byte {
-	return hex.AppendEncode(dst, w.id(w.entries[w.at[i]].object))
+	return hex.AppendEncode(dst, w.rawID(i))
 }
 
 // unique returns the first change of each object and profile, ordered by path.
