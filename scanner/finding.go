@@ -53,11 +53,15 @@ func (f *Finding) Severity() string {
 	return levels[n]
 }
 
-// fingerprint returns the identity of a canonical value under a pepper.
-func fingerprint(pepper, canonical []byte) string {
-	h := hmac.New(sha256.New, pepper)
-	h.Write(canonical)
-	return hex.EncodeToString(h.Sum(nil))
+// fingerprint returns the identity of a canonical value under the scanner's pepper.
+func (w *work) fingerprint(canonical []byte) string {
+	if w.mac == nil {
+		w.mac = hmac.New(sha256.New, w.s.opt.Pepper)
+	}
+	w.mac.Reset() // the key is not hashed again
+	w.mac.Write(canonical)
+	var sum [sha256.Size]byte
+	return hex.EncodeToString(w.mac.Sum(sum[:0]))
 }
 
 // redact returns what may be shown of a value: its fixed, public prefix, at

@@ -3,6 +3,7 @@ package scanner
 import (
 	"bytes"
 	"cmp"
+	"hash"
 	"path"
 	"slices"
 	"strings"
@@ -68,6 +69,7 @@ type work struct {
 	budget    int // bytes of decoded text that may still be looked at
 	spent     bool
 	scratch   [maxDepth]scratch
+	mac       hash.Hash // of fingerprints, nil before the first
 	judging   score.Candidate
 	searches  int // how often expressions were tried, and on how many bytes
 	searched  int
@@ -320,7 +322,7 @@ func (w *work) finding(h *hit, text []byte, line int, encoding string) Finding {
 		Line: line, EndLine: line + bytes.Count(text[p.start:p.end], []byte("\n")),
 		Col:   p.start - bytes.LastIndexByte(text[:p.start], '\n'),
 		Start: w.blob.Offset + int64(p.start), End: w.blob.Offset + int64(p.end),
-		Redacted: redact(h.rule.Rule, v), Fingerprint: fingerprint(w.s.opt.Pepper, v),
+		Redacted: redact(h.rule.Rule, v), Fingerprint: w.fingerprint(v),
 		Confidence: h.score, Decoded: encoding, InTest: inTest(w.blob.Path),
 		Facts: h.facts.facts, Expires: h.facts.expires,
 		Allow: allowFor(text, p, h.rule.ID, w.s.opt.Now),
