@@ -137,10 +137,24 @@ func (w *work) remember(text []byte, encoding string) {
 	if w.memo == nil || encoding != "" || w.explain != nil || w.visit != nil {
 		return
 	}
-	if w.salted != w.blob.Path || w.salt == 0 {
-		w.salted, w.salt = w.blob.Path, maphash.String(w.memo.seed, w.s.Profile(w.blob.Path))
+	w.pieces = w.memo.cut(w.pieces, text, w.salt(w.blob.Path)+uint64(btoi(w.generated))+2*uint64(btoi(w.binary)))
+}
+
+// mostSalts is how many paths' salts are remembered.
+const mostSalts = 4096
+
+// salt is what tells the pieces at a path from the same at one where something else is
+// looked for.
+func (w *work) salt(path string) uint64 {
+	salt, ok := w.salts[path]
+	if !ok {
+		if len(w.salts) >= mostSalts || w.salts == nil {
+			w.salts = map[string]uint64{}
+		}
+		salt = maphash.String(w.memo.seed, w.s.Profile(path))
+		w.salts[path] = salt
 	}
-	w.pieces = w.memo.cut(w.pieces, text, w.salt+uint64(btoi(w.generated))+2*uint64(btoi(w.binary)))
+	return salt
 }
 
 // eachNew calls look with the parts of text that have to be looked at: all of it without

@@ -148,7 +148,7 @@ func (s *Scanner) scan(dst []Finding, b Blob, m *memo) ([]Finding, error) {
 	w := s.pool.Get().(*work)
 	defer s.pool.Put(w)
 	if w.memo != m {
-		w.memo, w.salt = m, 0
+		w.memo, w.salts = m, nil
 	}
 	return w.scan(dst, b, nil)
 }

@@ -74,12 +74,11 @@ type work struct {
 	searches  int // how often expressions were tried, and on how many bytes
 	searched  int
 	explain   *[]Decision
-	memo      *memo // nil if nothing is remembered
-	salt      uint64
-	salted    string  // the path that salt is for
-	pieces    []piece // of the text, with a memo
-	current   int     // the piece that is looked at
-	verdict   uint64  // of the value that is judged, as the memo knows it; 0 for none
+	memo      *memo             // nil if nothing is remembered
+	salts     map[string]uint64 // by path, for the memo
+	pieces    []piece           // of the text, with a memo
+	current   int               // the piece that is looked at
+	verdict   uint64            // of the value that is judged, as the memo knows it; 0 for none
 }
 
 // Explain scans b and returns what became of every match, kept or dropped.

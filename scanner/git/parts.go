@@ -2,8 +2,10 @@ package git
 
 import (
 	"context"
+	"iter"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/files"
@@ -24,58 +26,79 @@ type item struct {
 // fewObjects is how many git reads before this process could look into the packs.
 const fewObjects = 300
 
-// parts cuts what is wanted into parts. What the packs have comes in their order: an
-// object stands behind the one that it is a difference to. What they have not git reads
-// by path: the versions of a file are alike. The caller closes the packs.
+// parts cuts what is wanted into parts. What the packs have comes in the order in which it
+// is best read from them. What they have not git reads by path: the versions of a file are
+// alike. The caller closes the packs.
 func (r *Repo) parts(want wanted) (*pack.Set, []part) {
-	packs, packed := &pack.Set{}, part{wanted: wanted{List: want.List}}
+	packs := &pack.Set{}
+	var parts []part
 	if want.len() >= fewObjects {
-		var places []pack.Place
 		if set, err := pack.Open(filepath.Join(r.commonDir(), "objects"), want.width); err == nil {
 			packs = set
-			places, _ = set.Find(want.len(), want.rawID) // those of a broken index are left to git
+			if places, err := set.Find(want.len(), want.rawID); err == nil { // those of a broken index are left to git
+				want, parts = packed(set, want, places)
+			}
 		}
-		want, packed = divide(want, places)
 	}
-	parts := packed.split(func(i int) bool { return false })
-	return packs, append(parts, part{wanted: want}.split(func(i int) bool { return want.path(i) == want.path(i-1) })...)
+	for from, to := range cuts(want.len(), func(i int) bool { return want.path(i) != want.path(i-1) }) {
+		parts = append(parts, part{wanted: want.part(from, to)})
+	}
+	return packs, parts
 }
 
-// divide returns what of the wanted has no place, and what has one, in their order.
-func divide(want wanted, places []pack.Place) (rest wanted, packed part) {
-	rest, packed = wanted{List: want.List}, part{wanted: wanted{List: want.List}}
-	var found []int32
-	for i := range want.at {
-		if i < len(places) && places[i] != 0 {
-			found = append(found, int32(i))
-		} else {
+// mostOrdered is how many objects are put in order at once, which takes 50 bytes for each.
+const mostOrdered = 200_000
+
+// packed returns what of the wanted has no place in the packs, and the parts of what has.
+func packed(set *pack.Set, want wanted, places []pack.Place) (rest wanted, parts []part) {
+	in := set.NewReader()
+	defer in.Close()
+	rest = wanted{List: want.List}
+	found := part{wanted: wanted{List: want.List}}
+	flush := func() {
+		order, families := in.Order(found.places)
+		sorted := part{wanted: wanted{List: want.List}}
+		for _, i := range order {
+			sorted.at = append(sorted.at, found.at[i])
+			sorted.places = append(sorted.places, found.places[i])
+		}
+		begins := func(i int) bool { _, ok := slices.BinarySearch(families, int32(i)); return ok }
+		for from, to := range cuts(sorted.len(), begins) {
+			parts = append(parts, part{sorted.part(from, to), sorted.places[from:to]})
+		}
+		found.at, found.places = nil, nil
+	}
+	for i, at := range places {
+		if at == 0 {
 			rest.at = append(rest.at, want.at[i])
+			continue
+		}
+		found.at, found.places = append(found.at, want.at[i]), append(found.places, at)
+		if found.len() == mostOrdered {
+			flush()
 		}
 	}
-	for _, i := range found {
-		packed.at = append(packed.at, want.at[i])
-		packed.places = append(packed.places, places[i])
-	}
-	return rest, packed
+	flush()
+	return rest, parts
 }
 
-// split cuts a part into several for each processor, but none so small that starting a
-// process would cost more than it saves, and none between two that belong together.
-func (p part) split(together func(i int) bool) (parts []part) {
-	size := max(500, p.len()/(8*min(runtime.GOMAXPROCS(0), 4)))
-	for from := 0; from < p.len(); {
-		to := min(from+size, p.len())
-		for to < p.len() && to < from+2*size && together(to) {
-			to++
+// cuts yields where to cut n objects into several parts for each processor, but none so
+// small that starting a process would cost more than it saves, and none between two that
+// belong together: begins tells where others begin.
+func cuts(n int, begins func(i int) bool) iter.Seq2[int, int] {
+	return func(yield func(from, to int) bool) {
+		size := max(500, n/(8*min(runtime.GOMAXPROCS(0), 4)))
+		for from := 0; from < n; {
+			to := min(from+size, n)
+			for to < n && to < from+2*size && !begins(to) {
+				to++
+			}
+			if !yield(from, to) {
+				return
+			}
+			from = to
 		}
-		cut := part{wanted: p.wanted.part(from, to)}
-		if p.places != nil {
-			cut.places = p.places[from:to]
-		}
-		parts = append(parts, cut)
-		from = to
 	}
-	return parts
 }
 
 // read reads a part and sends what it finds. What the packs do not tell git is asked for.

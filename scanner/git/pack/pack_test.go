@@ -1,4 +1,4 @@
-package pack_test
+package pack
 
 import (
 	"bytes"
@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/keyward/keyward/scanner/git/pack"
 )
 
 // git runs git in a repository and returns what it prints.
@@ -49,7 +47,7 @@ func repository(t *testing.T, format string) string {
 			t.Fatal(err)
 		}
 	}
-	write("large", noise(pack.MaxObject+1))
+	write("large", noise(MaxObject+1))
 	write("stored", noise(100_000))
 	write("empty", nil)
 	write("zeros", make([]byte, 300_000))
@@ -99,7 +97,7 @@ func objects(t *testing.T, dir string) (ids [][]byte, want map[string]string) {
 	return ids, want
 }
 
-var names = map[pack.Kind]string{pack.Commit: "commit", pack.Tree: "tree", pack.Blob: "blob", pack.Tag: "tag"}
+var names = map[Kind]string{Commit: "commit", Tree: "tree", Blob: "blob", Tag: "tag"}
 
 // TestRead holds what is read equal to what git reads, for packs of every make, in the
 // order of ids, which has no regard for what is a difference to what.
@@ -140,7 +138,7 @@ func TestRead(t *testing.T) {
 			}
 			test.pack(t, dir)
 			ids, want := objects(t, dir)
-			set, err := pack.Open(filepath.Join(dir, ".git", "objects"), len(ids[0]))
+			set, err := Open(filepath.Join(dir, ".git", "objects"), len(ids[0]))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -153,13 +151,10 @@ func TestRead(t *testing.T) {
 			in := set.NewReader()
 			defer in.Close()
 			read := 0
-			for i, at := range places {
-				if at == 0 {
-					continue
-				}
-				o, err := in.Read(at)
+			check := func(i int) {
+				o, err := in.Read(places[i])
 				if err != nil {
-					continue
+					return
 				}
 				if got := names[o.Kind] + " " + string(o.Data); got != want[string(ids[i])] {
 					t.Fatalf("%x: %d bytes %.60q, want %d bytes %.60q", ids[i], len(got), got, len(want[string(ids[i])]), want[string(ids[i])])
@@ -167,10 +162,71 @@ func TestRead(t *testing.T) {
 				o.Release()
 				read++
 			}
+			var found []int
+			for i, at := range places {
+				if at != 0 {
+					found = append(found, i)
+					check(i)
+				}
+			}
 			if n := len(ids) - 2; read*100 < n*test.least || test.least == 0 && read > 0 {
 				t.Errorf("%d of %d objects were read", read, n)
 			}
+			inOrder(t, set, places, found, check)
 		})
+	}
+}
+
+// inOrder reads every second of the objects that were found, and some twice, in the order
+// that is best: each comes as often as it is asked for, behind what it is a difference to.
+func inOrder(t *testing.T, set *Set, places []Place, found []int, check func(i int)) {
+	t.Helper()
+	var asked []int
+	for n, i := range found {
+		for range []int{0, 1, 0, 2}[n%4] {
+			asked = append(asked, i)
+		}
+	}
+	of := make([]Place, len(asked))
+	times := map[Place]int{}
+	for n, i := range asked {
+		of[n] = places[i]
+		times[places[i]]++
+	}
+	r := set.NewReader()
+	order, families := r.Order(of)
+	if len(order) != len(of) || len(of) > 0 && (len(families) == 0 || families[0] != 0) || !slices.IsSorted(families) {
+		t.Fatalf("%d of %d objects in the order, families begin at %d", len(order), len(of), families)
+	}
+	seen := map[Place]bool{}
+	for n, i := range order {
+		at := of[i]
+		check(asked[i])
+		times[at]--
+		seen[at] = true
+		_, begins := slices.BinarySearch(families, int32(n))
+		for base := r.baseOf(at); base != 0; base = r.baseOf(base) {
+			if times[base] > 0 && !seen[base] {
+				t.Fatalf("an object at %d comes before its base at %d", at, base)
+			}
+			if begins && seen[base] {
+				t.Fatalf("an object at %d begins a family, and is of that of %d", at, base)
+			}
+		}
+	}
+	for _, i := range order {
+		if o, err := r.Read(of[i]); err == nil {
+			o.Release()
+		}
+	}
+	needed, _ := r.forest(of)
+	if r.unpacked > len(needed)*11/10 {
+		t.Errorf("%d objects were unpacked %d times in the best order", len(needed), r.unpacked)
+	}
+	for at, n := range times {
+		if n != 0 {
+			t.Errorf("an object at %d is missing %d times", at, n)
+		}
 	}
 }
 
@@ -256,7 +312,7 @@ func TestBroken(t *testing.T) {
 // readAll reads the objects and returns how many contents are none of the known.
 func readAll(t *testing.T, store string, ids [][]byte, known map[string]bool) (wrong int) {
 	t.Helper()
-	set, err := pack.Open(store, 20)
+	set, err := Open(store, 20)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,7 @@ type Reader struct {
 	inflater inflater
 	delta    []byte
 	chain    []entry
+	unpacked int // how often something was
 }
 
 // NewReader returns a reader of the objects of s.
@@ -158,6 +159,7 @@ func backwards(b []byte) (v int64, n int) {
 
 // unpack fills dst with what is packed at a place, which has to be as long as dst.
 func (r *Reader) unpack(dst []byte, at Place) error {
+	r.unpacked++
 	packed, err := r.in.at(at.offset(), bound(len(dst)))
 	if err == nil && !r.inflater.inflate(dst, packed) {
 		err = errBroken
