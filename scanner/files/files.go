@@ -287,35 +287,55 @@ func LFSPointer(data []byte) (oid string, ok bool) {
 func Stream(b scanner.Blob, r io.Reader, limit int64, yield func(scanner.Blob, error) bool) bool {
 	r = io.LimitReader(r, limit+1)
 	line, offset := max(b.Line, 1), b.Offset
+	var free chan []byte // chunks that were scanned, for the next: a long stream makes no garbage
 	var carry []byte
 	for {
-		data, err := more(r, carry, Chunk)
-		last := err != nil
+		var buf []byte
+		select {
+		case buf = <-free:
+		default:
+		}
+		data, err := more(r, buf, carry, Chunk)
 		part := b
 		part.Line, part.Offset, part.Data = line, offset, data
-		if (len(data) > len(carry) || offset == b.Offset) && !yield(part, nil) {
+		fresh := len(data) > len(carry) || offset == b.Offset
+		if err == nil { // there is more to come
+			cut := cutAt(data)
+			line += bytes.Count(data[:cut], []byte("\n"))
+			offset += int64(cut)
+			carry = append(carry[:0], data[cut:]...)
+			if free == nil {
+				free = make(chan []byte, 4)
+			}
+			part.Done = func(bool) {
+				select {
+				case free <- data:
+				default:
+				}
+			}
+		}
+		if fresh && !yield(part, nil) {
 			return false
 		}
-		if offset+int64(len(data))-b.Offset > limit {
+		if part.Offset+int64(len(data))-b.Offset > limit {
 			return yield(scanner.Blob{}, &scanner.Gap{Path: b.Path, Commit: b.Commit, Reason: fmt.Sprintf("larger than the limit of %d bytes (--max-size): the rest was not scanned", limit)})
 		}
-		if last && err != io.EOF {
+		if err != nil && err != io.EOF {
 			return yield(scanner.Blob{}, &scanner.Gap{Path: b.Path, Commit: b.Commit, Reason: plainReason(err) + ": the rest was not scanned"})
 		}
-		if last {
+		if err != nil {
 			return true
 		}
-		cut := cutAt(data)
-		line += bytes.Count(data[:cut], []byte("\n"))
-		offset += int64(cut)
-		carry = bytes.Clone(data[cut:])
 	}
 }
 
-// more returns carry with up to n more bytes of r behind it. The buffer grows as
-// it fills: most streams are small.
-func more(r io.Reader, carry []byte, n int) ([]byte, error) {
-	data := append(make([]byte, 0, len(carry)+16<<10), carry...)
+// more returns carry with up to n more bytes of r behind it, in buf if that is large
+// enough. Else the buffer grows as it fills: most streams are small.
+func more(r io.Reader, buf, carry []byte, n int) ([]byte, error) {
+	if cap(buf) < len(carry)+n {
+		buf = make([]byte, 0, len(carry)+16<<10)
+	}
+	data := append(buf[:0], carry...)
 	for {
 		room := min(cap(data)-len(data), len(carry)+n-len(data))
 		m, err := fill(r, data[len(data):len(data)+room])

@@ -1,6 +1,7 @@
 package git
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"path/filepath"
@@ -47,38 +48,39 @@ func (r *Repo) parts(want wanted) (*pack.Set, []part) {
 }
 
 // mostOrdered is how many objects are put in order at once, which takes 50 bytes for each.
-const mostOrdered = 200_000
+const mostOrdered = 1_000_000
 
 // packed returns what of the wanted has no place in the packs, and the parts of what has.
 func packed(set *pack.Set, want wanted, places []pack.Place) (rest wanted, parts []part) {
 	in := set.NewReader()
 	defer in.Close()
 	rest = wanted{List: want.List}
-	found := part{wanted: wanted{List: want.List}}
-	flush := func() {
-		order, families := in.Order(found.places)
+	var found []int32
+	for i, at := range places {
+		if at == 0 {
+			rest.at = append(rest.at, want.at[i])
+		} else {
+			found = append(found, int32(i))
+		}
+	}
+	if len(found) > mostOrdered { // what belongs together is mostly near each other
+		slices.SortFunc(found, func(a, b int32) int { return cmp.Compare(places[a], places[b]) })
+	}
+	for some := range slices.Chunk(found, mostOrdered) {
+		of := make([]pack.Place, len(some))
+		for n, i := range some {
+			of[n] = places[i]
+		}
+		order, families := in.Order(of)
 		sorted := part{wanted: wanted{List: want.List}}
-		for _, i := range order {
-			sorted.at = append(sorted.at, found.at[i])
-			sorted.places = append(sorted.places, found.places[i])
+		for _, n := range order {
+			sorted.at, sorted.places = append(sorted.at, want.at[some[n]]), append(sorted.places, of[n])
 		}
 		begins := func(i int) bool { _, ok := slices.BinarySearch(families, int32(i)); return ok }
 		for from, to := range cuts(sorted.len(), begins) {
 			parts = append(parts, part{sorted.part(from, to), sorted.places[from:to]})
 		}
-		found.at, found.places = nil, nil
 	}
-	for i, at := range places {
-		if at == 0 {
-			rest.at = append(rest.at, want.at[i])
-			continue
-		}
-		found.at, found.places = append(found.at, want.at[i]), append(found.places, at)
-		if found.len() == mostOrdered {
-			flush()
-		}
-	}
-	flush()
 	return rest, parts
 }
 
