@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/git"
 	"github.com/keyward/keyward/scanner/policy"
@@ -36,6 +38,7 @@ type session struct {
 	root     string    // where the policy lies: the work tree's top, or the directory
 	policy   *policy.Policy
 	baseline *policy.Baseline
+	builtin  []scanner.Rule
 	scanner  *scanner.Scanner
 	allow    []scanner.Allowlist // of the rules files
 	pepper   []byte
@@ -54,7 +57,15 @@ func (env *Env) begin(ctx context.Context, dir string, o *setup) (*session, erro
 // open opens the repository that dir is in, if there is one.
 func (env *Env) open(ctx context.Context, dir string, o *setup) (*session, error) {
 	s := &session{env: env, root: dir, policy: &policy.Policy{}}
+	var group errgroup.Group
+	group.Go(func() (err error) { // while git answers
+		s.builtin, err = rules.Lazy()
+		return err
+	})
 	repo, err := git.Open(ctx, dir, git.Options{Getenv: env.Getenv, NoGit: o.noGit, Named: o.named})
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
 	switch {
 	case err == nil:
 		s.repo, s.root = repo, repo.Dir
@@ -149,9 +160,7 @@ func (s *session) readRules(ctx context.Context, o *setup, name string) ([]byte,
 
 // loadRules returns the built-in rules with those of the policy and of --rules.
 func (s *session) loadRules(ctx context.Context, o *setup) (list []scanner.Rule, allow []scanner.Allowlist, err error) {
-	if list, err = rules.Lazy(); err != nil {
-		return nil, nil, err
-	}
+	list = s.builtin
 	for i, f := range slices.Concat(s.policy.Rules, o.rules) {
 		var data []byte
 		var err error

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/keyward/keyward/scanner/score"
 )
 
@@ -160,12 +162,13 @@ func (s *Scanner) scan(dst []Finding, b Blob, m *memo) ([]Finding, error) {
 func (s *Scanner) Run(ctx context.Context, src Source) iter.Seq2[Finding, error] {
 	return func(yield func(Finding, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
-		blobs := make(chan Blob, runtime.GOMAXPROCS(0))
+		blobs := make(chan Blob, mostWaiting)
+		waiting := semaphore.NewWeighted(waitingBytes)
 		results := make(chan result, 4*runtime.GOMAXPROCS(0))
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			defer close(blobs)
-			feed(ctx, src, blobs, results)
+			feed(ctx, src, waiting, blobs, results)
 		})
 		var workers sync.WaitGroup
 		var m *memo
@@ -173,7 +176,7 @@ func (s *Scanner) Run(ctx context.Context, src Source) iter.Seq2[Finding, error]
 			m = newMemo()
 		}
 		for range runtime.GOMAXPROCS(0) {
-			workers.Go(func() { s.drain(ctx, m, blobs, results) })
+			workers.Go(func() { s.drain(ctx, m, waiting, blobs, results) })
 		}
 		wg.Go(func() { workers.Wait() })
 		go func() { wg.Wait(); close(results) }()
@@ -198,13 +201,23 @@ func (s *Scanner) Run(ctx context.Context, src Source) iter.Seq2[Finding, error]
 	}
 }
 
+// What is read is ahead of what is scanned by so many blobs, that no processor waits for
+// the next of many small ones, and by so many bytes of large ones.
+const (
+	mostWaiting  = 32
+	waitingBytes = 12 << 20
+)
+
+// weight is what a blob counts of waitingBytes.
+func (b *Blob) weight() int64 { return min(int64(len(b.Data)), waitingBytes) }
+
 type result struct {
 	findings []Finding
 	err      error
 }
 
 // feed hands the blobs of src to the workers, and its errors to the caller.
-func feed(ctx context.Context, src Source, blobs chan<- Blob, results chan<- result) {
+func feed(ctx context.Context, src Source, waiting *semaphore.Weighted, blobs chan<- Blob, results chan<- result) {
 	defer func() {
 		if recover() != nil {
 			select {
@@ -221,6 +234,9 @@ func feed(ctx context.Context, src Source, blobs chan<- Blob, results chan<- res
 			case <-ctx.Done():
 				return
 			}
+		}
+		if waiting.Acquire(ctx, b.weight()) != nil {
+			return
 		}
 		select {
 		case blobs <- b:
@@ -241,12 +257,13 @@ func (s *Scanner) careful(b Blob, m *memo) (found []Finding, err error) {
 	return s.scan(nil, b, m)
 }
 
-func (s *Scanner) drain(ctx context.Context, m *memo, blobs <-chan Blob, results chan<- result) {
+func (s *Scanner) drain(ctx context.Context, m *memo, waiting *semaphore.Weighted, blobs <-chan Blob, results chan<- result) {
 	for b := range blobs {
 		found, err := s.careful(b, m)
 		if b.Done != nil {
 			b.Done(found == nil && err == nil)
 		}
+		waiting.Release(b.weight())
 		if found == nil && err == nil {
 			continue
 		}

@@ -67,7 +67,7 @@ type cache struct {
 	blocks []*block // the newest last: new objects come into it
 }
 
-const cacheBlocks = 10
+const cacheBlocks = 8
 
 // get returns the object of a place, for the caller to release.
 func (c *cache) get(at Place) (Object, bool) {
