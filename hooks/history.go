@@ -85,6 +85,9 @@ func (j *job) list(ctx context.Context) *listing {
 	ctx, cancel := context.WithCancel(ctx)
 	l := &listing{cancel: cancel, done: make(chan struct{})}
 	group, all := errgroup.WithContext(ctx)
+	if !j.repo.Parallel() {
+		group.SetLimit(1)
+	}
 	group.Go(func() (err error) {
 		l.changes, l.commits, err = j.repo.History(all)
 		return err
@@ -95,6 +98,9 @@ func (j *job) list(ctx context.Context) *listing {
 	})
 	group.Go(func() error {
 		l.head = j.headTree(all)
+		if len(l.head.blobs) > manyChanges {
+			l.head.blobs, l.head.again = nil, true
+		}
 		return nil
 	})
 	go func() {
@@ -166,6 +172,7 @@ const manyChanges = 20_000
 // A headTree is what HEAD has, or why that is not known.
 type headTree struct {
 	there bool // there is a commit
+	again bool // it is large: blobs are to be read when they are needed
 	blobs []git.Change
 	links []string // to other repositories
 	err   error
@@ -191,6 +198,9 @@ func (j *job) headPresence(ctx context.Context, changes []git.Change, found []sc
 }
 
 func (j *job) presence(ctx context.Context, head headTree, changes []git.Change, found []scanner.Finding) error {
+	if head.again && len(found) > 0 {
+		head = j.headTree(ctx)
+	}
 	if head.err != nil || !head.there || len(found) == 0 {
 		return head.err
 	}

@@ -199,6 +199,7 @@ func (o *Options) Content(b scanner.Blob, r io.Reader, size int64, yield func(sc
 // calls it until done is called. It reports whether to go on.
 func (o *Options) Held(b scanner.Blob, done func(clean bool), yield func(scanner.Blob, error) bool) bool {
 	if int64(len(b.Data)) > o.maxSize() {
+		done(false)
 		return yield(scanner.Blob{}, o.tooLarge(b))
 	}
 	return o.whole(b, done, yield)
@@ -206,19 +207,30 @@ func (o *Options) Held(b scanner.Blob, done func(clean bool), yield func(scanner
 
 // whole yields a file that was read at once, or what is in it.
 func (o *Options) whole(b scanner.Blob, done func(clean bool), yield func(scanner.Blob, error) bool) bool {
-	if oid, ok := LFSPointer(b.Data); ok {
+	oid, pointer := LFSPointer(b.Data)
+	data := b.Data
+	switch {
+	case pointer:
+		b.Data = bytes.Clone(data)
+		defer giveBack(done)
 		return o.lfs(b, oid, yield)
-	}
-	if o.Archives && isArchive(b.Path, bytes.NewReader(b.Data)) {
-		return o.archive(b, bytes.NewReader(b.Data), int64(len(b.Data)), yield)
-	}
-	if len(b.Data) > Chunk {
-		data := b.Data
+	case o.Archives && isArchive(b.Path, bytes.NewReader(data)):
+		defer giveBack(done)
+		return o.archive(b, bytes.NewReader(data), int64(len(data)), yield)
+	case len(data) > Chunk:
+		defer giveBack(done)
 		b.Data = nil
 		return Stream(b, bytes.NewReader(data), o.maxSize(), yield)
 	}
 	b.Whole, b.Done = true, done
 	return yield(b, nil)
+}
+
+// giveBack says that a content is not needed any more, of which copies were yielded.
+func giveBack(done func(clean bool)) {
+	if done != nil {
+		done(false)
+	}
 }
 
 // A buffer holds a file while it is scanned.

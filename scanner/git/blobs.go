@@ -23,7 +23,7 @@ import (
 // Blobs yields the blobs of the changes, each once, with the first path and
 // commit that have it; a blob that stands at paths which profile tells apart is
 // yielded once for each profile. A nil profile tells none apart. Versions of one
-// file follow each other, which is how packs store them.
+// file mostly follow each other.
 func (r *Repo) Blobs(ctx context.Context, changes *List, profile func(path string) string, opt files.Options) scanner.Source {
 	if changes.bad != nil {
 		return func(yield func(scanner.Blob, error) bool) { yield(scanner.Blob{}, changes.bad) }
@@ -277,7 +277,11 @@ func (r *Repo) OpenLFS(oid string) (io.ReadCloser, error) {
 
 // commonDir is the git directory that a work tree shares with the others.
 func (r *Repo) commonDir() string {
-	text, err := os.ReadFile(filepath.Join(r.GitDir, "commondir"))
+	name := filepath.Join(r.GitDir, "commondir")
+	if info, err := os.Lstat(name); err != nil || !info.Mode().IsRegular() || info.Size() > 1<<16 {
+		return r.GitDir
+	}
+	text, err := os.ReadFile(name)
 	if err != nil {
 		return r.GitDir
 	}

@@ -203,10 +203,19 @@ func (r *Repo) changesLibrary(ctx context.Context, g Range) ([]Change, int, erro
 			return nil, 0, err
 		}
 		tips = append(tips, "HEAD")
-		_ = refs.ForEach(func(ref *plumbing.Reference) error {
-			tips = append(tips, ref.Name().String())
+		err = refs.ForEach(func(ref *plumbing.Reference) error {
+			if ref.Type() == plumbing.SymbolicReference {
+				return nil // what it leads to is a ref itself, or is not there yet
+			}
+			if _, err := r.lib.Storer.EncodedObject(plumbing.AnyObject, ref.Hash()); err != nil {
+				return fmt.Errorf("read %s, which %s names: %w", ref.Hash(), ref.Name(), err)
+			}
+			tips = append(tips, ref.Hash().String())
 			return nil
 		})
+		if err != nil {
+			return nil, 0, err
+		}
 	}
 	var commits []*object.Commit
 	if err := r.ancestors(ctx, tips, hidden, &commits); err != nil {

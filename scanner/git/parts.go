@@ -33,7 +33,7 @@ const fewObjects = 300
 func (r *Repo) parts(want wanted) (*pack.Set, []part) {
 	packs := &pack.Set{}
 	var parts []part
-	if want.len() >= fewObjects {
+	if want.len() >= fewObjects && filepath.IsAbs(r.GitDir) { // else it is not known where the objects are
 		if set, err := pack.Open(filepath.Join(r.commonDir(), "objects"), want.width); err == nil {
 			packs = set
 			if places, err := set.Find(want.len(), want.rawID); err == nil { // those of a broken index are left to git
@@ -117,6 +117,9 @@ func (r *Repo) read(ctx context.Context, p part, in *pack.Reader, opt *files.Opt
 	if p.places != nil {
 		rest = wanted{List: p.List}
 		for i, at := range p.places {
+			if ctx.Err() != nil {
+				return
+			}
 			o, err := in.Read(at)
 			if err != nil {
 				rest.at = append(rest.at, p.at[i])

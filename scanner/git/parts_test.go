@@ -41,6 +41,34 @@ func read(t *testing.T, dir string) (contents map[string]string, gaps int, err e
 	return contents, gaps, nil
 }
 
+// TestElsewhere: where the repository's directory is not known, what lies in the working
+// directory is no pack of it: a commit may have put it there.
+func TestElsewhere(t *testing.T) {
+	dir := makeRepo(t, 150, 3, 4)
+	run(t, dir, nil, "repack", "-adfq")
+	r := open(t, dir, false)
+	changes, _, err := r.History(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := changes.unique(nil)
+	t.Chdir(filepath.Join(dir, ".git"))
+	inPacks := func(r *Repo) (n int) {
+		packs, parts := r.parts(want)
+		defer packs.Close()
+		for _, p := range parts {
+			n += len(p.places)
+		}
+		return n
+	}
+	if n := inPacks(r); n != want.len() {
+		t.Errorf("%d of %d objects are in the packs", n, want.len())
+	}
+	if n := inPacks(&Repo{Dir: "."}); n != 0 {
+		t.Errorf("%d objects are taken from packs in the working directory", n)
+	}
+}
+
 // TestPacks: objects that this process reads out of packs are those that git reads, which
 // is asked for what lies beside the packs. A pack that is broken is told, not passed over.
 func TestPacks(t *testing.T) {

@@ -149,6 +149,9 @@ func Open(ctx context.Context, dir string, opt Options) (*Repo, error) {
 	return r, nil
 }
 
+// Parallel reports whether several calls may be made at once: not without the git binary.
+func (r *Repo) Parallel() bool { return r.bin != "" }
+
 // inside reports whether dir is base or lies in it, links resolved.
 func inside(dir, base string) bool {
 	d, err := filepath.EvalSymlinks(dir)

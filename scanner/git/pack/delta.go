@@ -11,12 +11,12 @@ func (r *Reader) apply(base Object, e entry) (Object, error) {
 	from, n := size(r.delta)
 	to, m := size(r.delta[n:])
 	switch {
-	case n == 0 || m == 0 || from != len(base.Data):
+	case n == 0 || m == 0 || from != int64(len(base.Data)):
 		return Object{}, errBroken
 	case to > MaxObject:
 		return Object{}, errLarge
 	}
-	o := r.cache.room(base.Kind, to)
+	o := r.cache.room(base.Kind, int(to))
 	if !patch(o.Data, base.Data, r.delta[n+m:]) {
 		o.Release()
 		return Object{}, errBroken
@@ -26,10 +26,10 @@ func (r *Reader) apply(base Object, e entry) (Object, error) {
 
 // size reads a size as a difference begins with, and returns how many bytes it has, none
 // if it does not end.
-func size(b []byte) (v, n int) {
+func size(b []byte) (v int64, n int) {
 	for n < len(b) && n < 5 {
 		c := b[n]
-		v |= int(c&0x7f) << (7 * n)
+		v |= int64(c&0x7f) << (7 * n)
 		n++
 		if c&0x80 == 0 {
 			return v, n
@@ -53,29 +53,25 @@ func patch(dst, base, delta []byte) bool {
 			delta, dst = delta[n:], dst[n:]
 			continue
 		}
-		var at, n int
-		for i := range 4 {
-			if op>>i&1 == 1 {
-				if len(delta) == 0 {
-					return false
-				}
-				at |= int(delta[0]) << (8 * i)
-				delta = delta[1:]
+		var at, n int64
+		for i := range 7 {
+			if op>>i&1 == 0 {
+				continue
 			}
-		}
-		for i := range 3 {
-			if op>>(4+i)&1 == 1 {
-				if len(delta) == 0 {
-					return false
-				}
-				n |= int(delta[0]) << (8 * i)
-				delta = delta[1:]
+			if len(delta) == 0 {
+				return false
 			}
+			if i < 4 {
+				at |= int64(delta[0]) << (8 * i)
+			} else {
+				n |= int64(delta[0]) << (8 * (i - 4))
+			}
+			delta = delta[1:]
 		}
 		if n == 0 {
 			n = 1 << 16
 		}
-		if n > len(dst) || at > len(base) || n > len(base)-at {
+		if n > int64(len(dst)) || at+n > int64(len(base)) {
 			return false
 		}
 		copy(dst, base[at:at+n])

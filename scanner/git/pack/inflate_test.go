@@ -120,6 +120,7 @@ func FuzzPatch(f *testing.F) {
 	f.Add([]byte("base of it"), []byte{3, 'n', 'e', 'w', 0x90, 4}, 7)
 	f.Add([]byte("base of it"), []byte{0x91, 5, 5}, 5)
 	f.Add(make([]byte, 1<<16), []byte{0x80}, 1<<16)
+	f.Add([]byte("base of it"), []byte{0x98, 0xff, 4}, 4)
 	f.Fuzz(func(t *testing.T, base, delta []byte, n int) {
 		if n < 0 || n > 1<<17 {
 			return
@@ -146,13 +147,13 @@ func plainPatch(base, delta []byte) (out []byte, ok bool) {
 			i += int(op)
 			continue
 		}
-		var field [7]int
+		var field [7]int64
 		for bit := range field {
 			if op&(1<<bit) != 0 {
 				if i == len(delta) {
 					return nil, false
 				}
-				field[bit] = int(delta[i])
+				field[bit] = int64(delta[i])
 				i++
 			}
 		}
@@ -161,7 +162,7 @@ func plainPatch(base, delta []byte) (out []byte, ok bool) {
 		if n == 0 {
 			n = 0x10000
 		}
-		if at+n > len(base) || len(out)+n > 1<<18 {
+		if at+n > int64(len(base)) || int64(len(out))+n > 1<<18 {
 			return nil, false
 		}
 		out = append(out, base[at:at+n]...)

@@ -82,9 +82,10 @@ func (r *Reader) forest(places []Place) (nodes []node, byPlace []int32) {
 	find := func(at Place) (int, bool) {
 		return slices.BinarySearchFunc(nodes, at, func(n node, at Place) int { return cmp.Compare(n.at, at) })
 	}
-	more := map[Place]Place{} // what is needed without being wanted, and the bases of that
+	more := map[Place]Place{}       // what is needed without being wanted, and the bases of that
+	most := 4*len(nodes) + maxChain // what a pack claims has to end somewhere
 	for i := range nodes {
-		for b := nodes[i].base; b != 0; b = more[b] {
+		for b := nodes[i].base; b != 0 && len(more) < most; b = more[b] {
 			_, wanted := find(b)
 			if _, known := more[b]; wanted || known {
 				break

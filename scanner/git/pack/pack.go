@@ -29,7 +29,7 @@ const (
 )
 
 // A Set is the packs of one object directory. It is safe for concurrent use, and reads
-// on although git removes the packs.
+// on although git removes the packs, which git can not on Windows until it is closed.
 type Set struct {
 	packs []*packed
 	width int // of an object id in bytes

@@ -29,7 +29,8 @@ type Reader struct {
 	inflater inflater
 	delta    []byte
 	chain    []entry
-	unpacked int // how often something was
+	refused  map[Place]bool // what can not be read, nor what is a difference to it
+	unpacked int            // how often something was
 }
 
 // NewReader returns a reader of the objects of s.
@@ -50,9 +51,24 @@ var (
 func (r *Reader) Read(at Place) (Object, error) {
 	o, err := r.read(at)
 	if err != nil {
+		r.refuse(at)
 		return o, fmt.Errorf("read object at %d of %s: %w", at.offset(), r.set.packs[at.pack()].pack.Name(), err)
 	}
 	return o, nil
+}
+
+// mostRefused is how many places are remembered that can not be read.
+const mostRefused = 100_000
+
+// refuse remembers that what was tried last can not be read.
+func (r *Reader) refuse(at Place) {
+	if r.refused == nil || len(r.refused) > mostRefused {
+		r.refused = map[Place]bool{}
+	}
+	r.refused[at] = true
+	for i := range r.chain {
+		r.refused[r.chain[i].at] = true
+	}
 }
 
 // read goes from difference to difference down to an object that is known or stands in
@@ -61,6 +77,9 @@ func (r *Reader) read(at Place) (Object, error) {
 	r.chain = r.chain[:0]
 	o, known := r.cache.get(at)
 	for !known {
+		if r.refused[at] {
+			return Object{}, errBroken
+		}
 		e, err := r.entry(at)
 		if err != nil {
 			return Object{}, err
@@ -114,18 +133,19 @@ func (r *Reader) entry(at Place) (entry, error) {
 	if err != nil {
 		return entry{}, err
 	}
-	e := entry{at: at, kind: Kind(head[0] >> 4 & 7), size: int(head[0] & 15)}
-	n := 1
+	e := entry{at: at, kind: Kind(head[0] >> 4 & 7)}
+	size, n := int64(head[0]&15), 1
 	for shift := 4; head[n-1]&0x80 != 0; shift += 7 {
 		if n == len(head) || shift > 32 {
 			return entry{}, errBroken
 		}
-		e.size |= int(head[n]&0x7f) << shift
+		size |= int64(head[n]&0x7f) << shift
 		n++
 	}
-	if e.size > MaxObject {
+	if size > MaxObject {
 		return entry{}, errLarge
 	}
+	e.size = int(size)
 	switch e.kind {
 	case Commit, Tree, Blob, Tag:
 	case offsetDelta:
