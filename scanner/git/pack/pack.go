@@ -9,6 +9,7 @@ package pack
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -70,6 +71,7 @@ func Open(objects string, width int) (*Set, error) {
 			s.packs = append(s.packs, p)
 		}
 	}
+	slices.SortStableFunc(s.packs, func(a, b *packed) int { return cmp.Compare(b.size, a.size) }) // most is found in the largest, and not looked for again
 	return s, nil
 }
 
