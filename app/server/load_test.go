@@ -271,8 +271,8 @@ func TestLargeRepository(t *testing.T) {
 	w.issues("rotation", 1)
 	cache := size(filepath.Join(w.dir, "app", "repositories"))
 	t.Logf("history of 200 MB: %s to the issue; memory of the process %s; cache %d MB", time.Since(start).Round(time.Millisecond), memory(), cache>>20)
-	if cache > 300<<20 {
-		t.Errorf("the cache has %d MB", cache>>20)
+	if cache > 10<<20 { // a whole history is not kept
+		t.Errorf("%d MB are left on disk", cache>>20)
 	}
 	w.idle()
 }
