@@ -175,7 +175,7 @@ func (w *world) receipts(a *app, i githubtest.Issue, key string) {
 		"closed":    func(r *rotation.Receipt) { r.Closed = r.Closed.Add(-time.Hour) },
 		"statement": func(r *rotation.Receipt) { r.Statement += "." },
 		"proof":     func(r *rotation.Receipt) { r.Proof = r.Proof[1:] },
-		"mac":       func(r *rotation.Receipt) { r.Ledger.Mac = "00" + r.Ledger.Mac[2:] },
+		"mac":       func(r *rotation.Receipt) { r.Ledger.Mac = string(r.Ledger.Mac[0]^1) + r.Ledger.Mac[1:] },
 		"signature": func(r *rotation.Receipt) { r.Signature = strings.Repeat("A", 86) + "==" },
 		"version":   func(r *rotation.Receipt) { r.Version = 2 },
 	} {
