@@ -128,12 +128,18 @@ func (s *session) policyAt(ctx context.Context, o *setup) (*policy.Policy, error
 	if o.config != "" {
 		names = []string{filepath.ToSlash(filepath.Clean(o.config))}
 	}
-	name, data, err := s.repo.FirstFile(ctx, o.trusted, names, policy.MaxFile)
+	id, err := s.repo.Resolve(ctx, o.trusted)
 	if err != nil {
 		return nil, err
 	}
-	if data != nil {
-		return policy.Parse(name, data)
+	if id != "" {
+		name, data, err := s.repo.FirstFile(ctx, id, names, policy.MaxFile)
+		if err != nil {
+			return nil, err
+		}
+		if data != nil {
+			return policy.Parse(name, data)
+		}
 	}
 	if o.config != "" {
 		return nil, fmt.Errorf("policy %s: there is none at %.12s", o.config, o.trusted)

@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -58,7 +59,7 @@ func policyAt(ctx context.Context, repo *git.Repo, rev string) (name string, tex
 	}
 	name, text, err = repo.FirstFile(ctx, rev, policy.Names(), policy.MaxFile)
 	if err != nil {
-		return name, nil, fmt.Errorf("policy: %w", err)
+		return name, nil, fmt.Errorf("policy %s: %w", cmp.Or(name, "at "+rev), err)
 	}
 	return name, text, nil
 }

@@ -113,17 +113,18 @@ func absent(c *Change, how string) error {
 // File returns the content of a file at a revision, or nil if there is none or
 // if it is no regular file. Files over limit are an error.
 func (r *Repo) File(ctx context.Context, rev, path string, limit int64) ([]byte, error) {
-	_, data, err := r.FirstFile(ctx, rev, []string{path}, limit)
+	id, err := r.Resolve(ctx, rev)
+	if err != nil || id == "" {
+		return nil, err
+	}
+	_, data, err := r.FirstFile(ctx, id, []string{path}, limit)
 	return data, err
 }
 
-// FirstFile returns the first of some files that is there at a revision, as File does.
+// FirstFile returns the first of some files that is there at a revision, as File does. A
+// revision that is not there is an error.
 func (r *Repo) FirstFile(ctx context.Context, rev string, paths []string, limit int64) (path string, data []byte, err error) {
-	id, err := r.Resolve(ctx, rev)
-	if err != nil || id == "" {
-		return "", nil, err
-	}
-	tree, err := r.TreeAt(ctx, id, paths...)
+	tree, err := r.TreeAt(ctx, rev, paths...)
 	if err != nil {
 		return "", nil, err
 	}
