@@ -80,7 +80,7 @@ type listing struct {
 	done    chan struct{}
 }
 
-// list begins to list a history.
+// list begins to list a history. Where one thing has to be read after another it ends it.
 func (j *job) list(ctx context.Context) *listing {
 	ctx, cancel := context.WithCancel(ctx)
 	l := &listing{cancel: cancel, done: make(chan struct{})}
@@ -107,6 +107,9 @@ func (j *job) list(ctx context.Context) *listing {
 		l.err = group.Wait()
 		close(l.done)
 	}()
+	if !j.repo.Parallel() {
+		<-l.done
+	}
 	return l
 }
 
@@ -189,7 +192,7 @@ func (j *job) headTree(ctx context.Context) (t headTree) {
 	return t
 }
 
-// headPresence notes for each key whether HEAD still has it.
+// headPresence reads what HEAD has, and does as presence does.
 func (j *job) headPresence(ctx context.Context, changes []git.Change, found []scanner.Finding) error {
 	if len(found) == 0 {
 		return nil // no need to ask git
@@ -197,11 +200,15 @@ func (j *job) headPresence(ctx context.Context, changes []git.Change, found []sc
 	return j.presence(ctx, j.headTree(ctx), changes, found)
 }
 
+// presence notes for each key whether HEAD still has it.
 func (j *job) presence(ctx context.Context, head headTree, changes []git.Change, found []scanner.Finding) error {
-	if head.again && len(found) > 0 {
+	if len(found) == 0 {
+		return nil
+	}
+	if head.again {
 		head = j.headTree(ctx)
 	}
-	if head.err != nil || !head.there || len(found) == 0 {
+	if head.err != nil || !head.there {
 		return head.err
 	}
 	at := map[string]bool{}

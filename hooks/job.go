@@ -150,14 +150,10 @@ func (j *job) noteUnless(what string, err error) {
 }
 
 func (j *job) add(found []scanner.Finding, commit *scanner.Commit) {
-	slices.SortFunc(found, byPlace)
+	slices.SortFunc(found, func(a, b scanner.Finding) int { return scanner.ByPlace(&a, &b) })
 	for i := range found {
 		j.keys.Add(&found[i], commit)
 	}
-}
-
-func byPlace(a, b scanner.Finding) int {
-	return cmp.Or(strings.Compare(a.Path, b.Path), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col), strings.Compare(a.Rule.ID, b.Rule.ID))
 }
 
 func (j *job) stdin(ctx context.Context) error {

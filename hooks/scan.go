@@ -176,7 +176,7 @@ func (env *Env) runJob(ctx context.Context, o *scanOptions, args []string, work 
 	}
 	j := &job{session: s, o: o, args: args, dir: dir, started: env.Now()}
 	j.cov.Skipped = map[string]int{}
-	if o.history && s.repo != nil && s.repo.Parallel() {
+	if o.history && s.repo != nil {
 		j.listed = j.list(ctx)
 		defer j.listed.stop()
 	}

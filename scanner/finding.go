@@ -1,9 +1,11 @@
 package scanner
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 	"time"
 )
 
@@ -51,6 +53,11 @@ func (f *Finding) Severity() string {
 		n = min(n+1, 3)
 	}
 	return levels[n]
+}
+
+// ByPlace orders findings by where they stand, and by rule.
+func ByPlace(a, b *Finding) int {
+	return cmp.Or(strings.Compare(a.Path, b.Path), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col), strings.Compare(a.Rule.ID, b.Rule.ID))
 }
 
 // fingerprint returns the identity of a canonical value under the scanner's pepper.

@@ -59,7 +59,7 @@ func TestLife(t *testing.T) {
 		w.gh.SetPermission("acme", "rotation", "dana", "write")
 		key := w.key("doppler-scim-token")
 		w.provider.Issue(key)
-		w.gh.Grant(map[string]string{"checks": "write", "contents": "read", "issues": "write", "metadata": "read", "pull_requests": "read", "secret_scanning_alerts": "write"})
+		w.gh.Grant(permissions("secret_scanning_alerts"))
 		for _, secret := range []string{w.key("gitlab-pat"), w.key("npm-access-token"), key} { // the pages are of two
 			if _, err := w.gh.AddAlert("acme", "widgets", secret); err != nil {
 				t.Fatal(err)
@@ -602,7 +602,7 @@ func TestDeployKey(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	w.live()
-	w.gh.Grant(map[string]string{"checks": "write", "contents": "read", "issues": "write", "metadata": "read", "pull_requests": "read", "administration": "write"})
+	w.gh.Grant(permissions("administration"))
 	w.env["KEYWARD_REVOKE"] = "deploy-key"
 	w.start()
 	text, line := w.sshKey()
@@ -670,7 +670,7 @@ func TestGrant(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	w.live()
-	w.gh.Grant(map[string]string{"checks": "write", "contents": "read", "issues": "write", "metadata": "read", "pull_requests": "read", "organization_personal_access_tokens": "write"})
+	w.gh.Grant(permissions("organization_personal_access_tokens"))
 	w.env["KEYWARD_REVOKE"] = "token-grant"
 	w.start()
 	for _, who := range []string{"dana", "ravi"} {
@@ -728,7 +728,7 @@ func TestKillWhileClosing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	w.env["KEYWARD_WRITE_PAUSE"], w.env["KEYWARD_BEAT"], w.env["KEYWARD_REVOKE"], w.env["KEYWARD_WATCH"] = "1ms", "200ms", "deploy-key", "200ms"
-	w.gh.Grant(map[string]string{"checks": "write", "contents": "read", "issues": "write", "metadata": "read", "pull_requests": "read", "administration": "write", "secret_scanning_alerts": "write"})
+	w.gh.Grant(permissions("administration", "secret_scanning_alerts"))
 	for _, who := range []string{"dana", "ravi"} {
 		w.gh.SetPermission("acme", "rotation", who, "write")
 	}
@@ -821,4 +821,13 @@ func TestNobodyAsked(t *testing.T) {
 	if asked := w.provider.Asked(); len(asked) != 0 {
 		t.Errorf("its provider was asked: %q", asked)
 	}
+}
+
+// permissions are those that the App asks for, and more to write.
+func permissions(more ...string) map[string]string {
+	all := map[string]string{"checks": "write", "contents": "read", "issues": "write", "metadata": "read", "pull_requests": "read"}
+	for _, name := range more {
+		all[name] = "write"
+	}
+	return all
 }

@@ -4,7 +4,6 @@
 package changes
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -170,9 +169,7 @@ func ordered(found []scanner.Finding) map[string][]*scanner.Finding {
 		byBlob[found[i].Blob] = append(byBlob[found[i].Blob], &found[i])
 	}
 	for _, in := range byBlob {
-		slices.SortFunc(in, func(a, b *scanner.Finding) int {
-			return cmp.Or(strings.Compare(a.Path, b.Path), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col), strings.Compare(a.Rule.ID, b.Rule.ID))
-		})
+		slices.SortFunc(in, scanner.ByPlace)
 	}
 	return byBlob
 }
