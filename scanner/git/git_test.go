@@ -169,3 +169,25 @@ func TestWarnings(t *testing.T) {
 		t.Errorf("got %q, want the directory that could not be opened", got)
 	}
 }
+
+// TestFirstFile: of several files the first that is there counts. A revision that is not
+// there has no file, and is an error where one of several is asked for.
+func TestFirstFile(t *testing.T) {
+	dir := makeRepo(t, 2, 2, 1)
+	r := open(t, dir, false)
+	ctx := context.Background()
+	name, data, err := r.FirstFile(ctx, "main", []string{"none", "d0/f1.txt", "d0/f0.txt"}, 1<<20)
+	if err != nil || name != "d0/f1.txt" || !strings.HasPrefix(string(data), "version 1 of file 1\n") {
+		t.Errorf("got %q, %.30q, %v", name, data, err)
+	}
+	if name, data, err := r.FirstFile(ctx, "main", []string{"none"}, 1<<20); err != nil || name != "" || data != nil {
+		t.Errorf("a file that is not there: got %q, %q, %v", name, data, err)
+	}
+	gone := strings.Repeat("12", 20)
+	if _, _, err := r.FirstFile(ctx, gone, []string{"d0/f0.txt"}, 1<<20); err == nil {
+		t.Error("a revision that is not there is no error")
+	}
+	if data, err := r.File(ctx, gone, "d0/f0.txt", 1<<20); err != nil || data != nil {
+		t.Errorf("a file of a revision that is not there: got %q, %v", data, err)
+	}
+}
