@@ -61,7 +61,7 @@ jobs:
         run: echo "$OUT"; grep -c '"version"' out/keys.sarif
 `)
 	head := put("values.yaml", "token: "+fakes["gitlab"]+"\n")
-	repository := map[string]any{"full_name": "acme/widgets", "default_branch": "trunk"}
+	repository := map[string]any{"full_name": "acme/widgets", "default_branch": "main"}
 	for event, payload := range map[string]map[string]any{
 		"push":              {"before": base, "after": head, "ref": "refs/heads/main", "repository": repository},
 		"pull_request":      {"number": 1, "pull_request": map[string]any{"number": 1, "base": map[string]any{"sha": base}, "head": map[string]any{"sha": head}}, "repository": repository},

@@ -107,6 +107,7 @@ func (env *Env) action(ctx context.Context) error {
 	}
 	if p.trusted != "" {
 		o.trusted, o.noComments = p.trusted, true
+		p.notes = append(p.notes, fmt.Sprintf("the policy and the allow comments of commit %.12s count: exceptions that this change adds count once they are merged", p.trusted))
 	}
 	r, _, err := env.runJob(ctx, o, []string{"."}, func(j *job, ctx context.Context) error { return j.event(ctx, p, in) })
 	if err != nil {
@@ -122,6 +123,9 @@ func (env *Env) action(ctx context.Context) error {
 
 // verdict is how a scan ends that was reported.
 func verdict(r *report.Report, o *scanOptions) error {
+	if r.Coverage.Refused { // a policy must be fixed whatever was found
+		return errUnscanned
+	}
 	for _, k := range r.Keys {
 		if o.failOn != "none" && scanner.AtLeast(k.Severity, o.failOn) {
 			return errFound

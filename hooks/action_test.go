@@ -247,7 +247,7 @@ func TestActionPullRequest(t *testing.T) {
 	// Rules can switch others off: those of the base count.
 	w.git(w.dir, "checkout", "-q", "-b", "rules", base)
 	weak := w.commit("r.toml", "[[rules]]\nid = \"none\"\nregex = \"nothing-at-all\"\n", "b.env", "TOKEN="+swarmKey+"\n")
-	w.run("pull_request", pulled(base, weak), map[string]string{"args": "--rules r.toml"}).expect(t, 2, "0", "0", "is not there at")
+	w.run("pull_request", pulled(base, weak), map[string]string{"args": "--rules r.toml"}).expect(t, 2, "0", "0", "no such file at")
 	w.git(w.dir, "checkout", "-q", head)
 	// Only below a directory.
 	w.run("pull_request", pulled(base, head), map[string]string{"path": "sub"}).expect(t, 0, "0", "2")

@@ -73,7 +73,8 @@ type plan struct {
 	commits git.Range
 	objects []git.Change // what the event brought beside commits
 	head    string       // the newest commit, for links
-	trusted string       // revision whose policy holds, "" for that of the checkout
+	trusted string       // revision whose policy and allow comments count, "" for those of the checkout
+	based   bool         // the event names the commit to compare with: without it nothing is scanned
 	pull    int          // number of the pull request, or 0
 	notes   []string
 }
@@ -139,16 +140,21 @@ func (p *plan) ends(ctx context.Context, repo *git.Repo, in *inputs, ev *event) 
 		return "", "", nil
 	case ev.name == "push" && ev.After != "":
 		p.head = ev.After
+		if name := ev.Repository.DefaultBranch; name != "" && ev.Ref != "refs/heads/"+name {
+			if p.trusted = p.defaultBranch(ctx, repo, in, ev, ""); p.trusted == "" {
+				return "", "", shallow(fmt.Errorf("fetch %s: a push to another branch is scanned with the policy of the default branch", name))
+			}
+		}
 		if git.None(ev.Before) {
 			return "", ev.After, nil
 		}
 		return ev.Before, ev.After, nil
 	case ev.name == "merge_group" && ev.MergeGroup != nil:
-		p.head, p.trusted = ev.MergeGroup.HeadSHA, ev.MergeGroup.BaseSHA
+		p.head, p.trusted, p.based = ev.MergeGroup.HeadSHA, ev.MergeGroup.BaseSHA, true
 		return ev.MergeGroup.BaseSHA, ev.MergeGroup.HeadSHA, nil
 	case strings.HasPrefix(ev.name, "pull_request") && ev.PullRequest != nil:
 		pr := ev.PullRequest
-		p.head, p.trusted, p.pull = pr.Head.SHA, pr.Base.SHA, pr.Number
+		p.head, p.trusted, p.pull, p.based = pr.Head.SHA, pr.Base.SHA, pr.Number, true
 		if ev.name == "pull_request_target" {
 			if err := safeTarget(ctx, repo, pr.Base.SHA); err != nil {
 				return "", "", err
@@ -223,7 +229,7 @@ func (p *plan) fetch(ctx context.Context, repo *git.Repo, in *inputs, ev *event,
 	}
 	if base != "" && !repo.Has(ctx, base) {
 		if err := repo.Fetch(ctx, in.token, "--depth=50", base); err != nil {
-			if p.trusted != "" || in.base != "" {
+			if p.based || in.base != "" {
 				return shallow(fmt.Errorf("commit %.12s is not in the checkout: %w", base, err))
 			}
 			p.notes = append(p.notes, fmt.Sprintf("commit %.12s, which the push took the place of, is gone: everything that is not on the default branch was scanned", base))

@@ -84,6 +84,9 @@ func (env *Env) stopOn(ctx context.Context, o *scanOptions, what report.Stopped,
 		return err
 	}
 	sure, unsure := split(r.Keys)
+	if !what.Server {
+		r.Notes = append(r.Notes, j.localExceptions(r.Known)...)
+	}
 	if len(sure) == 0 && r.Coverage.Complete() {
 		return report.WriteUnsure(env.Stderr, r)
 	}
@@ -106,4 +109,13 @@ func (env *Env) stopOn(ctx context.Context, o *scanOptions, what report.Stopped,
 		return errFound
 	}
 	return errUnscanned
+}
+
+// localExceptions says that a hook took exceptions from the work tree, which the App and
+// the Action do not do for a branch.
+func (j *job) localExceptions(known []*scanner.Key) []string {
+	if len(known) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s by the policy, comments or baseline of the work tree; the App and the Action count those of the default branch", report.Count(len(known), "finding")+" excepted")}
 }

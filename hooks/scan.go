@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -144,15 +145,7 @@ func (env *Env) scan(ctx context.Context, o *scanOptions, args []string) error {
 	if err := env.write(r, o); err != nil {
 		return err
 	}
-	for _, k := range r.Keys {
-		if scanner.AtLeast(k.Severity, o.failOn) {
-			return errFound
-		}
-	}
-	if !r.Coverage.Complete() && !o.allowIncomplete {
-		return errUnscanned
-	}
-	return nil
+	return verdict(r, o)
 }
 
 // run scans what o and args say and returns the report.
@@ -183,6 +176,10 @@ func (env *Env) runJob(ctx context.Context, o *scanOptions, args []string, work 
 	if err := s.load(ctx, &o.setup); err != nil {
 		return nil, nil, err
 	}
+	j.cov.Refused = len(s.refused) > 0
+	for _, why := range s.refused {
+		j.cov.Gaps = append(j.cov.Gaps, scanner.Gap{Path: s.policy.Path, Reason: "policy error: " + why})
+	}
 	if err := j.run(ctx, work); err != nil {
 		return nil, nil, err
 	}
@@ -198,7 +195,24 @@ func (env *Env) runJob(ctx context.Context, o *scanOptions, args []string, work 
 			r.Keys = append(r.Keys, k)
 		}
 	}
+	if o.trusted != "" && len(r.Keys) > 0 {
+		j.markPending(r.Keys)
+	}
 	return r, s, nil
+}
+
+// markPending notes on each counted finding the exception that the checkout has for it and
+// the trusted revision has not: it counts once it is merged.
+func (j *job) markPending(keys []*scanner.Key) {
+	checkout, err := policy.Find(j.root)
+	if err != nil { // a broken one excepts nothing
+		checkout = &policy.Policy{}
+	}
+	for _, k := range keys {
+		if k.Pending = policy.Commented(k); k.Pending == nil {
+			k.Pending = cmp.Or(checkout.Known(k, j.env.Now()), checkout.Disabled(k))
+		}
+	}
 }
 
 // directory returns the directory that a path is or lies in.
@@ -251,14 +265,30 @@ func (env *Env) write(r *report.Report, o *scanOptions) error {
 		if err := report.Write(&buf, o.format, r, report.Options{Color: env.color(env.rawOut), Width: env.width(env.rawOut)}); err != nil {
 			return err
 		}
-		_, err := env.Stdout.Write(buf.Bytes())
-		return err
+		if _, err := env.Stdout.Write(buf.Bytes()); err != nil {
+			return err
+		}
+		return env.writeNotes(r, o.format)
 	}
 	if err := report.Write(&buf, o.format, r, report.Options{}); err != nil {
 		return err
 	}
 	if err := replaceFile(env.path(o.output), env.guard.Clean(buf.Bytes())); err != nil {
 		return hint(fmt.Errorf("write report %s: %w", o.output, err), "the scan itself was done: give another --output")
+	}
+	return env.writeNotes(r, o.format)
+}
+
+// writeNotes writes the notes to standard error where the format has no room for them: a
+// rule that is off must never go unseen.
+func (env *Env) writeNotes(r *report.Report, format string) error {
+	if format != "csv" && format != "jsonl" {
+		return nil
+	}
+	for _, n := range r.Notes {
+		if _, err := fmt.Fprintf(env.Stderr, "keyward: note: %s\n", report.Plain(n)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -43,6 +42,7 @@ type session struct {
 	allow    []scanner.Allowlist // of the rules files
 	pepper   []byte
 	notes    []string
+	refused  []string // parts of the policy's rules files that do not count: the scan is not complete
 }
 
 // begin opens what is needed to scan dir.
@@ -155,26 +155,47 @@ func (s *session) readRules(ctx context.Context, o *setup, name string) ([]byte,
 		rev = "HEAD"
 	}
 	if rev == "" {
-		return policy.ReadRegular(filepath.Join(s.root, filepath.FromSlash(name)), 4<<20)
+		return policy.ReadBelow(s.root, name, maxRules)
 	}
-	data, err := s.repo.File(ctx, rev, name, 4<<20)
+	data, err := s.repo.File(ctx, rev, name, maxRules)
 	if err == nil && data == nil {
-		err = fmt.Errorf("is not there at %.12s", rev)
+		err = fmt.Errorf("no such file at %.12s", rev)
 	}
 	return data, err
 }
 
+// maxRules is the largest rules file that is read.
+const maxRules = 4 << 20
+
 // loadRules returns the built-in rules with those of the policy and of --rules.
 func (s *session) loadRules(ctx context.Context, o *setup) (list []scanner.Rule, allow []scanner.Allowlist, err error) {
-	list = s.builtin
-	for i, f := range slices.Concat(s.policy.Rules, o.rules) {
-		var data []byte
-		var err error
-		if i < len(s.policy.Rules) || o.trusted != "" { // rules weaken a scan as a policy does
-			data, err = s.readRules(ctx, o, filepath.ToSlash(filepath.Clean(f)))
-		} else {
-			data, err = policy.ReadRegular(s.env.path(f), 4<<20)
+	if list, allow, err = s.policyRules(ctx, o); err != nil {
+		return nil, nil, err
+	}
+	if list, err = s.policy.Enabled(list); err != nil {
+		return nil, nil, hint(err, "keyward rules list shows them")
+	}
+	s.notes = append(s.notes, s.policy.Off()...)
+	for _, f := range o.rules {
+		set, err := s.givenRules(ctx, o, f)
+		if err != nil {
+			return nil, nil, hint(err, "nothing was scanned")
 		}
+		s.notes = append(s.notes, set.Changes(list, f)...)
+		list = rules.Merge(list, set)
+		allow = append(allow, set.Allow...)
+	}
+	if len(list) == 0 {
+		return nil, nil, errors.New("no rules are left: nothing could be found")
+	}
+	return list, allow, nil
+}
+
+// policyRules returns the built-in rules with what the rules files of the policy add.
+func (s *session) policyRules(ctx context.Context, o *setup) ([]scanner.Rule, []scanner.Allowlist, error) {
+	var added []*rules.Addition
+	for _, f := range s.policy.Rules {
+		data, err := s.readRules(ctx, o, filepath.ToSlash(filepath.Clean(f)))
 		if err != nil {
 			return nil, nil, hint(fmt.Errorf("rules %s: %w", f, err), "nothing was scanned")
 		}
@@ -182,27 +203,31 @@ func (s *session) loadRules(ctx context.Context, o *setup) (list []scanner.Rule,
 		if err != nil {
 			return nil, nil, hint(err, "nothing was scanned")
 		}
-		if i < len(s.policy.Rules) && !set.Builtin {
-			set.Builtin = true // a repository's policy may add rules, not take all away
-			s.notes = append(s.notes, f+": the built-in rules stay on: a policy switches rules off one by one, with [[disable]]")
-		}
-		if i >= len(s.policy.Rules) && !set.Builtin {
-			s.notes = append(s.notes, fmt.Sprintf("%s: the built-in rules are off, as the file does not say extend.useDefault", f))
-		}
-		for _, what := range set.Ignored {
-			s.notes = append(s.notes, f+": "+what)
-		}
-		list = rules.Merge(list, set)
-		allow = append(allow, set.Allow...)
+		a := rules.Confine(s.builtin, f, set)
+		s.refused = append(s.refused, a.Errors...)
+		s.notes = append(s.notes, a.Notes...)
+		added = append(added, a)
 	}
-	if list, err = s.policy.Enabled(list); err != nil {
-		return nil, nil, hint(err, "keyward rules list shows them")
-	}
-	s.notes = append(s.notes, s.policy.Off()...)
-	if len(list) == 0 {
-		return nil, nil, errors.New("no rules are left: nothing could be found")
+	list, allow, err := rules.Join(s.builtin, added)
+	if err != nil {
+		return nil, nil, hint(fmt.Errorf("policy %s: %w", s.policy.Path, err), "nothing was scanned")
 	}
 	return list, allow, nil
+}
+
+// givenRules reads a rules file that the person who runs the command names with --rules.
+func (s *session) givenRules(ctx context.Context, o *setup, f string) (*rules.Set, error) {
+	var data []byte
+	var err error
+	if o.trusted != "" { // such a file weakens a scan as a policy does
+		data, err = s.readRules(ctx, o, filepath.ToSlash(filepath.Clean(f)))
+	} else {
+		data, err = policy.ReadRegular(s.env.path(f), maxRules)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("rules %s: %w", f, err)
+	}
+	return rules.Parse(f, data)
 }
 
 // leastPepper is how long a pepper has to be: it must not be guessable.

@@ -21,6 +21,7 @@ type Key struct {
 	Commits     []string // the ids of those that brought it, as far as they were looked at
 	AtHead      *bool    // whether it still stands at HEAD, or nil if not known
 	Known       *Known   // why it is not counted: allowed, or in the baseline
+	Pending     *Known   // an exception that a branch adds, which counts once it is merged
 	rank        int
 }
 
@@ -69,7 +70,7 @@ func (ks *Keys) Add(f *Finding, commit *Commit) *Key {
 	rank := (&compiled{Rule: f.Rule}).rank()
 	k := ks.byPrint[f.Fingerprint]
 	if k == nil {
-		k = &Key{Fingerprint: f.Fingerprint, rank: -1, Severity: "low"}
+		k = &Key{Fingerprint: f.Fingerprint, rank: -2, Severity: "low"}
 		ks.byPrint[f.Fingerprint] = k
 	}
 	if rank > k.rank || rank == k.rank && f.Rule.ID < k.Rule.ID {

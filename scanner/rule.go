@@ -47,6 +47,11 @@ type Rule struct {
 	Loose bool
 	// Allow holds a rule's own exceptions, in the shape gitleaks gave them.
 	Allow []Allowlist
+
+	// Untrusted is set for rules that a repository's policy adds. What such a rule
+	// matches never takes the place of a finding of another rule, unless that is a
+	// generic one of the same value and no more severe.
+	Untrusted bool
 }
 
 // Check is what a match of a rule has to pass beyond its pattern.
@@ -121,6 +126,15 @@ func (t Tier) Power() string {
 		return "read access or low harm"
 	}
 	return "power not known"
+}
+
+// Indexed reports whether the keyword pass finds the rule's candidates. A rule that is not
+// indexed is tried on every byte of every blob.
+func (r *Rule) Indexed() bool {
+	if r.Finder != "" {
+		return true
+	}
+	return len(r.Keywords) > 0 && !slices.ContainsFunc(r.Keywords, func(k string) bool { return len(k) < leastKeyword })
 }
 
 // Validate returns what is wrong with the rule apart from its expressions,

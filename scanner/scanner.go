@@ -6,7 +6,6 @@ import (
 	"iter"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -84,7 +83,7 @@ func New(rules []Rule, opt Options) (*Scanner, error) {
 			s.finders[f] = c
 			continue
 		}
-		if len(c.Keywords) == 0 || slices.ContainsFunc(c.Keywords, func(k string) bool { return len(k) < leastKeyword }) {
+		if !c.Indexed() {
 			s.always = append(s.always, n) // one or two letters are everywhere: they save nothing
 			continue
 		}

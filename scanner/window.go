@@ -256,6 +256,8 @@ func (c *compiled) rank() int {
 		n = max(n, min(len(k), 20))
 	}
 	switch {
+	case c.Untrusted:
+		return -1
 	case c.Finder != "":
 		return 0
 	case c.Class == "generic":

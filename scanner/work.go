@@ -262,6 +262,10 @@ func (w *work) findings(dst []Finding, text []byte, encoding string) []Finding {
 		h := &w.hits[i]
 		better := slices.IndexFunc(kept, func(k *hit) bool { return k.covers(h) })
 		switch {
+		case better >= 0 && h.renames(kept[better]):
+			w.note(kept[better], "rule "+h.rule.ID+" names it better")
+			h.score = max(h.score, kept[better].score)
+			kept[better] = h
 		case better >= 0:
 			w.note(h, "rule "+kept[better].rule.ID+" names it better")
 		case h.score < w.s.opt.MinConfidence:
@@ -311,6 +315,12 @@ func (k *hit) covers(h *hit) bool {
 		return k.overlaps(h.span)
 	}
 	return k.place().overlaps(h.place()) && (k.layer == nil || h.layer == nil || bytes.Contains(k.value, h.value) || bytes.Contains(h.value, k.value))
+}
+
+// renames reports whether the hit of a repository's own rule may give a generic hit its
+// name: both are the same value, and the finding does not become less severe.
+func (h *hit) renames(k *hit) bool {
+	return h.rule.Untrusted && k.rule.Finder != "" && h.layer == k.layer && h.span == k.span && h.rule.Tier != "" && h.rule.Tier <= k.rule.Tier
 }
 
 func (w *work) finding(h *hit, text []byte, line int, encoding string) Finding {

@@ -150,9 +150,11 @@ func conclusion(res *scan.Result, keys []*scanner.Key) string {
 	switch {
 	case slices.ContainsFunc(res.Coverage.Gaps, func(g scanner.Gap) bool { return !lfs(g) }):
 		return "failure"
+	case res.Broken != "": // whoever breaks a policy must not get less than it asks for
+		return "failure"
 	case !res.Coverage.Complete(): // what lies in Git LFS is never here: that must not stop every push
 		return "neutral"
-	case len(keys) > 0 || res.Broken != "":
+	case len(keys) > 0:
 		return "neutral"
 	}
 	return "success"
@@ -169,6 +171,9 @@ func title(res *scan.Result) string {
 		return titleIncomplete
 	case res.Broken != "":
 		return "No keys found, but the policy is broken"
+	}
+	if n := len(res.Policy.Disable); n > 0 {
+		return fmt.Sprintf("No keys found (%d rules are off)", n)
 	}
 	return "No keys found"
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/keyward/keyward/scanner"
@@ -16,8 +17,46 @@ import (
 	"github.com/keyward/keyward/scanner/rules"
 )
 
-// setup reads the policy that holds, and makes the scanner that it wants. A broken
-// policy is told, and the defaults hold.
+// trusted returns the commit whose policy and allow comments count, "" if there is none:
+// that which a pull request or a merge goes into, and for a push the default branch.
+// Nobody switches detection off for their own push; an exception counts once it is merged.
+func (e *Engine) trusted(ctx context.Context, m *mirror, j *Job, base string) (string, error) {
+	switch {
+	case j.FromBase:
+		return base, nil
+	case j.IsDefault:
+		return j.Head, nil
+	case j.Default == "":
+		return "", nil
+	}
+	if err := m.fetchTip(ctx, "+refs/heads/"+j.Default+":refs/keyward/default"); err != nil {
+		if refused(err) { // it does not exist yet
+			return "", nil
+		}
+		return "", fmt.Errorf("fetch the default branch for its policy: %w", err)
+	}
+	return m.Resolve(ctx, "refs/keyward/default")
+}
+
+// markPending notes on each counted finding the exception that the head of a branch adds
+// for it. Such an exception does not count before it is merged.
+func (e *Engine) markPending(ctx context.Context, m *mirror, j *Job, r *Result) {
+	head := &policy.Policy{}
+	if name, text, err := policyAt(ctx, m.Repo, j.Head); err == nil && text != nil {
+		if p, err := policy.Parse(name, text); err == nil { // a broken one excepts nothing
+			head = p
+		}
+	}
+	now := time.Now()
+	for _, k := range r.Keys {
+		if k.Pending = policy.Commented(k); k.Pending == nil {
+			k.Pending = cmp.Or(head.Known(k, now), head.Disabled(k))
+		}
+	}
+}
+
+// setup reads the policy that holds, and makes the scanner that it wants. A broken policy
+// is reported, and the defaults hold.
 func (e *Engine) setup(ctx context.Context, m *mirror, j *Job, r *Result, trusted string) (*scanner.Scanner, error) {
 	r.Policy = &policy.Policy{}
 	name, text, err := policyAt(ctx, m.Repo, trusted)
@@ -46,9 +85,11 @@ func (e *Engine) setup(ctx context.Context, m *mirror, j *Job, r *Result, truste
 		return e.builtin, nil
 	}
 	r.Policy = p
-	r.Notes = append(r.Notes, p.Off()...)
-	r.Notes = append(r.Notes, p.Lapsed(time.Now())...)
-	return s, nil
+	for _, why := range s.refused {
+		r.Coverage.Gaps = append(r.Coverage.Gaps, scanner.Gap{Path: p.Path, Reason: "policy error: " + why})
+	}
+	r.Notes = slices.Concat(r.Notes, p.Off(), s.notes, p.Lapsed(time.Now()))
+	return s.Scanner, nil
 }
 
 // policyAt returns the text of the policy file that a revision holds, nil if there is
@@ -64,29 +105,29 @@ func policyAt(ctx context.Context, repo *git.Repo, rev string) (name string, tex
 	return name, text, nil
 }
 
-// maxRules is the largest file of rules that is read, maxRuleFiles how many there may be.
-const (
-	maxRules     = 1 << 20
-	maxRuleFiles = 8
-)
+// maxRules is the largest file of rules that is read.
+const maxRules = 1 << 20
+
+// A custom scanner is one that a policy's rules and exceptions make.
+type custom struct {
+	*scanner.Scanner
+	refused, notes []string // see rules.Addition
+}
 
 // scanner returns the scanner that a policy wants.
-func (e *Engine) scanner(ctx context.Context, repo *git.Repo, p *policy.Policy, rev string, fallback bool) (*scanner.Scanner, error) {
+func (e *Engine) scanner(ctx context.Context, repo *git.Repo, p *policy.Policy, rev string, fallback bool) (*custom, error) {
 	if len(p.Rules) == 0 && len(p.Disable) == 0 {
-		return e.builtin, nil
+		return &custom{Scanner: e.builtin}, nil
 	}
 	if len(p.Rules) > 0 && fallback {
-		return nil, fmt.Errorf("policy %s: rules: the organisation's policy can not name rules files: they would be read from each repository", p.Path)
-	}
-	if len(p.Rules) > maxRuleFiles {
-		return nil, fmt.Errorf("policy %s: rules: %d files, at most %d are read", p.Path, len(p.Rules), maxRuleFiles)
+		return nil, fmt.Errorf("policy %s: rules: the organisation's policy cannot name rules files: they would be read from each repository", p.Path)
 	}
 	hash := sha256.New()
 	texts := make([][]byte, len(p.Rules))
 	for i, name := range p.Rules {
 		text, err := repo.File(ctx, rev, path.Clean(filepath.ToSlash(name)), maxRules)
 		if err == nil && text == nil {
-			err = errors.New("is not there")
+			err = errors.New("no such file")
 		}
 		if err != nil {
 			return nil, fmt.Errorf("rules %s: %w", name, err)
@@ -108,25 +149,32 @@ func (e *Engine) scanner(ctx context.Context, repo *git.Repo, p *policy.Policy, 
 	return s, err
 }
 
-// build makes a scanner of the built-in rules, with those of a policy and without
+// build makes a scanner of the built-in rules, with those that a policy adds and without
 // those that it disables.
-func (e *Engine) build(p *policy.Policy, texts [][]byte) (*scanner.Scanner, error) {
-	list, err := rules.Lazy()
+func (e *Engine) build(p *policy.Policy, texts [][]byte) (*custom, error) {
+	builtin, err := rules.Lazy()
 	if err != nil {
 		return nil, err
 	}
-	var allow []scanner.Allowlist
+	out := &custom{}
+	var added []*rules.Addition
 	for i, text := range texts {
 		set, err := rules.Parse(p.Rules[i], text)
 		if err != nil {
 			return nil, err
 		}
-		set.Builtin = true // a repository's policy may add rules, not take all away
-		list = rules.Merge(list, set)
-		allow = append(allow, set.Allow...)
+		a := rules.Confine(builtin, p.Rules[i], set)
+		out.refused = append(out.refused, a.Errors...)
+		out.notes = append(out.notes, a.Notes...)
+		added = append(added, a)
+	}
+	list, allow, err := rules.Join(builtin, added)
+	if err != nil {
+		return nil, fmt.Errorf("policy %s: %w", p.Path, err)
 	}
 	if list, err = p.Enabled(list); err != nil {
 		return nil, err
 	}
-	return scanner.New(list, scanner.Options{Pepper: e.pepper, Allow: allow, Now: time.Now()})
+	out.Scanner, err = scanner.New(list, scanner.Options{Pepper: e.pepper, Allow: allow, Now: time.Now()})
+	return out, err
 }

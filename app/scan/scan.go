@@ -49,7 +49,7 @@ type Engine struct {
 	pepper   []byte
 	maxFile  int64
 	builtin  *scanner.Scanner
-	scanners *lru.Cache[[32]byte, *scanner.Scanner] // those of policies that change the rules
+	scanners *lru.Cache[[32]byte, *custom] // those of policies that change the rules
 }
 
 // New returns an engine that keeps its repositories in cache and makes fingerprints
@@ -67,7 +67,7 @@ func New(cache *Cache, pepper []byte, maxFile int64, atOnce int) (*Engine, error
 	if e.builtin, err = scanner.New(list, scanner.Options{Pepper: pepper}); err != nil {
 		return nil, err
 	}
-	e.scanners, err = lru.New[[32]byte, *scanner.Scanner](16)
+	e.scanners, err = lru.New[[32]byte, *custom](16)
 	return e, err
 }
 
@@ -80,8 +80,8 @@ type Job struct {
 	Default    string                                                // name of the default branch
 	IsDefault  bool                                                  // Head was pushed to it
 	Pull       int                                                   // number of a pull request, or 0
-	// FromBase says that the policy and allow comments count as Base has them: nobody
-	// allows their own key. Else they count as Head has them.
+	// FromBase says that the policy and allow comments count as Base has them, as for a
+	// pull request. Those of a push count as the default branch has them.
 	FromBase bool
 	// Live are keys of the repository that are not proved dead, with where they stood: of a
 	// pull request it is told which of them it takes out.
@@ -185,9 +185,9 @@ func (e *Engine) scanRange(ctx context.Context, m *mirror, j *Job) (*Result, err
 		return nil, err
 	}
 	r.Base = base
-	trusted := j.Head
-	if j.FromBase {
-		trusted = base
+	trusted, err := e.trusted(ctx, m, j, base)
+	if err != nil {
+		return nil, err
 	}
 	s, err := e.setup(ctx, m, j, r, trusted)
 	if err != nil {
@@ -206,8 +206,8 @@ func (e *Engine) scanRange(ctx context.Context, m *mirror, j *Job) (*Result, err
 	if err := reader.AddNew(ctx, &keys, list, found); err != nil {
 		return nil, err
 	}
-	var comments map[string]bool
-	if j.FromBase {
+	var comments map[string]bool // nil: all allow comments count
+	if trusted != j.Head {
 		if comments, err = reader.Trusted(ctx, &keys, trusted); err != nil {
 			return nil, err
 		}
@@ -379,8 +379,8 @@ func (e *Engine) finish(ctx context.Context, m *mirror, j *Job, r *Result, keys 
 	}
 	now := time.Now()
 	for _, k := range keys.Sorted() {
-		if k.Known = policy.Commented(k); k.Known != nil && j.FromBase && !comments[k.Fingerprint] {
-			k.Known = nil // nobody allows their own key
+		if k.Known = policy.Commented(k); k.Known != nil && comments != nil && !comments[k.Fingerprint] {
+			k.Known = nil // nobody excepts their own finding
 		}
 		if k.Known == nil {
 			k.Known = r.Policy.Known(k, now)
@@ -390,6 +390,9 @@ func (e *Engine) finish(ctx context.Context, m *mirror, j *Job, r *Result, keys 
 		} else {
 			r.Keys = append(r.Keys, k)
 		}
+	}
+	if comments != nil && len(r.Keys) > 0 {
+		e.markPending(ctx, m, j, r)
 	}
 	r.Coverage.Took = time.Since(started)
 	var err error

@@ -317,10 +317,53 @@ func TestPolicy(t *testing.T) {
 	expect(t, w.pushed(c, "gadgets", "Own", ".github/keyward.toml", "[app]\nfail-on = \"low\"\n", "b.env", "T="+keys[1]+"\n"), "failure", "1 key found", "b.env:1")
 	// A broken one: safe defaults, and it is said.
 	check := w.pushed(c, "gadgets", "Broken", ".github/keyward.toml", "[app]\nfail-of = 1\n")
-	expect(t, check, "neutral", "the policy is broken")
+	expect(t, check, "failure", "the policy is broken")
 	if !strings.Contains(check.Summary, "The policy is broken") || !strings.Contains(check.Summary, "line 2: unknown key") {
 		t.Errorf("the summary says\n%s", check.Summary)
 	}
 	expect(t, w.pushed(c, "gadgets", "Still broken", "c.env", "T="+keys[2]+"\n"), "failure", "1 key found", "c.env:1")
+	w.idle()
+}
+
+// TestBranchPolicy: on a branch the policy of the default branch counts. An exception that
+// the branch adds, in the policy or in a comment, is pending until it is merged, and rules
+// that would replace built-in ones fail the check.
+func TestBranchPolicy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.repo("gadgets", githubtest.Repo{})
+	w.start()
+	keys := w.variants("gitlab-pat", 5)
+	c := w.clone("widgets")
+	expect(t, w.pushed(c, "widgets", "Start", ".keyward.toml", "[[allow]]\npaths = [\"fixtures/**\"]\nreason = \"fixtures of the tests\"\n"), "success", "No keys found")
+	push := func(branch, message string, files ...string) githubtest.Check {
+		t.Helper()
+		sha := c.commit(message, files...)
+		c.push("HEAD:refs/heads/" + branch)
+		return w.check("widgets", "Keyward (push)", sha)
+	}
+	// What the default branch excepts is excepted.
+	expect(t, push("a", "Fixture", "fixtures/k.env", "T="+keys[0]+"\n"), "success", "No keys found")
+	// What only the branch excepts is pending: by the policy, by a comment, by [[disable]].
+	for _, files := range [][]string{
+		{"b.env", "T=" + keys[1] + "\n", ".keyward.toml", "[[allow]]\npaths = [\"b.env\"]\nreason = \"mine to allow\"\n"},
+		{"c.env", "T=" + keys[2] + " # keyward:allow mine to allow\n"},
+		{"d.env", "T=" + keys[3] + "\n", ".keyward.toml", "[[disable]]\nrule = \"gitlab-pat\"\nreason = \"mine to allow\"\n"},
+	} {
+		check := push("a", "Exception", files...)
+		expect(t, check, "failure", "1 key found", files[0]+":1")
+		if !strings.Contains(check.Summary, "mine to allow") || !strings.Contains(check.Summary, "pending until it is merged") {
+			t.Errorf("the summary does not say that the exception is pending:\n%s", check.Summary)
+		}
+	}
+	// On the default branch a rule of the repository does not replace a built-in one.
+	g := w.clone("gadgets")
+	check := w.pushed(g, "gadgets", "Redefine", ".keyward.toml", "rules = [\"r.toml\"]\n", "e.env", "T="+keys[4]+"\n",
+		"r.toml", "[[rule]]\nid = \"gitlab-pat\"\ntitle = \"Nothing\"\nclass = \"generic\"\nkeywords = [\"nothing-at-all\"]\npattern = 'nothing-at-all[0-9]{50}'\n")
+	expect(t, check, "failure", "1 key found", "e.env:1")
+	if !strings.Contains(check.Summary, "rule gitlab-pat would replace the built-in rule") {
+		t.Errorf("the summary does not report the policy error:\n%s", check.Summary)
+	}
+	expect(t, w.pushed(g, "gadgets", "Clean", "README.md", "# Gadgets\n"), "failure", "Not everything could be scanned")
 	w.idle()
 }

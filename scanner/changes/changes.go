@@ -196,7 +196,8 @@ func member(at, found string) string {
 }
 
 // Trusted returns the keys that an allow comment in a revision speaks for. Of a
-// contribution from outside the comments do not count, those that are there do.
+// contribution from outside the comments do not count, those that are there do. An empty
+// revision has none.
 func (r *Reader) Trusted(ctx context.Context, keys *scanner.Keys, rev string) (map[string]bool, error) {
 	out := map[string]bool{}
 	paths := map[string]bool{}
@@ -207,7 +208,7 @@ func (r *Reader) Trusted(ctx context.Context, keys *scanner.Keys, rev string) (m
 			}
 		}
 	}
-	if len(paths) == 0 {
+	if len(paths) == 0 || rev == "" {
 		return out, nil
 	}
 	tree, err := r.Repo.Tree(ctx, rev)

@@ -37,6 +37,16 @@ func Names() []string { return slices.Clone(names) }
 // MaxFile is the largest policy file that is read.
 const MaxFile = 1 << 20
 
+// The bounds of a policy: every finding is compared with every exception.
+const (
+	maxRuleFiles  = 8
+	maxExceptions = 1000
+	maxPatterns   = 100 // path patterns of one exception
+	maxPattern    = 512 // bytes of a path pattern
+	maxStars      = 8   // ** in a path pattern: each multiplies the ways to match
+	maxBraces     = 4   // {a,b} in a path pattern, for the same reason
+)
+
 // A Policy is the content of a policy file. The zero value allows nothing.
 type Policy struct {
 	Path string // where it was read from, or ""
@@ -113,13 +123,8 @@ func ReadRegular(file string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case info.Mode()&fs.ModeSymlink != 0:
-		return nil, errors.New("is a symbolic link: put the file itself there")
-	case !info.Mode().IsRegular():
-		return nil, errors.New("is not a regular file")
-	case info.Size() > limit:
-		return nil, fmt.Errorf("is larger than %d bytes", limit)
+	if err := regular(info, limit); err != nil {
+		return nil, err
 	}
 	f, err := os.Open(file)
 	if err != nil {
@@ -127,6 +132,42 @@ func ReadRegular(file string, limit int64) ([]byte, error) {
 	}
 	defer f.Close()
 	return io.ReadAll(io.LimitReader(f, limit))
+}
+
+// ReadBelow reads a regular file below root as ReadRegular does. No part of its path may
+// be a link that leads out of root.
+func ReadBelow(root, name string, limit int64) ([]byte, error) {
+	dir, err := os.OpenRoot(root)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	info, err := dir.Lstat(filepath.FromSlash(name))
+	if err != nil {
+		return nil, err
+	}
+	if err := regular(info, limit); err != nil {
+		return nil, err
+	}
+	f, err := dir.Open(filepath.FromSlash(name))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, limit))
+}
+
+// regular returns why a file is not read: only regular files of bounded size are.
+func regular(info fs.FileInfo, limit int64) error {
+	switch {
+	case info.Mode()&fs.ModeSymlink != 0:
+		return errors.New("is a symbolic link: put the file itself there")
+	case !info.Mode().IsRegular():
+		return errors.New("is not a regular file")
+	case info.Size() > limit:
+		return fmt.Errorf("is larger than %d bytes", limit)
+	}
+	return nil
 }
 
 // Parse reads the text of a policy file.
@@ -138,6 +179,9 @@ func Parse(name string, data []byte) (*Policy, error) {
 		return nil, fmt.Errorf("policy %s: %w", name, tomlError(err))
 	}
 	p := &Policy{Path: name, Repository: f.Repository, Rules: f.Rules}
+	if len(f.Allow) > maxExceptions {
+		return nil, fmt.Errorf("policy %s: %d [[allow]] tables, at most %d are read: a baseline lists many findings", name, len(f.Allow), maxExceptions)
+	}
 	var err error
 	if p.App, err = f.App.app(); err != nil {
 		return nil, fmt.Errorf("policy %s: %w", name, err)
@@ -157,11 +201,17 @@ func Parse(name string, data []byte) (*Policy, error) {
 		}
 		p.Allow = append(p.Allow, e)
 	}
+	if tooWide(p.Allow) {
+		return nil, fmt.Errorf("policy %s: the [[allow]] tables for paths alone match most files together: an exception for everything is refused", name)
+	}
 	for i, d := range f.Disable {
 		if d.Rule == "" || len(strings.TrimSpace(d.Reason)) < 3 {
 			return nil, fmt.Errorf("policy %s: [[disable]] number %d: needs rule and reason", name, i+1)
 		}
 		p.Disable = append(p.Disable, Disabled(d))
+	}
+	if len(p.Rules) > maxRuleFiles {
+		return nil, fmt.Errorf("policy %s: rules: %d files, at most %d are read", name, len(p.Rules), maxRuleFiles)
 	}
 	for _, r := range p.Rules {
 		if !filepath.IsLocal(filepath.FromSlash(r)) {
@@ -203,34 +253,53 @@ func day(v any) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("expires = %v is no date: write 2027-01-31", v)
 }
 
-// probes are paths that a glob for everything matches: one that matches them
-// all would switch the scan off.
-var probes = []string{"a", "b.env", "src/main.go", "deploy/prod/values.yaml", "x/y/z/w/v.txt"}
+// probes are paths as repositories have them. Patterns that match half of them would
+// switch the scan off.
+var probes = []string{
+	"main.go", "src/app.py", "config/production.yml", "deploy/prod/values.yaml", ".env", ".github/workflows/ci.yml", "internal/db/conn.go",
+	"terraform/main.tf", "docker-compose.yml", "Dockerfile", "app/models/user.rb", "scripts/deploy.sh", "package.json", "lib/util.js",
+	"services/api/handler.ts", "k8s/secret.yaml", "ansible/group_vars/all", "backend/settings.py", "web/index.html", "README.md",
+	"a", "x/y/z/w/v.txt", "notes", "infra/prod.tfvars",
+}
 
-// check returns what is wrong with an exception.
-func (e *Exception) check() error {
-	if len(e.Reason) < 3 {
-		return errors.New("needs a reason")
-	}
-	if len(e.Rules)+len(e.Paths)+len(e.Fingerprints) == 0 {
-		return errors.New("needs rules, paths or fingerprints: an exception for everything is refused")
-	}
+// covers reports whether an exception for paths alone matches p.
+func (e *Exception) covers(p string) bool {
+	return len(e.Rules)+len(e.Fingerprints) == 0 && slices.ContainsFunc(e.Paths, func(g string) bool { return match(g, p) })
+}
+
+// tooWide reports whether exceptions for paths alone match half of all paths or more.
+func tooWide(list []Exception) bool {
 	matched := 0
-	for _, probe := range probes {
-		if slices.ContainsFunc(e.Paths, func(g string) bool { return match(g, probe) }) {
+	for _, p := range probes {
+		if slices.ContainsFunc(list, func(e Exception) bool { return e.covers(p) }) {
 			matched++
 		}
 	}
-	if matched == len(probes) && len(e.Rules)+len(e.Fingerprints) == 0 {
-		return fmt.Errorf("paths %q match every file: an exception for everything is refused", e.Paths)
+	return 2*matched >= len(probes)
+}
+
+// check returns what is wrong with an exception.
+func (e *Exception) check() error {
+	switch {
+	case len(e.Reason) < 3:
+		return errors.New("needs a reason")
+	case len(e.Rules)+len(e.Paths)+len(e.Fingerprints) == 0:
+		return errors.New("needs rules, paths or fingerprints: an exception for everything is refused")
+	case len(e.Paths) > maxPatterns:
+		return fmt.Errorf("%d path patterns, at most %d are read", len(e.Paths), maxPatterns)
 	}
 	for _, g := range e.Paths {
-		if !named(g) && len(e.Rules)+len(e.Fingerprints) == 0 {
+		switch {
+		case len(g) > maxPattern || strings.Count(g, "**") > maxStars || strings.Count(g, "{") > maxBraces:
+			return fmt.Errorf("path pattern %.40q is too long, or has more than %d ** or %d {}", g, maxStars, maxBraces)
+		case !named(g) && len(e.Rules)+len(e.Fingerprints) == 0:
 			return fmt.Errorf("path pattern %q names no part of a path: an exception for everything is refused", g)
-		}
-		if !doublestar.ValidatePattern(g) {
+		case !doublestar.ValidatePattern(g):
 			return fmt.Errorf("path pattern %q is malformed", g)
 		}
+	}
+	if tooWide([]Exception{*e}) {
+		return fmt.Errorf("paths %q match most files: an exception for everything is refused", e.Paths)
 	}
 	for _, fp := range e.Fingerprints {
 		if len(fp) < 12 || strings.Trim(fp, "0123456789abcdef") != "" {
@@ -307,6 +376,16 @@ func (p *Policy) Known(k *scanner.Key, now time.Time) *scanner.Known {
 	return nil
 }
 
+// Disabled returns the table that switches the rule of a key off, or nil.
+func (p *Policy) Disabled(k *scanner.Key) *scanner.Known {
+	for _, d := range p.Disable {
+		if d.Rule == k.Rule.ID {
+			return &scanner.Known{By: "policy", Where: p.Path, Reason: d.Reason}
+		}
+	}
+	return nil
+}
+
 // Enabled returns the rules of a list that the policy does not switch off. A rule that
 // is not there is an error: a misspelt one would stay on.
 func (p *Policy) Enabled(list []scanner.Rule) ([]scanner.Rule, error) {
@@ -315,7 +394,10 @@ func (p *Policy) Enabled(list []scanner.Rule) ([]scanner.Rule, error) {
 		if n < 0 {
 			return nil, fmt.Errorf("policy %s: [[disable]]: there is no rule %q", p.Path, d.Rule)
 		}
-		list = slices.Delete(list, n, n+1)
+		list = slices.Delete(slices.Clone(list), n, n+1)
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("policy %s: [[disable]]: no rules are left: nothing could be found", p.Path)
 	}
 	return list, nil
 }

@@ -60,6 +60,7 @@ type jsonKey struct {
 	Store        string         `json:"store"`
 	Docs         []string       `json:"docs"`
 	Known        *jsonKnown     `json:"known,omitempty"`
+	Pending      *jsonKnown     `json:"pending,omitempty"`
 }
 
 type jsonPlace struct {
@@ -164,15 +165,20 @@ func jsonKeys(keys []*scanner.Key) []jsonKey {
 			AtHead: k.AtHead, Places: []jsonPlace{}, Holder: a.Holder, Rotate: append([]string{}, a.Rotate...), Revoke: a.Revoke,
 			Store: a.Store, Docs: append([]string{}, a.Docs...),
 		}
-		if k.Known != nil {
-			j.Known = &jsonKnown{k.Known.By, k.Known.Where, k.Known.Reason, stamp(k.Known.Expires)}
-		}
+		j.Known, j.Pending = knownOf(k.Known), knownOf(k.Pending)
 		for _, p := range k.Places {
 			j.Places = append(j.Places, jsonPlace{p.Path, p.Line, p.EndLine, p.Col, commitOf(p.Commit), p.Blob, p.Decoded, p.InTest})
 		}
 		out = append(out, j)
 	}
 	return out
+}
+
+func knownOf(k *scanner.Known) *jsonKnown {
+	if k == nil {
+		return nil
+	}
+	return &jsonKnown{k.By, k.Where, k.Reason, stamp(k.Expires)}
 }
 
 func round(f float64) float64 { return float64(int(f*1000+0.5)) / 1000 }
@@ -275,6 +281,9 @@ func writeGitHub(w io.Writer, r *Report) error {
 	for i := range r.Coverage.Gaps {
 		fmt.Fprintf(bw, "::warning title=not scanned::%s\n", message(r.Coverage.Gaps[i].Error()))
 	}
+	for _, n := range r.Notes {
+		fmt.Fprintf(bw, "::notice title=Keyward::%s\n", message(n))
+	}
 	fmt.Fprintf(bw, "%s\n", message(r.Coverage.Sentence(r.Mode)))
 	return bw.Flush()
 }
@@ -308,6 +317,7 @@ type junitSuite struct {
 	Skipped  int         `xml:"skipped,attr"`
 	Time     string      `xml:"time,attr"`
 	Cases    []junitCase `xml:"testcase"`
+	Output   string      `xml:"system-out,omitempty"` // the notes
 }
 
 type junitCase struct {
@@ -342,6 +352,7 @@ func writeJUnit(w io.Writer, r *Report) error {
 		s.Cases = append(s.Cases, junitCase{Name: "not scanned: " + g.Path, Class: "keyward.coverage",
 			Error: &junitMessage{Message: g.Reason, Type: "not-scanned"}})
 	}
+	s.Output = strings.Join(r.Notes, "\n")
 	if len(s.Cases) == 0 {
 		s.Cases = []junitCase{{Name: r.Coverage.Sentence(r.Mode), Class: "keyward.coverage"}}
 	}

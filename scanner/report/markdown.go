@@ -59,6 +59,7 @@ func WriteSummary(w io.Writer, r *Report, link Link) error {
 				text(string(k.Rule.Tier)+": "+cmp.Or(k.Rule.About.Holder, k.Rule.Tier.Power())))
 		}
 		b.WriteString("\nA key that was pushed has leaked, even if a later commit takes it out again: rotate it.\n")
+		b.WriteString(pending(r.Keys))
 		b.WriteString(steps(r.Keys))
 	case r.Coverage.Complete():
 		b.WriteString("### Keyward found no keys\n\n")
@@ -81,6 +82,23 @@ func WriteSummary(w io.Writer, r *Report, link Link) error {
 	fmt.Fprintf(&b, "\n%s\n", text(r.Coverage.Sentence(r.Mode)))
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// pending lists the exceptions that a branch adds and that do not count yet.
+func pending(keys []*scanner.Key) string {
+	var b strings.Builder
+	for _, k := range keys {
+		if k.Pending != nil {
+			fmt.Fprintf(&b, "\n- %s, %s: %s", text(k.Rule.Title), Code(k.Redacted), text(PendingText(k.Pending)))
+		}
+		if b.Len() > 4000 {
+			break
+		}
+	}
+	if b.Len() > 0 {
+		b.WriteString("\n")
+	}
+	return b.String()
 }
 
 // steps tells how to rotate each kind of key, folded.

@@ -32,6 +32,7 @@ type Coverage struct {
 	Commits int            `json:"commits"`
 	Skipped map[string]int `json:"skipped"` // left out on purpose, by reason
 	Gaps    []scanner.Gap  `json:"-"`       // meant to be scanned and not scanned
+	Refused bool           `json:"-"`       // a gap is a part of the policy that was refused
 	Took    time.Duration  `json:"-"`
 }
 
@@ -75,6 +76,11 @@ func Write(w io.Writer, format string, r *Report, opt Options) error {
 		return writeHTML(w, r)
 	}
 	return fmt.Errorf("unknown format %q: use one of %s", format, strings.Join(formats, ", "))
+}
+
+// PendingText says that an exception does not count yet, and why.
+func PendingText(p *scanner.Known) string {
+	return fmt.Sprintf("exception in %s (%q): pending until it is merged into the default branch", p.Where, p.Reason)
 }
 
 // Places returns how many places the keys stand in.
@@ -125,6 +131,9 @@ func (c *Coverage) reasons() []string {
 	slices.Sort(out)
 	return out
 }
+
+// Count writes a number and what is counted: "1 finding", "2,000 findings".
+func Count(n int, what string) string { return count(n, what) }
 
 // count writes a number and what is counted, in the plural if it is.
 func count(n int, what string) string {
@@ -215,14 +224,19 @@ func tidyKeys(keys []*scanner.Key) []*scanner.Key {
 			}
 		}
 		t.First = tidyCommit(k.First)
-		if k.Known != nil {
-			known := *k.Known
-			known.Where, known.Reason = plain(known.Where), plain(known.Reason)
-			t.Known = &known
-		}
+		t.Known, t.Pending = tidyKnown(k.Known), tidyKnown(k.Pending)
 		out[i] = &t
 	}
 	return out
+}
+
+func tidyKnown(k *scanner.Known) *scanner.Known {
+	if k == nil {
+		return nil
+	}
+	t := *k
+	t.Where, t.Reason = plain(t.Where), plain(t.Reason)
+	return &t
 }
 
 func tidyCommit(c *scanner.Commit) *scanner.Commit {
@@ -233,6 +247,9 @@ func tidyCommit(c *scanner.Commit) *scanner.Commit {
 	t.ID, t.Author = plain(t.ID), plain(t.Author)
 	return &t
 }
+
+// Plain makes text from a repository fit for a line of a terminal, as reports show it.
+func Plain(s string) string { return plain(s) }
 
 // plain makes text from a repository fit for a line of a terminal, a log or a
 // file format: no control characters, no direction marks, nothing that a workflow's

@@ -349,8 +349,8 @@ func TestGitHubCommands(t *testing.T) {
 		r := sample()
 		r.Keys[0].Places[0].Path = path
 		lines := strings.Split(strings.TrimSuffix(write(t, "github", r, report.Options{}), "\n"), "\n")
-		if len(lines) != 5+2+1 {
-			t.Errorf("%q: got %d lines, want 5 places, 2 gaps and a summary", path, len(lines))
+		if len(lines) != 5+2+len(r.Notes)+1 {
+			t.Errorf("%q: got %d lines, want 5 places, 2 gaps, %d notes and a summary", path, len(lines), len(r.Notes))
 		}
 		for _, l := range lines[:len(lines)-1] {
 			if !command.MatchString(l) {

@@ -126,6 +126,9 @@ func writeSARIF(w io.Writer, r *Report) error {
 	for i := range r.Coverage.Gaps {
 		inv.Notifications = append(inv.Notifications, sarifNotification{"error", sarifText{Text: "not scanned: " + r.Coverage.Gaps[i].Error()}})
 	}
+	for _, n := range r.Notes {
+		inv.Notifications = append(inv.Notifications, sarifNotification{"note", sarifText{Text: plain(n)}})
+	}
 	inv.Notifications = append(inv.Notifications, sarifNotification{"note", sarifText{Text: r.Coverage.Sentence(r.Mode)}})
 	run.Invocations = []sarifInvocation{inv}
 	return encode(w, sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}})

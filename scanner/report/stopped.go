@@ -72,7 +72,8 @@ func WriteStopped(w io.Writer, r *Report, s *Stopped, opt Options) error {
 	return t.Flush()
 }
 
-// WriteUnsure names what may be keys, for a hook that stops nobody for it.
+// WriteUnsure names what may be keys, for a hook that stops nobody for it, and the notes:
+// which rules are off, and which findings are excepted.
 func WriteUnsure(w io.Writer, r *Report) error {
 	const most = 3
 	r = tidy(r)
@@ -84,6 +85,9 @@ func WriteUnsure(w io.Writer, r *Report) error {
 		}
 		p := k.Places[0]
 		fmt.Fprintf(t, "keyward: not stopped: may be a key, %.0f %% sure: %s:%d %s %s\n", 100*k.Confidence, p.Path, p.Line, k.Rule.ID, k.Redacted)
+	}
+	for _, n := range r.Notes {
+		fmt.Fprintf(t, "keyward: note: %s\n", n)
 	}
 	return t.Flush()
 }

@@ -63,6 +63,9 @@ func (t *textWriter) key(k *scanner.Key, advice bool) {
 	t.field("Power", string(k.Rule.Tier)+": "+cmp.Or(k.Rule.About.Holder, k.Rule.Tier.Power()))
 	t.places(k)
 	t.field("Since", since(k))
+	if k.Pending != nil {
+		t.field("Pending", PendingText(k.Pending))
+	}
 	for _, f := range k.Facts {
 		t.field("Fact", f.Name+" "+f.Value)
 	}

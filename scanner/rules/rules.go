@@ -175,6 +175,28 @@ func Parse(name string, data []byte) (*Set, error) {
 	return set, nil
 }
 
+// Changes returns a note for each rule of base that the set, read from file, switches off
+// or replaces: nobody must take the scan for one with all built-in rules.
+func (set *Set) Changes(base []scanner.Rule, file string) []string {
+	var out []string
+	if !set.Builtin {
+		out = append(out, file+": all built-in rules are off: the file does not say extend.useDefault")
+	}
+	for _, what := range set.Ignored {
+		out = append(out, file+": "+what)
+	}
+	for i := range base {
+		id := base[i].ID
+		switch {
+		case slices.Contains(set.Disabled, id):
+			out = append(out, fmt.Sprintf("rule %s is off: disabledRules (%s)", id, file))
+		case slices.ContainsFunc(set.Rules, func(r scanner.Rule) bool { return r.ID == id }):
+			out = append(out, fmt.Sprintf("rule %s is off: replaced by a rule of the same id (%s)", id, file))
+		}
+	}
+	return out
+}
+
 // Merge returns the built-in rules and those of set: a rule of the set replaces
 // a built-in one of the same ID.
 func Merge(base []scanner.Rule, set *Set) []scanner.Rule {
