@@ -257,7 +257,7 @@ func TestReadmePolicy(t *testing.T) {
 	if want := fmt.Sprintf("for %d kinds", len(checks)); !bytes.Contains(readme, []byte(want)) {
 		t.Errorf("README.md does not say that keys are verified %s", want)
 	}
-	ways, err := verify.Revocations()
+	ways, err := verify.BuiltinRevocations()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -19,20 +18,24 @@ import (
 // verifyOptions are the flags of keyward verify, beside those that say what is scanned.
 type verifyOptions struct {
 	scanOptions
-	fingerprints []string
-	cloud, dry   bool
+	fingerprints     []string
+	cloud, dry, mint bool
 }
 
 func newVerify(env *Env) *cobra.Command {
 	var o verifyOptions
 	c := &cobra.Command{
 		Use:   "verify [PATH...]",
-		Short: "Ask the providers of the keys that are found whether they are alive",
-		Long: `Verify scans as "keyward scan" does, and sends each key that it finds to its provider,
-with a request that changes nothing: is it alive? Nothing else of Keyward does so.
---dry-run says what would be asked, and sends nothing.
+		Short: "Ask the providers of the credentials found whether they still work",
+		Long: `Verify scans as "keyward scan" does and sends each credential that it finds to its
+provider, with a request that changes nothing. No other command sends one.
+--dry-run shows the requests and sends nothing.
 
-Exit codes: 0 no key is known to be alive or left unknown; 1 some are; 2 something
+A credential is inactive only if the provider gives the answer that it documents for
+an invalid credential, and gives a random look-alike the same. Every other answer
+leaves it unknown.
+
+Exit codes: 0 every credential is inactive; 1 some are active or unknown; 2 something
 could not be scanned, or wrong usage.`,
 		Example: `  keyward verify --dry-run
   keyward verify --history --fingerprint 3f2a9c51
@@ -44,8 +47,9 @@ could not be scanned, or wrong usage.`,
 	o.failOn = "low"
 	f := c.Flags()
 	f.StringSliceVar(&o.fingerprints, "fingerprint", nil, "only keys whose fingerprint begins with this (8 digits at least)")
-	f.BoolVar(&o.cloud, "cloud", false, "keys are of the providers' own hosts, not of a company's: what these do not know is dead")
-	f.BoolVar(&o.dry, "dry-run", false, "say what would be asked, send nothing")
+	f.BoolVar(&o.cloud, "cloud", false, "credentials belong to the providers' own hosts, not to a self-hosted one: what these refuse is inactive")
+	f.BoolVar(&o.mint, "mint", false, "also send checks that mint a token or leave a sign-in event (AWS, Google Cloud, Entra, IBM, Docker Hub)")
+	f.BoolVar(&o.dry, "dry-run", false, "show the requests, send nothing")
 	f.StringVarP(&o.format, "format", "f", "text", "text or json")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no progress on standard error")
 	return c
@@ -60,6 +64,7 @@ type checked struct {
 	Verdict     verify.Verdict `json:"verdict"`
 	Why         string         `json:"why"`
 	Request     string         `json:"request,omitempty"`
+	Revocation  []string       `json:"revocation,omitempty"` // with --dry-run: the requests that would revoke it
 	At          string         `json:"at,omitempty"`
 	Facts       []scanner.Fact `json:"facts,omitempty"`
 }
@@ -83,7 +88,7 @@ func (env *Env) verify(ctx context.Context, o *verifyOptions, args []string) err
 	if err != nil {
 		return err
 	}
-	v := &verify.Verifier{Checks: checks, Transport: env.Transport, Cloud: o.cloud, Agent: Version()}
+	v := &verify.Verifier{Checks: checks, Transport: env.Transport, Cloud: o.cloud, Mint: o.mint, Version: Version(), Now: env.Now}
 	var all []checked
 	r, _, err := env.runJob(ctx, &o.scanOptions, args, func(j *job, ctx context.Context) error {
 		if err := j.do(ctx); err != nil {
@@ -116,33 +121,51 @@ func (env *Env) verify(ctx context.Context, o *verifyOptions, args []string) err
 	return nil
 }
 
-// verified checks one key.
+// verified checks one credential.
 func (j *job) verified(ctx context.Context, v *verify.Verifier, k *scanner.Key, dry bool) checked {
 	c := checked{Rule: k.Rule.ID, Title: k.Rule.Title, Fingerprint: k.Fingerprint, Redacted: k.Redacted, Verdict: verify.Unknown}
-	check := v.Checks[k.Rule.ID]
-	switch {
-	case check == nil:
+	if v.Checks.For(k.Rule.ID, nil) == nil && !dry {
 		c.Why = "no check is known for this kind"
 		return c
-	case dry:
-		c.Request, c.Why = check.Request(), "not asked (--dry-run)"
+	}
+	cred := j.credential(ctx, k)
+	if cred == nil {
+		c.Why = "not asked: the value cannot be read again from where it was found"
 		return c
 	}
-	key := j.secret(ctx, k)
-	if key == nil {
-		c.Request, c.Why = check.Request(), "its text can not be read again from where it was found"
+	defer clear(cred.Value)
+	if dry {
+		c.dryRun(v, k, cred)
 		return c
 	}
-	res := v.Verify(ctx, k.Rule, key)
-	clear(key)
+	res := v.Verify(ctx, k.Rule, cred)
 	c.Verdict, c.Why, c.Request, c.Facts = res.Verdict, res.Why, res.Request, res.Facts
 	c.At = res.At.UTC().Format("2006-01-02T15:04:05Z")
 	return c
 }
 
-// secret reads the text of a key again, from a place where it stands as it is. It is in
+// dryRun says what would be sent, to check the credential and to revoke it.
+func (c *checked) dryRun(v *verify.Verifier, k *scanner.Key, cred *verify.Credential) {
+	c.Why = v.Refusal(k.Rule, cred)
+	if check := v.Checks.For(k.Rule.ID, cred); check != nil {
+		c.Request = check.Request()
+		switch {
+		case c.Why == "" && check.Mint:
+			c.Why = "would be asked (--mint): this mints a token or leaves a sign-in event"
+		case c.Why == "":
+			c.Why = "would be asked"
+		}
+	}
+	if all, err := verify.BuiltinRevocations(); err == nil {
+		if r := all.For(k.Rule.ID, cred); r != nil {
+			c.Revocation = r.Requests()
+		}
+	}
+}
+
+// credential reads the text of a key again, from a place where it stands as it is. It is in
 // memory only.
-func (j *job) secret(ctx context.Context, k *scanner.Key) []byte {
+func (j *job) credential(ctx context.Context, k *scanner.Key) *verify.Credential {
 	for i := range k.Places {
 		p := k.Places[i]
 		if p.Blob == "" {
@@ -156,7 +179,7 @@ func (j *job) secret(ctx context.Context, k *scanner.Key) []byte {
 		for i := range found {
 			f := &found[i]
 			if f.Fingerprint == k.Fingerprint && f.Decoded == "" && f.Start < f.End && int(f.End) <= len(data) {
-				return bytes.Clone(data[f.Start:f.End])
+				return verify.NewCredential(f, bytes.Clone(data[f.Start:f.End]))
 			}
 		}
 	}
@@ -180,10 +203,8 @@ func (env *Env) writeChecked(all []checked, format string, dry bool) error {
 		_, err := env.Stdout.Write(buf.Bytes())
 		return err
 	}
-	count := map[verify.Verdict]int{}
 	for i := range all {
 		c := &all[i]
-		count[c.Verdict]++
 		verdict := strings.ToUpper(string(c.Verdict))
 		if dry {
 			verdict = "-"
@@ -191,23 +212,50 @@ func (env *Env) writeChecked(all []checked, format string, dry bool) error {
 		fmt.Fprintf(&buf, "%-9s %s  %s\n", verdict, c.Title, c.Rule)
 		fmt.Fprintf(&buf, "  Value     %s fingerprint %.12s\n", c.Redacted, c.Fingerprint)
 		if c.Request != "" {
-			fmt.Fprintf(&buf, "  Asked     %s\n", c.Request)
+			fmt.Fprintf(&buf, "  Request   %s\n", c.Request)
 		}
 		fmt.Fprintf(&buf, "  Answer    %s\n", c.Why)
+		for _, r := range c.Revocation {
+			fmt.Fprintf(&buf, "  Revoke    %s\n", r)
+		}
 		for _, f := range c.Facts {
 			fmt.Fprintf(&buf, "  %-9s %s\n", f.Name, f.Value)
 		}
 		buf.WriteString("\n")
 	}
-	if len(all) == 0 {
-		buf.WriteString("no keys found\n")
-	} else if !dry {
-		var parts []string
-		for _, verdict := range slices.SortedFunc(maps.Keys(count), func(a, b verify.Verdict) int { return rank[a] - rank[b] }) {
-			parts = append(parts, fmt.Sprintf("%d %s", count[verdict], verdict))
-		}
-		fmt.Fprintf(&buf, "%s\n", strings.Join(parts, ", "))
-	}
+	buf.WriteString(totals(all, dry))
 	_, err := env.Stdout.Write(buf.Bytes())
 	return err
+}
+
+// totals is the last line: how many credentials have which verdict, or would be sent.
+func totals(all []checked, dry bool) string {
+	if len(all) == 0 {
+		return "no credentials found\n"
+	}
+	if dry {
+		asked, revoked := 0, 0
+		for i := range all {
+			if strings.HasPrefix(all[i].Why, "would be asked") {
+				asked++
+			}
+			if len(all[i].Revocation) > 0 {
+				revoked++
+			}
+		}
+		return fmt.Sprintf("%d of %d would be checked, %d could be revoked by a request; nothing was sent\n", asked, len(all), revoked)
+	}
+	var parts []string
+	for _, verdict := range []verify.Verdict{verify.Active, verify.Failed, verify.Unknown, verify.Inactive} {
+		n := 0
+		for i := range all {
+			if all[i].Verdict == verdict {
+				n++
+			}
+		}
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, verdict))
+		}
+	}
+	return strings.Join(parts, ", ") + "\n"
 }

@@ -25,6 +25,7 @@ type Finding struct {
 	Decoded     string // the encodings undone to see it, outermost first, such as "base64"
 	InTest      bool   // stands in a test, an example or documentation
 	Facts       []Fact
+	Companions  []Fact    // every value near it that may belong to it, such as an access key id; the nearest is among Facts
 	Expires     time.Time // read from the value, or zero
 	Allow       *Allow    // the allow comment beside it, or nil
 }

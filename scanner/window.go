@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/keyward/keyward/scanner/score"
 )
@@ -162,7 +163,7 @@ func trimSpace(text []byte, start, end int) (int, int) {
 func (w *work) match(c *compiled, secret, whole span) {
 	v := w.text[secret.start:secret.end]
 	why := ""
-	var near []Fact
+	var near, candidates []Fact
 	bounded := !c.Loose && !w.s.opt.Loose
 	switch {
 	case bounded && secret.start == whole.start && !freeLeft(w.text, secret.start):
@@ -181,7 +182,7 @@ func (w *work) match(c *compiled, secret, whole span) {
 		why = "its name says that it is about a key, not one"
 	default:
 		w.stay()
-		near, why = w.companions(c, secret)
+		near, candidates, why = w.companions(c, secret)
 	}
 	if why == "" {
 		why = w.excepted(c, secret, whole)
@@ -190,27 +191,48 @@ func (w *work) match(c *compiled, secret, whole span) {
 		w.drop(c, secret, why)
 		return
 	}
-	w.keep(hit{rule: c, span: secret, near: near, score: c.confidence(), rank: c.rank()})
+	w.keep(hit{rule: c, span: secret, near: near, candidates: candidates, score: c.confidence(), rank: c.rank()})
 }
 
-// companions looks for what the rule wants near the key.
-func (w *work) companions(c *compiled, key span) (facts []Fact, why string) {
+// maxCandidates is how many values near a key are looked at as its companion.
+const maxCandidates = 8
+
+// companions looks for what the rule wants near the key: the nearest value of each kind is
+// a fact of the key, and all distinct ones are its candidates.
+func (w *work) companions(c *compiled, key span) (facts, candidates []Fact, why string) {
 	for i, n := range c.Near {
 		from, to := lineSpan(w.text, key.start, key.end, n.Lines)
-		m := c.near[i].FindSubmatchIndex(w.text[from:to])
-		if m == nil {
+		g := max(c.near[i].SubexpIndex("secret"), 0)
+		matches := c.near[i].FindAllSubmatchIndex(w.text[from:to], maxCandidates)
+		if len(matches) == 0 {
 			if n.Required {
-				return nil, fmt.Sprintf("no %s within %d lines", cmp.Or(n.Name, "companion"), n.Lines)
+				return nil, nil, fmt.Sprintf("no %s within %d lines", cmp.Or(n.Name, "companion"), n.Lines)
 			}
 			continue
 		}
-		g := max(c.near[i].SubexpIndex("secret"), 0)
-		if n.Name != "" && m[2*g] >= 0 {
-			facts = append(facts, Fact{n.Name, string(w.text[from+m[2*g] : from+m[2*g+1]])})
+		nearest, least := "", len(w.text)+1
+		for _, m := range matches {
+			if n.Name == "" || m[2*g] < 0 {
+				continue
+			}
+			at := span{from + m[2*g], from + m[2*g+1]}
+			value := string(w.text[at.start:at.end])
+			if f := (Fact{n.Name, value}); !slices.Contains(candidates, f) {
+				candidates = append(candidates, f)
+			}
+			if d := key.distance(at); d < least {
+				nearest, least = value, d
+			}
+		}
+		if nearest != "" {
+			facts = append(facts, Fact{n.Name, nearest})
 		}
 	}
-	return facts, ""
+	return facts, candidates, ""
 }
+
+// distance is how many bytes are between two spans, 0 if they overlap.
+func (s span) distance(o span) int { return max(0, o.start-s.end, s.start-o.end) }
 
 // lineSpan returns the whole lines around text[start:end] and n more on both
 // sides, at most maxReach bytes each way.

@@ -20,13 +20,14 @@ func (s span) overlaps(o span) bool { return s.start < o.end && o.start < s.end 
 type hit struct {
 	rule *compiled
 	span
-	near    []Fact
-	score   float64
-	rank    int
-	reasons []score.Addend
-	layer   *layer // where the secret was seen
-	value   []byte // the secret, while Scan runs
-	facts   details
+	near       []Fact // the nearest companions
+	candidates []Fact // all of them
+	score      float64
+	rank       int
+	reasons    []score.Addend
+	layer      *layer // where the secret was seen
+	value      []byte // the secret, while Scan runs
+	facts      details
 }
 
 // A layer is a text that came out of an encoding.
@@ -333,7 +334,7 @@ func (w *work) finding(h *hit, text []byte, line int, encoding string) Finding {
 		Start: w.blob.Offset + int64(p.start), End: w.blob.Offset + int64(p.end),
 		Redacted: redact(h.rule.Rule, v), Fingerprint: w.fingerprint(v),
 		Confidence: h.score, Decoded: encoding, InTest: inTest(w.blob.Path),
-		Facts: h.facts.facts, Expires: h.facts.expires,
+		Facts: h.facts.facts, Expires: h.facts.expires, Companions: h.candidates,
 		Allow: allowFor(text, p, h.rule.ID, w.s.opt.Now),
 	}
 	for _, n := range h.near {

@@ -169,7 +169,7 @@ func fake(rule string) (string, error) {
 
 // story is what happens.
 func (d *demo) story() error {
-	key, err := fake("doppler-scim-token")
+	key, err := fake("tailscale-scim-key")
 	if err != nil {
 		return err
 	}

@@ -118,8 +118,11 @@ func (r *Runner) isOf(a *gh.SecretScanningAlert, cred *store.Credential) bool {
 	a.Secret = nil
 	key := r.Engine.Read("alert", text, cred.Fingerprint)
 	defer clear(text)
-	defer clear(key)
-	return key != nil
+	if key == nil {
+		return false
+	}
+	clear(key.Value)
+	return true
 }
 
 // resolve brings one alert to where the key is, with what is known of its validity, and

@@ -15,6 +15,7 @@ import (
 	"github.com/keyward/keyward/app/rotation/life"
 	"github.com/keyward/keyward/app/store"
 	"github.com/keyward/keyward/scanner"
+	"github.com/keyward/keyward/scanner/verify"
 )
 
 // The facts by which an SSH key is known as a deploy key of a repository.
@@ -151,7 +152,7 @@ func (r *Runner) deployKeyWay(cred *store.Credential) *way {
 		return nil
 	}
 	request := fmt.Sprintf("DELETE /repos/%s/keys/%d", name, number)
-	return &way{request: request, kinds: []string{"deploy-key"}, ends: life.Remove, send: func(ctx context.Context, _ []byte) (string, error) {
+	return &way{request: request, kinds: []string{"deploy-key"}, ends: life.Remove, send: func(ctx context.Context, _ *verify.Credential) (verify.Revoked, error) {
 		_, err := r.GitHub.Installation(cred.Installation).Repositories.DeleteKey(ctx, owner, repo, number)
 		return answered(request, "administration", err)
 	}}

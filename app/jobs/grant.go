@@ -10,6 +10,7 @@ import (
 	"github.com/keyward/keyward/app/github"
 	"github.com/keyward/keyward/app/rotation/life"
 	"github.com/keyward/keyward/app/store"
+	"github.com/keyward/keyward/scanner/verify"
 )
 
 // fineGrained is the rule of tokens that an organisation grants access, and tokenGrant what
@@ -56,14 +57,17 @@ func (r *Runner) grantWay(ctx context.Context, cred *store.Credential) (*way, er
 	}
 	path := fmt.Sprintf("orgs/%s/personal-access-tokens/%d", inst.Account, its[0].ID)
 	request := "POST /" + path
-	return &way{request: request, does: "takes the token its access to the organisation; elsewhere it lives on", kinds: []string{tokenGrant}, taken: true, send: func(ctx context.Context, _ []byte) (string, error) {
+	return &way{request: request, does: "takes the token its access to the organisation; elsewhere it lives on", kinds: []string{tokenGrant}, send: func(ctx context.Context, _ *verify.Credential) (verify.Revoked, error) {
 		req, err := c.NewRequest(http.MethodPost, path, map[string]string{"action": "revoke"})
 		if err != nil {
-			return "", err
+			return verify.Revoked{}, err
 		}
 		_, err = c.Do(ctx, req, nil)
-		why, err := answered(request, "personal access tokens", err)
-		return why + ": the organisation is closed to it, the token itself is not revoked", err
+		got, err := answered(request, "personal access tokens", err)
+		if err == nil { // it lives on elsewhere
+			got.Verdict, got.Why = verify.Taken, got.Why+": the organisation is closed to it, the token itself is not revoked"
+		}
+		return got, err
 	}}, nil
 }
 

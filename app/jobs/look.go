@@ -123,7 +123,7 @@ func (r *Runner) lookAt(ctx context.Context, installation int64, fingerprint str
 		return err
 	}
 	seen, err := r.sight(ctx, cred, r.asks(cred) && l.Asks(r.Keeper.Time()))
-	defer clear(seen.text)
+	defer seen.clear()
 	if err != nil {
 		return r.unlooked(ctx, cred, err, log)
 	}
@@ -150,7 +150,12 @@ func (r *Runner) lookAt(ctx context.Context, installation int64, fingerprint str
 		_, _, err = r.Keeper.Happen(ctx, installation, fingerprint, e, "")
 		return err
 	}
-	verdict := r.ask(ctx, cred, seen.text)
+	verdict := r.ask(ctx, cred, seen.value)
+	if verdict.Sent {
+		if err := r.Store.AddVerification(ctx, installation, fingerprint, verdict.At, string(verdict.Verdict)); err != nil {
+			return err
+		}
+	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -161,8 +166,13 @@ func (r *Runner) lookAt(ctx context.Context, installation int64, fingerprint str
 	if err := r.learn(ctx, cred, verdict.Facts); err != nil {
 		return err
 	}
-	_, _, err = r.Keeper.Happen(ctx, installation, fingerprint, life.Event{Kind: life.Check, Verdict: life.Verdict(verdict.Verdict), Text: why(&verdict), Actor: life.Actor{System: true}}, "")
+	_, _, err = r.Keeper.Happen(ctx, installation, fingerprint, checkEvent(&verdict), "")
 	return err
+}
+
+// checkEvent is what a check of a provider means for the life of a key.
+func checkEvent(v *verify.Result) life.Event {
+	return life.Event{Kind: life.Check, Verdict: life.Verdict(v.Verdict), Text: why(v), Actor: life.Actor{System: true}}
 }
 
 // unlooked leaves a key that could not be looked at for later.
@@ -192,27 +202,42 @@ func why(v *verify.Result) string {
 
 // asks reports whether the provider of a key may be asked about it.
 func (r *Runner) asks(cred *store.Credential) bool {
-	return r.Verifier != nil && r.Verifier.Checks[cred.Rule] != nil && r.Keeper.Rules[cred.Rule] != nil
+	return r.Verifier != nil && len(r.Verifier.Checks[cred.Rule]) > 0 && r.Keeper.Rules[cred.Rule] != nil
 }
 
 // ask asks the provider of a key. Without its text, or the permission, nothing is known.
-func (r *Runner) ask(ctx context.Context, cred *store.Credential, text []byte) verify.Result {
+func (r *Runner) ask(ctx context.Context, cred *store.Credential, value *verify.Credential) verify.Result {
+	now := r.Keeper.Time()
 	switch {
 	case r.Verifier == nil:
-		return verify.Result{Verdict: verify.Unknown, Why: "not asked: checks are switched off (KEYWARD_VERIFY)"}
+		return verify.Result{Verdict: verify.Unknown, At: now, Why: "not asked: checks are switched off (KEYWARD_VERIFY)"}
 	case !r.asks(cred):
-		return verify.Result{Verdict: verify.Unknown, Why: "no check is known for this kind"}
-	case text == nil:
-		return verify.Result{Verdict: verify.Unknown, Why: "not asked: its text can not be read again from where it was found"}
+		return verify.Result{Verdict: verify.Unknown, At: now, Why: "no check is known for this kind"}
+	case value == nil:
+		return verify.Result{Verdict: verify.Unknown, At: now, Why: "not asked: the value cannot be read again from where it was found"}
 	}
-	return r.Verifier.Verify(ctx, r.Keeper.Rules[cred.Rule], text)
+	value.Token = r.agentToken(cred.Installation)
+	return r.Verifier.Verify(ctx, r.Keeper.Rules[cred.Rule], value)
+}
+
+// agentToken goes into the user agent of an installation's checks, so that the logs of
+// providers tell them from everybody else's use of the key. Nobody else can make it.
+func (r *Runner) agentToken(installation int64) string {
+	return r.Keeper.Mac("verification", installation, "user agent")
 }
 
 // a sight is what is seen of a key in all repositories.
 type sight struct {
 	known  bool // every repository could be looked into
 	atHead bool
-	text   []byte
+	value  *verify.Credential
+}
+
+// clear forgets the key.
+func (s *sight) clear() {
+	if s.value != nil {
+		clear(s.value.Value)
+	}
 }
 
 // sight looks for a key wherever it was found. What was found in a text that is no file
@@ -244,24 +269,24 @@ func (r *Runner) sight(ctx context.Context, cred *store.Credential, text bool) (
 			return s, err
 		}
 		c := r.GitHub.Installation(repo.Installation)
-		seen, err := r.Engine.Look(ctx, r.scanJob(c, &store.Scan{Source: "push"}, repo), cred.Fingerprint, spots[id], text && s.text == nil)
+		seen, err := r.Engine.Look(ctx, r.scanJob(c, &store.Scan{Source: "push"}, repo), cred.Fingerprint, spots[id], text && s.value == nil)
 		if err != nil {
 			return s, fmt.Errorf("look into repository %d: %w", id, err)
 		}
 		s.known = s.known && seen.Known
 		s.atHead = s.atHead || seen.AtHead
-		if s.text == nil {
-			s.text = seen.Text
+		if s.value == nil {
+			s.value = seen.Credential
 		}
 	}
-	if text && s.text == nil {
-		s.text, err = r.reread(ctx, cred)
+	if text && s.value == nil {
+		s.value, err = r.reread(ctx, cred)
 	}
 	return s, err
 }
 
 // reread reads a key again from the issue, pull request or comment that it was found in.
-func (r *Runner) reread(ctx context.Context, cred *store.Credential) ([]byte, error) {
+func (r *Runner) reread(ctx context.Context, cred *store.Credential) (*verify.Credential, error) {
 	for _, p := range cred.Places {
 		var comment int64
 		var number int

@@ -37,8 +37,8 @@ func (RevokeArgs) Kind() string { return "revoke" }
 // Revoking says which keys may be ended by their providers, and how.
 type Revoking struct {
 	Verifier *verify.Verifier
-	Ways     map[string]*verify.Revocation // by rule
-	Allowed  []string                      // rules, classes, or all; others are a dry run
+	Ways     verify.Revocations
+	Allowed  []string // rules, classes, or all; others are a dry run
 }
 
 // allows reports whether keys of any of the kinds may be revoked.
@@ -52,9 +52,8 @@ type way struct {
 	request string    // in words, without the key
 	kinds   []string  // any of them has to be allowed
 	text    bool      // the key itself is needed
-	taken   bool      // the answer says that the order is taken, no more
 	ends    life.Kind // what is known when it is done
-	send    func(ctx context.Context, key []byte) (why string, err error)
+	send    func(ctx context.Context, key *verify.Credential) (verify.Revoked, error)
 }
 
 // wayOf is how a key can be ended, nil if there is none. A refusal says why there is none
@@ -63,12 +62,16 @@ func (r *Runner) wayOf(ctx context.Context, cred *store.Credential) (*way, error
 	if cred.Rule == fineGrained && slices.Contains(r.Revoking.Allowed, tokenGrant) {
 		return r.grantWay(ctx, cred)
 	}
-	v := r.Revoking.Ways[cred.Rule]
+	v := r.Revoking.Ways.For(cred.Rule, nil)
 	if v == nil {
 		return r.deployKeyWay(cred), nil
 	}
-	w := &way{request: v.Request(), kinds: []string{cred.Rule}, text: true, taken: v.Taken, ends: life.End, send: func(ctx context.Context, key []byte) (string, error) {
-		return r.Revoking.Verifier.Revoke(ctx, v, key)
+	w := &way{request: strings.Join(v.Requests(), ", then "), does: v.Does, kinds: []string{cred.Rule}, text: true, ends: life.End, send: func(ctx context.Context, key *verify.Credential) (verify.Revoked, error) {
+		fits := r.Revoking.Ways.For(cred.Rule, key) // which form the value has is known only now
+		if fits == nil {
+			return verify.Revoked{}, errors.New("not sent: no revocation fits the form of this value, or a value that it needs does not stand beside it")
+		}
+		return r.Revoking.Verifier.Revoke(ctx, fits, key)
 	}}
 	if rule := r.Keeper.Rules[cred.Rule]; rule != nil && rule.Class != "" {
 		w.kinds = append(w.kinds, string(rule.Class))
@@ -177,58 +180,64 @@ func (r *Runner) end(ctx context.Context, job *river.Job[RevokeArgs], log *slog.
 	if way == nil || !r.Revoking.allows(way.kinds) {
 		return r.unrevoked(ctx, a, "The key can not be revoked any more as it was ordered")
 	}
-	why, err := r.sent(ctx, cred, way)
+	got, err := r.sent(ctx, cred, way)
 	if _, wait := github.Wait(err); err != nil && (wait || ctx.Err() != nil) {
 		return err
 	}
-	log.Info("revocation sent", "key", a.Fingerprint[:12], "rule", cred.Rule, "done", err == nil)
-	switch {
-	case err == nil && way.taken:
-		err = r.unrevoked(ctx, a, "The order to revoke the key is taken ("+report.Code(why)+"). Whether it was carried out, a check has to say")
-		if err != nil {
-			return err
-		}
-	case err == nil:
-		if _, _, err := r.Keeper.Happen(ctx, a.Installation, a.Fingerprint, life.Event{Kind: way.ends, Actor: life.Actor{System: true}, Text: "revoked through its provider: " + why}, ""); err != nil {
-			return err
-		}
-	default:
-		if err := r.unrevoked(ctx, a, "The key's provider did not say that it is revoked: "+report.Code(r.Guard.String(err.Error()))); err != nil {
-			return err
-		}
+	log.Info("revocation sent", "key", a.Fingerprint[:12], "rule", cred.Rule, "answer", string(got.Verdict))
+	if err := r.noteRevocation(ctx, a, way, got, err); err != nil {
+		return err
 	}
 	return errors.Join(r.lookNow(ctx, a.Installation, a.Fingerprint), r.tellSoon(ctx, a.Installation))
 }
 
+// noteRevocation notes what came of an order: only a documented answer ends the key; for
+// every other one the issue says what happened, and a check decides.
+func (r *Runner) noteRevocation(ctx context.Context, a *RevokeArgs, way *way, got verify.Revoked, err error) error {
+	switch {
+	case err != nil:
+		return r.unrevoked(ctx, a, "The provider did not confirm the revocation: "+report.Code(r.Guard.String(err.Error())))
+	case got.Verdict == verify.Done:
+		_, _, err := r.Keeper.Happen(ctx, a.Installation, a.Fingerprint, life.Event{Kind: way.ends, Actor: life.Actor{System: true}, Text: "revoked through its provider: " + got.Why}, "")
+		return err
+	case got.Verdict == verify.Taken:
+		return r.unrevoked(ctx, a, "The provider accepted the order to revoke the credential ("+report.Code(got.Why)+"). A check has to confirm that it was carried out")
+	case got.Verdict == verify.Already:
+		return r.unrevoked(ctx, a, "The provider does not know the credential any more ("+report.Code(got.Why)+"). A check has to confirm it")
+	}
+	return r.unrevoked(ctx, a, "The provider did not revoke the credential: "+report.Code(r.Guard.String(got.Why)))
+}
+
 // answered is what GitHub answered to a request that ends a key, for which the App needs a
 // right. An error that can be waited out stays what it is.
-func answered(request, right string, err error) (why string, _ error) {
+func answered(request, right string, err error) (verify.Revoked, error) {
 	if err == nil {
-		return request + " answered 204", nil
+		return verify.Revoked{Verdict: verify.Done, Why: request + " answered 204"}, nil
 	}
 	if _, wait := github.Wait(err); wait {
-		return "", err
+		return verify.Revoked{}, err
 	}
 	if s := github.Status(err); s != 0 {
-		return "", fmt.Errorf("%s answered %d (the App needs %s: write)", request, s, right)
+		return verify.Revoked{}, fmt.Errorf("%s answered %d (the App needs %s: write)", request, s, right)
 	}
-	return "", errors.New(request + ": no answer")
+	return verify.Revoked{}, errors.New(request + ": no answer")
 }
 
 // sent sends the order to end a key.
-func (r *Runner) sent(ctx context.Context, cred *store.Credential, way *way) (why string, err error) {
+func (r *Runner) sent(ctx context.Context, cred *store.Credential, way *way) (verify.Revoked, error) {
 	if !way.text {
 		return way.send(ctx, nil)
 	}
 	seen, err := r.sight(ctx, cred, true)
-	defer clear(seen.text)
+	defer seen.clear()
 	if err != nil {
-		return "", err
+		return verify.Revoked{}, err
 	}
-	if seen.text == nil {
-		return "", errors.New("its text can not be read again from where it was found")
+	if seen.value == nil {
+		return verify.Revoked{}, errors.New("not sent: the value cannot be read again from where it was found")
 	}
-	return way.send(ctx, seen.text)
+	seen.value.Token = r.agentToken(cred.Installation)
+	return way.send(ctx, seen.value)
 }
 
 // unrevoked says in the issue what became of an order that did not, or not surely, revoke
@@ -239,5 +248,5 @@ func (r *Runner) unrevoked(ctx context.Context, a *RevokeArgs, what string) erro
 		return err
 	}
 	return r.say(ctx, r.GitHub.Installation(a.Installation), repo, a.Number, "revoke", fmt.Sprint(a.Fingerprint, a.Order.UnixMilli()),
-		what+". If the key is not found inactive soon, revoke it by hand, as the issue says.\n")
+		what+". If no check finds it inactive soon, revoke it by hand as the issue describes.\n")
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/files"
 	"github.com/keyward/keyward/scanner/git"
+	"github.com/keyward/keyward/scanner/verify"
 )
 
 // A Spot is where a key stood when it was found.
@@ -20,9 +21,11 @@ type Spot struct{ Path, Commit, Blob string }
 
 // A Sight is what a look at a key in a repository sees.
 type Sight struct {
-	Known  bool   // there is a default branch, and it was looked at
-	AtHead bool   // it has the key
-	Text   []byte // the key itself, nil if it can not be read again; to be cleared after use
+	Known  bool // there is a default branch, and it was looked at
+	AtHead bool // it has the key
+	// Credential is the key itself with the values near it, nil if it cannot be read
+	// again. Its value is to be cleared after use.
+	Credential *verify.Credential
 }
 
 // Look searches the default branch for a key: where it stood, and in every file that is
@@ -63,7 +66,7 @@ func (e *Engine) look(ctx context.Context, m *mirror, j *Job, r *Result, fingerp
 		sc = append(sc, wanted)
 	}
 	seek := func(list []git.Change) error {
-		return e.seek(ctx, m, sc, list, fingerprint, func(text []byte) { s.Text = text })
+		return e.seek(ctx, m, sc, list, fingerprint, func(c *verify.Credential) { s.Credential = c })
 	}
 	if head != "" {
 		tree, err := m.Tree(ctx, head)
@@ -84,7 +87,7 @@ func (e *Engine) look(ctx context.Context, m *mirror, j *Job, r *Result, fingerp
 		}
 	}
 	for i, p := range spots {
-		if s.Text != nil || i == maxSpots || !text && (!s.Known || s.AtHead) {
+		if s.Credential != nil || i == maxSpots || !text && (!s.Known || s.AtHead) {
 			break
 		}
 		if p.Blob == "" || p.Commit == "" || m.get(ctx, p.Commit) != nil { // a commit may be gone: the next one, then
@@ -94,14 +97,14 @@ func (e *Engine) look(ctx context.Context, m *mirror, j *Job, r *Result, fingerp
 			continue
 		}
 	}
-	if s.Known && !s.AtHead && s.Text != nil { // in a file that it was not found in, or under a name that says nothing
-		if s.AtHead, err = m.holds(ctx, head, s.Text); err != nil {
+	if s.Known && !s.AtHead && s.Credential != nil { // in a file that it was not found in, or under a name that says nothing
+		if s.AtHead, err = m.holds(ctx, head, s.Credential.Value); err != nil {
 			return s, err
 		}
 	}
-	if !text {
-		clear(s.Text)
-		s.Text = nil
+	if !text && s.Credential != nil {
+		clear(s.Credential.Value)
+		s.Credential = nil
 	}
 	return s, ctx.Err()
 }
@@ -142,7 +145,7 @@ var errSeen = errors.New("seen")
 
 // seek looks for a key in blobs, and returns errSeen when it has seen it as it is, or
 // encoded. What it is read as goes to take, if it stands as it is.
-func (e *Engine) seek(ctx context.Context, m *mirror, sc []*scanner.Scanner, list []git.Change, fingerprint string, take func([]byte)) error {
+func (e *Engine) seek(ctx context.Context, m *mirror, sc []*scanner.Scanner, list []git.Change, fingerprint string, take func(*verify.Credential)) error {
 	seen := false
 	var unread error
 	opt := files.Options{MaxSize: e.maxFile, Skipped: func(string, string) {}}
@@ -165,7 +168,7 @@ func (e *Engine) seek(ctx context.Context, m *mirror, sc []*scanner.Scanner, lis
 			seen = true
 			from, to := f.Start-b.Offset, f.End-b.Offset
 			if f.Decoded == "" && 0 <= from && from < to && to <= int64(len(b.Data)) {
-				take(bytes.Clone(b.Data[from:to]))
+				take(verify.NewCredential(f, bytes.Clone(b.Data[from:to])))
 				return errSeen
 			}
 		}
@@ -177,11 +180,11 @@ func (e *Engine) seek(ctx context.Context, m *mirror, sc []*scanner.Scanner, lis
 }
 
 // Read returns a key that stands in a text that is no file, nil if it does not.
-func (e *Engine) Read(name string, text []byte, fingerprint string) []byte {
+func (e *Engine) Read(name string, text []byte, fingerprint string) *verify.Credential {
 	found, _ := e.builtin.Scan(nil, scanner.Blob{Path: name, Data: text}) // as above
 	for i := range found {
 		if f := &found[i]; f.Fingerprint == fingerprint && f.Decoded == "" && f.Start < f.End && f.End <= int64(len(text)) {
-			return bytes.Clone(text[f.Start:f.End])
+			return verify.NewCredential(f, bytes.Clone(text[f.Start:f.End]))
 		}
 	}
 	return nil
@@ -221,7 +224,7 @@ func (e *Engine) removed(ctx context.Context, m *mirror, sc *scanner.Scanner, ba
 			if err != nil {
 				return false, fmt.Errorf("read the tree of %.12s: %w", rev, err)
 			}
-			err = e.seek(ctx, m, []*scanner.Scanner{sc}, tree, fp, func(text []byte) { clear(text) })
+			err = e.seek(ctx, m, []*scanner.Scanner{sc}, tree, fp, func(c *verify.Credential) { clear(c.Value) })
 			if errors.Is(err, errSeen) {
 				return true, nil
 			}

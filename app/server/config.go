@@ -51,6 +51,7 @@ type Config struct {
 	ScanTimeout    string   `toml:"scan-timeout"`
 	Verify         bool     `toml:"verify"`
 	VerifyCloud    bool     `toml:"verify-cloud"`
+	VerifyMint     bool     `toml:"verify-mint"`
 	VerifyPause    string   `toml:"verify-pause"`
 	Watch          string   `toml:"watch"`
 	Revoke         []string `toml:"revoke"`
@@ -129,6 +130,7 @@ var settings = []setting{
 	{"KEYWARD_PUBLIC_ISSUES", "true: issues may be opened in public repositories", yes(func(c *Config) *bool { return &c.PublicIssues })},
 	{"KEYWARD_VERIFY", "true: the providers of keys are asked whether they are alive; nobody is asked by default", yes(func(c *Config) *bool { return &c.Verify })},
 	{"KEYWARD_VERIFY_CLOUD", "true: keys are of the providers' own hosts, not of a company's: what these do not know is dead", yes(func(c *Config) *bool { return &c.VerifyCloud })},
+	{"KEYWARD_VERIFY_MINT", "true: also send checks that mint a token or leave a sign-in event (AWS, Google Cloud, Entra, IBM, Docker Hub)", yes(func(c *Config) *bool { return &c.VerifyMint })},
 	{"KEYWARD_VERIFY_PAUSE", "between two requests to a provider, by default 1s", text(func(c *Config) *string { return &c.VerifyPause })},
 	{"KEYWARD_REVOKE", "kinds or classes of keys that two people may have revoked by /revoke, deploy-key, token-grant, separated by commas; all for all, none by default", func(c *Config, v string) error { c.Revoke = strings.Split(v, ","); return nil }},
 	{"KEYWARD_WATCH", "how often it is looked what time has changed, by default 1m", text(func(c *Config) *string { return &c.Watch })},

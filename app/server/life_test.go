@@ -57,7 +57,7 @@ func TestLife(t *testing.T) {
 		w.live()
 		a := w.start()
 		w.gh.SetPermission("acme", "rotation", "dana", "write")
-		key := w.key("doppler-scim-token")
+		key := w.key("tailscale-scim-key")
 		w.provider.Issue(key)
 		w.gh.Grant(permissions("secret_scanning_alerts"))
 		for _, secret := range []string{w.key("gitlab-pat"), w.key("npm-access-token"), key} { // the pages are of two
@@ -66,9 +66,9 @@ func TestLife(t *testing.T) {
 			}
 		}
 		c := w.clone("widgets")
-		w.pushed(c, "widgets", "SCIM", "deploy.env", "DOPPLER_SCIM="+key+"\n")
+		w.pushed(c, "widgets", "SCIM", "deploy.env", "TAILSCALE_SCIM="+key+"\n")
 		n := w.issues("rotation", 1)[0].Number
-		w.rotating(n, "is open", "| **State** | open |", "| **Alive** | active (GET https:", "a default branch has it", "not monitored", "two checks at least 1 hour apart", "a check says active")
+		w.rotating(n, "is open", "| **State** | open |", "| **Alive** | active (POST https:", "a default branch has it", "not monitored", "two checks at least 1 hour apart", "a check says active")
 
 		w.clock.pass(13 * time.Hour)
 		w.rotating(n, "@", "**Reminder**: half of the time is used up")
@@ -93,7 +93,7 @@ func TestLife(t *testing.T) {
 		w.provider.Revoke(key)
 		w.clock.pass(time.Hour)
 		w.rotating(n, "**rotating → revoked**", "kw/state:revoked", "| **Alive** | inactive")
-		w.pushed(c, "widgets", "Without", "deploy.env", "DOPPLER_SCIM=from-the-vault\n")
+		w.pushed(c, "widgets", "Without", "deploy.env", "TAILSCALE_SCIM=from-the-vault\n")
 		w.clock.pass(2 * time.Hour)
 		i := w.rotating(n, "**revoked → verified-dead**", "**verified-dead → closed**", "kw/state:closed", "is closed completed", "<summary>Receipt</summary>", "it is gone from the default branches")
 		if strings.Count(i.Body, "## Closed when it is proved") != 0 {
@@ -104,7 +104,7 @@ func TestLife(t *testing.T) {
 
 		// It comes back: not proved dead any more.
 		w.provider.Issue(key)
-		w.pushed(c, "widgets", "Again", "b.env", "DOPPLER_SCIM="+key+"\n")
+		w.pushed(c, "widgets", "Again", "b.env", "TAILSCALE_SCIM="+key+"\n")
 		w.rotating(n, "is open reopened", "**closed → open**", "the key was pushed again", "kw/regression", "half the time")
 		w.alerts("pushed again", "open", "open", "open")
 		w.once("widgets")
@@ -309,7 +309,7 @@ func TestParts(t *testing.T) { // alone: it has a hundred repositories to scan
 	w.env["KEYWARD_WRITE_PAUSE"] = "1ms"
 	w.live()
 	w.start()
-	key := w.key("doppler-scim-token")
+	key := w.key("tailscale-scim-key")
 	w.provider.Issue(key)
 	c := w.clone("widgets")
 	w.pushed(c, "widgets", "Start", "a.env", "T="+key+"\n")
@@ -355,7 +355,7 @@ func TestNotAgain(t *testing.T) {
 	w := newWorld(t, "")
 	w.live()
 	w.start()
-	key := w.key("doppler-scim-token")
+	key := w.key("tailscale-scim-key")
 	w.provider.Issue(key)
 	c := w.clone("widgets")
 	w.pushed(c, "widgets", "Start", "README.md", "widgets\n")
@@ -406,13 +406,13 @@ func TestUnseen(t *testing.T) {
 	w := newWorld(t, "")
 	w.live()
 	w.start()
-	key := w.key("doppler-scim-token")
+	key := w.key("tailscale-scim-key")
 	w.provider.Issue(key)
 	c := w.clone("widgets")
 	w.pushed(c, "widgets", "Leak", "a.env", "T="+key+"\n")
 	n := w.issues("rotation", 1)[0].Number
 	w.rotating(n, "a default branch has it")
-	w.pushed(c, "widgets", "Policy", ".keyward.toml", "[[disable]]\nrule = \"doppler-scim-token\"\nreason = \"it is in the way\"\n")
+	w.pushed(c, "widgets", "Policy", ".keyward.toml", "[[disable]]\nrule = \"tailscale-scim-key\"\nreason = \"it is in the way\"\n")
 	w.provider.Revoke(key)
 	for range 3 {
 		w.clock.pass(7 * time.Hour)
@@ -442,7 +442,7 @@ func TestLeft(t *testing.T) {
 	w := newWorld(t, "")
 	w.live()
 	w.start()
-	key := w.key("doppler-scim-token")
+	key := w.key("tailscale-scim-key")
 	w.provider.Issue(key)
 	c := w.clone("widgets")
 	w.pushed(c, "widgets", "Start", "README.md", "widgets\n")
@@ -710,7 +710,7 @@ func TestGrant(t *testing.T) {
 	w.gh.Comment("acme", "rotation", n, "/revoke "+code, "dana")
 	w.rotating(n, "somebody else has to confirm it")
 	w.gh.Comment("acme", "rotation", n, "/revoke "+code, "ravi")
-	w.rotating(n, "is open", "kw/state:open", "the token itself is not revoked", "Whether it was carried out, a check has to say")
+	w.rotating(n, "is open", "kw/state:open", "the token itself is not revoked", "A check has to confirm")
 	if left := w.gh.Grants("acme"); len(left) != 2 || slices.Contains(left, its) {
 		t.Errorf("grants %d are left", left)
 	}

@@ -135,15 +135,15 @@ func (env *Env) runner(cfg *Config, s *store.Store, app *github.App, log *slog.L
 		return nil, err
 	}
 	revoking := jobs.Revoking{Verifier: verifier, Allowed: cfg.Revoke}
-	if revoking.Ways, err = verify.Revocations(); err != nil {
+	if revoking.Ways, err = verify.BuiltinRevocations(); err != nil {
 		return nil, err
 	}
 	if cfg.api.Host != cloud { // its tokens are not GitHub's to revoke
 		revoking.Ways = maps.Clone(revoking.Ways)
-		maps.DeleteFunc(revoking.Ways, func(_ string, w *verify.Revocation) bool { return w.Host() == cloud })
+		maps.DeleteFunc(revoking.Ways, func(_ string, list []*verify.Revocation) bool { return list[0].Host() == cloud })
 	}
 	if verifier == nil { // nobody is asked, but who may be told
-		revoking.Verifier = &verify.Verifier{Transport: env.Transport, Pause: cfg.asking, Agent: version()}
+		revoking.Verifier = &verify.Verifier{Transport: env.Transport, Pause: cfg.asking, Version: version(), Now: env.Now}
 	}
 	return jobs.New(jobs.Config{Store: s, GitHub: app, Engine: engine, Keeper: keeper, Guard: env.guard, Log: log, Process: processName(), Workers: workers, First: cfg.FirstIssues, Alone: alone, Beat: cfg.beat, Timeout: cfg.timeout, Verifier: verifier, Revoking: revoking, Watch: cfg.watch, Observe: m.job})
 }
@@ -160,7 +160,7 @@ func (env *Env) verifier(cfg *Config) (*verify.Verifier, error) {
 	if cfg.api.Host != cloud { // an Enterprise Server's tokens go to it, and never to GitHub
 		checks = verify.Moved(checks, cloud, cfg.api)
 	}
-	return &verify.Verifier{Checks: checks, Transport: env.Transport, Cloud: cfg.VerifyCloud, Pause: cfg.asking, Agent: version()}, err
+	return &verify.Verifier{Checks: checks, Transport: env.Transport, Cloud: cfg.VerifyCloud, Mint: cfg.VerifyMint, Pause: cfg.asking, Version: version(), Now: env.Now}, err
 }
 
 // processName is a name that no other process has.

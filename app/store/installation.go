@@ -104,7 +104,7 @@ func (s *Store) Forget(ctx context.Context, id int64) error {
 		if _, err := tx.exec("UPDATE installation SET gone = TRUE, account = '', account_id = 0, suspended = FALSE, triaged = 0, ledger_seq = 0, ledger_mac = '' WHERE id = ?", id); err != nil {
 			return err
 		}
-		for _, table := range []string{"place", "sighting", "unseen", "rotation", "life", "ledger", "credential", "scan", "repository"} {
+		for _, table := range []string{"place", "sighting", "unseen", "verification", "rotation", "life", "ledger", "credential", "scan", "repository"} {
 			if _, err := tx.exec("DELETE FROM "+table+" WHERE installation = ?", id); err != nil {
 				return fmt.Errorf("delete data of installation %d: %w", id, err)
 			}

@@ -1,14 +1,11 @@
 package verify
 
 import (
-	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
-	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strconv"
@@ -19,27 +16,28 @@ import (
 	"github.com/keyward/keyward/scanner"
 )
 
-// A Verdict is what is known of a key after a check.
+// A Verdict is what is known of a credential after a check.
 type Verdict string
 
-// What a check can say. Only Inactive means that the key is dead.
+// What a check can say. Only Inactive means that the credential is dead.
 const (
 	Active   Verdict = "active"
 	Inactive Verdict = "inactive"
-	Unknown  Verdict = "unknown" // the answer tells nothing, or was not trusted
+	Unknown  Verdict = "unknown" // the answer proves nothing, or was not trusted
 	Failed   Verdict = "error"   // there was no answer
 )
 
-// A Result is the outcome of a check. It holds nothing of the key.
+// A Result is the outcome of a check. It holds nothing of the credential.
 type Result struct {
 	Verdict Verdict
 	Why     string         // in words
 	Request string         // method and address
 	At      time.Time      // of the answer
-	Facts   []scanner.Fact // scopes, owner, expiry, as the provider tells them
+	Sent    bool           // the credential was sent: the provider's log shows a request
+	Facts   []scanner.Fact // scopes, owner, expiry, as the provider states them
 
-	// Elsewhere says of an unknown key that its provider does not know it, and that it
-	// may be of a host that was not asked. If that provider ever called it active, it is
+	// Elsewhere says of an unknown credential that its provider does not know it, and that
+	// it may be of a host that was not asked. If that provider ever called it active, it is
 	// inactive.
 	Elsewhere bool
 }
@@ -47,15 +45,18 @@ type Result struct {
 // A Verifier sends checks. At most one request at a time goes to a host, and there is a
 // pause between two. It is safe for concurrent use.
 type Verifier struct {
-	Checks    map[string]*Check // by rule
+	Checks    Checks
 	Transport http.RoundTripper // http.DefaultTransport if nil
 	Pause     time.Duration     // between requests to a host; a second if 0
 	Timeout   time.Duration     // of a request; ten seconds if 0
-	Cloud     bool              // keys are of the hosts that the checks name, of no company's own
-	Agent     string            // User-Agent
+	Cloud     bool              // credentials are of the hosts that the checks name, of no company's own
+	Mint      bool              // checks may mint a token or leave a sign-in event
+	Version   string            // of this program, for the User-Agent
+	Now       func() time.Time  // time.Now if nil
 
-	mu    sync.Mutex
-	hosts map[string]*host
+	mu       sync.Mutex
+	hosts    map[string]*host
+	controls map[controlKey]time.Time // until when a control that passed counts
 }
 
 // a host is asked by one at a time.
@@ -65,117 +66,251 @@ type host struct {
 	until time.Time     // it wants to be left alone
 }
 
+// a controlKey is what a control was made for: the answer to a look-alike does not depend on
+// the credential.
+type controlKey struct {
+	check      *Check
+	host, pair string
+}
+
+// controlFor is how long a control of an inactive answer counts. Many wrong credentials in
+// a short time make some providers refuse right ones, too.
+const controlFor = time.Hour
+
 // maxAnswer is how much of an answer is read.
 const maxAnswer = 256 << 10
 
-// Verify asks the provider of a key of a rule. The key is sent once, and if the answer
-// is that it is active, something random of its shape is sent as a control: if that is
-// active too, the answer means nothing.
-func (v *Verifier) Verify(ctx context.Context, rule *scanner.Rule, key []byte) Result {
-	c := v.Checks[rule.ID]
-	if c == nil {
-		return Result{Verdict: Unknown, Why: "no check is known for this kind", At: time.Now()}
+func (v *Verifier) now() time.Time {
+	if v.Now == nil {
+		return time.Now()
 	}
-	r := Result{Request: c.Request(), At: time.Now()}
-	if why := unsendable(key); why != "" {
-		r.Verdict, r.Why = Unknown, why
+	return v.Now()
+}
+
+// Verify asks the provider of a credential of a rule, at every documented host until one
+// says that it is active. It is inactive only if all say so. Either verdict counts only if
+// a random look-alike is answered as the provider documents it for a credential that was
+// never issued.
+func (v *Verifier) Verify(ctx context.Context, rule *scanner.Rule, cred *Credential) Result {
+	r := Result{Verdict: Unknown, At: v.now()}
+	c := v.Checks.For(rule.ID, cred)
+	if r.Why = v.refusal(rule, c, cred); r.Why != "" {
 		return r
 	}
-	if why := canary(key); why != "" {
-		r.Verdict, r.Why = Unknown, why
-		return r
-	}
-	if !c.takes(key) {
-		r.Verdict, r.Why = Unknown, "of this kind only keys that begin with "+strings.Join(c.Prefixes, ", ")+" can be asked about"
-		return r
-	}
-	r.Verdict, r.Why, r.Facts = v.ask(ctx, c, key)
-	if r.Verdict == Active {
-		if control, why, _ := v.ask(ctx, c, lookAlike(rule, key)); control == Active {
-			r.Verdict, r.Why, r.Facts = Unknown, "a random look-alike is called active, too: the answer means nothing", nil
-		} else if control != Inactive {
-			r.Why += "; the control was not answered (" + why + ")"
-			r.Verdict = Unknown
+	r.Request = c.Request()
+	var worst *outcome // of the hosts that do not say inactive
+	var last outcome
+	for _, name := range c.hosts() {
+		o := v.askAt(ctx, rule, c, name, cred)
+		r.Sent = r.Sent || o.sent
+		if o.verdict == Active {
+			r.Verdict, r.Why, r.Facts, r.At = Active, o.why, o.facts, v.now()
+			return r
 		}
+		if o.verdict != Inactive && (worst == nil || worst.verdict != Failed) {
+			worst = &o
+		}
+		last = o
+	}
+	if worst == nil {
+		worst = &last
+	}
+	r.Verdict, r.Why, r.At = worst.verdict, worst.why, v.now()
+	if n := len(c.Hosts); n > 1 && r.Verdict == Inactive {
+		r.Why += " (all " + strconv.Itoa(n) + " hosts)"
 	}
 	if r.Verdict == Inactive && c.Elsewhere && !v.Cloud {
 		r.Verdict, r.Elsewhere = Unknown, true
-		r.Why = "not known at " + c.Host() + ", but it may be of another host (--cloud says that it is not)"
+		r.Why = "not known at " + c.Host() + ", but it may belong to another host (--cloud says that it does not)"
 	}
-	r.At = time.Now()
 	return r
 }
 
-// unsendable says why a key can not be put into a request.
-func unsendable(key []byte) string {
-	for _, b := range key {
-		if b < 0x21 || b > 0x7e || b == '"' || b == '\\' {
-			return "the key has characters that no header takes"
-		}
+// Refusal says why a credential would not be sent, "" if it would be.
+func (v *Verifier) Refusal(rule *scanner.Rule, cred *Credential) string {
+	return v.refusal(rule, v.Checks.For(rule.ID, cred), cred)
+}
+
+// refusal says why a credential is not sent, "" if it may be.
+func (v *Verifier) refusal(rule *scanner.Rule, c *Check, cred *Credential) string {
+	if len(v.Checks[rule.ID]) == 0 {
+		return "no check is known for this kind"
 	}
-	if len(key) == 0 || len(key) > 4096 {
-		return "the key is empty, or too long to be one"
+	if why := canary(cred.Value); why != "" {
+		return why
+	}
+	if c == nil {
+		var prefixes []string
+		for _, other := range v.Checks[rule.ID] {
+			prefixes = append(prefixes, other.Prefixes...)
+		}
+		return cmp.Or(v.Checks.missing(rule.ID, cred), "not asked: of this kind only values that begin with "+strings.Join(prefixes, ", ")+" can be checked")
+	}
+	if c.Mint && !v.Mint {
+		return "not asked: this check mints a token or leaves a sign-in event, which --mint (the App: KEYWARD_VERIFY_MINT) allows"
+	}
+	if c.Sign == "" {
+		return c.unsendable(cred.Value)
 	}
 	return ""
 }
 
-// canary says why a key is not to be touched: it is there to raise an alarm, and asking
-// for it would. https://docs.canarytokens.org/guide/
-func canary(key []byte) string {
-	low := bytes.ToLower(key)
-	for _, word := range []string{"canary", "honeytoken"} {
-		if bytes.Contains(low, []byte(word)) {
-			return "it calls itself a " + word + ": it was not sent"
+// an outcome is what came of one request.
+type outcome struct {
+	verdict Verdict
+	why     string
+	facts   []scanner.Fact
+	answer  *Answer // nil if it is not documented
+	sent    bool
+}
+
+// askAt asks one host, and makes the control that its answer needs.
+func (v *Verifier) askAt(ctx context.Context, rule *scanner.Rule, c *Check, name string, cred *Credential) outcome {
+	o := v.ask(ctx, c, name, cred)
+	if o.verdict != Active && o.verdict != Inactive {
+		return o
+	}
+	if why := v.control(ctx, rule, c, name, cred, o.verdict); why != "" {
+		return outcome{verdict: Unknown, why: o.why + "; " + why, sent: true}
+	}
+	return o
+}
+
+// control sends a random look-alike. It returns why the answer to the credential proves
+// nothing, "" if it does.
+func (v *Verifier) control(ctx context.Context, rule *scanner.Rule, c *Check, name string, cred *Credential, verdict Verdict) string {
+	key := controlKey{c, name, strings.Join(slices.Sorted(maps.Values(c.companions(cred))), " ")}
+	v.mu.Lock()
+	known := v.now().Before(v.controls[key])
+	v.mu.Unlock()
+	if known && verdict == Inactive {
+		return ""
+	}
+	fake := *cred
+	fake.Value = lookAlike(rule, cred.Value)
+	if c.Sign == signGoogle {
+		var err error
+		if fake.Value, err = newPrivateKey(); err != nil {
+			return "no control: " + err.Error()
 		}
+	}
+	o := v.ask(ctx, c, name, &fake)
+	documented := slices.ContainsFunc(c.Answers, func(a Answer) bool { return a.neverIssued() })
+	switch {
+	case o.verdict == Active:
+		return "a random look-alike is called active, too: the answer proves nothing"
+	case o.verdict == Failed:
+		return "the control was not answered (" + o.why + "): the answer proves nothing"
+	case o.answer != nil && o.answer.neverIssued():
+		v.mu.Lock()
+		if v.controls == nil {
+			v.controls = map[controlKey]time.Time{}
+		}
+		v.controls[key] = v.now().Add(controlFor)
+		v.mu.Unlock()
+	case documented || verdict == Inactive:
+		return "a random look-alike was not answered as documented (" + o.why + "): the answer proves nothing"
 	}
 	return ""
 }
 
-// ask sends one request.
-func (v *Verifier) ask(ctx context.Context, c *Check, key []byte) (Verdict, string, []scanner.Fact) {
-	h, err := v.enter(ctx, c.Host())
+// ask sends one request to a host and says what its answer means.
+func (v *Verifier) ask(ctx context.Context, c *Check, name string, cred *Credential) outcome {
+	got, none := v.send(ctx, c, name, cred)
+	if none != nil {
+		return *none
+	}
+	a := find(c.Answers, "", got.status, got.body)
+	if a == nil {
+		return outcome{verdict: Unknown, why: undocumented(got.status), sent: true}
+	}
+	o := outcome{verdict: a.Means, why: a.said(got.status), answer: a, sent: true}
+	if a.Means == Active {
+		o.facts = c.kept(got.header, got.body, cred.Value)
+	}
+	return o
+}
+
+// a reply is what a provider answered.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// send sends one request to a host, and returns its answer, or what there is instead.
+func (v *Verifier) send(ctx context.Context, c *Check, name string, cred *Credential) (reply, *outcome) {
+	failed := func(err error) (reply, *outcome) {
+		return reply{}, &outcome{verdict: Failed, why: reason(err), sent: true}
+	}
+	h, err := v.enter(ctx, name)
 	if err != nil {
-		return Failed, err.Error(), nil
+		return reply{}, &outcome{verdict: Failed, why: err.Error()}
 	}
 	defer v.leave(h)
-	if time.Now().Before(h.until) {
-		return Unknown, c.Host() + " wants to be left alone until " + h.until.UTC().Format("15:04:05"), nil
+	if v.now().Before(h.until) {
+		return reply{}, &outcome{verdict: Unknown, why: "not asked: " + name + " asked to wait until " + h.until.UTC().Format("15:04:05")}
 	}
-	timeout := v.Timeout
-	if timeout == 0 {
-		timeout = 10 * time.Second
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(v.Timeout, 10*time.Second))
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, c.method(), c.URL, strings.NewReader(strings.ReplaceAll(c.Body, placeholder, string(key))))
+	req, err := v.request(ctx, c, name, cred)
 	if err != nil {
-		return Failed, "the request can not be made", nil
+		return reply{}, &outcome{verdict: Unknown, why: err.Error()}
 	}
-	for name, value := range c.Headers {
-		req.Header.Set(name, strings.ReplaceAll(value, placeholder, string(key)))
-	}
-	req.Header.Set("User-Agent", "keyward "+v.Agent)
 	client := http.Client{Transport: v.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	res, err := client.Do(req)
 	if err != nil {
-		return Failed, reason(err), nil
+		return failed(err)
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	if err != nil {
-		return Failed, reason(err), nil
+		return failed(err)
 	}
 	if len(body) > maxAnswer {
-		body = nil // nobody answers so much; the status counts
+		body = nil // no documented answer is so long
 	}
 	if res.StatusCode == http.StatusTooManyRequests || res.StatusCode == http.StatusServiceUnavailable {
-		h.until = time.Now().Add(retryAfter(res.Header))
+		h.until = v.now().Add(retryAfter(res.Header))
 	}
-	verdict, why := c.judge(res, body)
-	if verdict != Active {
-		return verdict, why, nil
+	return reply{res.StatusCode, res.Header, body}, nil
+}
+
+// request makes the request of a check to a host.
+func (v *Verifier) request(ctx context.Context, c *Check, name string, cred *Credential) (*http.Request, error) {
+	f := &filler{key: cred.Value, companions: c.companions(cred)}
+	address := strings.ReplaceAll(f.text(c.URL, nil), hostMark, name)
+	if c.Sign == signGoogle {
+		k, err := privateKey(cred.Value)
+		if err != nil {
+			return nil, err
+		}
+		if f.jwt, err = assertion(k, f.companions["client_email"], address, v.now()); err != nil {
+			return nil, err
+		}
 	}
-	return verdict, why, c.kept(res.Header, body, key)
+	body := f.body(c.Body, c.Headers["Content-Type"])
+	req, err := http.NewRequestWithContext(ctx, c.method(), address, strings.NewReader(body))
+	if err != nil {
+		return nil, errors.New("not asked: the request cannot be made")
+	}
+	for name, value := range c.Headers {
+		req.Header.Set(name, f.header(value))
+	}
+	if c.Sign == signAWS {
+		signRequest(req, body, f.companions["access_key_id"], cred.Value, c.Regions[name], "sts", v.now())
+	}
+	req.Header.Set("User-Agent", v.agent(cred.Token))
+	return req, nil
+}
+
+// agent names the program in a request, and the installation if there is a token of it.
+func (v *Verifier) agent(token string) string {
+	agent := "keyward-verify/" + cmp.Or(v.Version, "dev")
+	if token != "" {
+		agent += " (" + token + ")"
+	}
+	return agent
 }
 
 // reason is what went wrong, without the address and what a server said.
@@ -183,88 +318,28 @@ func reason(err error) string {
 	var timeout interface{ Timeout() bool }
 	switch {
 	case errors.Is(err, context.Canceled):
-		return "it was stopped"
+		return "stopped before there was an answer"
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return "no answer in time"
 	case strings.Contains(err.Error(), "certificate"):
 		return "the certificate of the host is not valid for it"
 	}
-	return "the host can not be reached, or breaks off"
+	return "no answer: the host cannot be reached, or ended the connection"
 }
 
-// retryAfter is how long a host wants to be left alone: a minute if it does not say.
+// retryAfter is how long a host wants to be left alone: a minute if it does not say, an hour
+// at most.
 func retryAfter(h http.Header) time.Duration {
 	if n, err := strconv.Atoi(h.Get("Retry-After")); err == nil && n >= 0 {
-		return min(time.Duration(n)*time.Second, time.Hour)
+		return min(time.Duration(min(n, 3600))*time.Second, time.Hour)
 	}
 	return time.Minute
-}
-
-// judge says what an answer means.
-func (c *Check) judge(res *http.Response, body []byte) (Verdict, string) {
-	said := fmt.Sprintf("answered %d", res.StatusCode)
-	if got, ok := value(body, c.Reason.Name); ok && slices.Contains(c.Reason.Inactive, got) {
-		return Inactive, said + ", " + got
-	}
-	switch {
-	case slices.Contains(c.Inactive, res.StatusCode):
-		return Inactive, said
-	case !slices.Contains(c.Active, res.StatusCode):
-		return Unknown, said + ", which says nothing of the key"
-	case c.Field.Name == "":
-		return Active, said
-	}
-	got, _ := value(body, c.Field.Name)
-	switch {
-	case slices.Contains(c.Field.Active, got):
-		return Active, said + ", " + c.Field.Name + " " + got
-	case slices.Contains(c.Field.Inactive, got):
-		return Inactive, said + ", " + c.Field.Name + " " + got
-	}
-	return Unknown, said + ", and " + c.Field.Name + " is not what is documented"
-}
-
-// value returns what stands in a JSON object at a place, as text.
-func value(body []byte, place string) (string, bool) {
-	if place == "" {
-		return "", false
-	}
-	var v any
-	if json.Unmarshal(body, &v) != nil {
-		return "", false
-	}
-	for name := range strings.SplitSeq(place, ".") {
-		object, ok := v.(map[string]any)
-		if !ok {
-			return "", false
-		}
-		if v, ok = object[name]; !ok {
-			return "", false
-		}
-	}
-	switch v := v.(type) {
-	case string:
-		return v, true
-	case bool:
-		return strconv.FormatBool(v), true
-	case float64:
-		return strconv.FormatFloat(v, 'f', -1, 64), true
-	case []any:
-		var list []string
-		for _, e := range v {
-			if s, ok := e.(string); ok {
-				list = append(list, s)
-			}
-		}
-		return strings.Join(list, " "), len(list) > 0
-	}
-	return "", false
 }
 
 // maxFact is how long a fact may be.
 const maxFact = 200
 
-// kept are the facts of an answer that are worth keeping. What holds the key is not.
+// kept are the facts of an answer that are worth keeping. What holds the credential is not.
 func (c *Check) kept(h http.Header, body, key []byte) (out []scanner.Fact) {
 	keep := func(name, v string) {
 		v = strings.Map(func(r rune) rune {
@@ -282,42 +357,12 @@ func (c *Check) kept(h http.Header, body, key []byte) (out []scanner.Fact) {
 		out = append(out, scanner.Fact{Name: name, Value: v})
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Facts)) {
-		if v, ok := value(body, c.Facts[name]); ok {
+		if v, ok := valueAt(body, c.Facts[name]); ok {
 			keep(name, v)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.KeptHeaders)) {
-		keep(name, h.Get(c.KeptHeaders[name]))
-	}
-	return out
-}
-
-// lookAlike is something random of the shape of a key: what begins every key of the rule
-// stays, letters and digits change.
-func lookAlike(rule *scanner.Rule, key []byte) []byte {
-	start := 0
-	for _, word := range rule.Keywords {
-		if len(word) < len(key) && strings.EqualFold(string(key[:len(word)]), word) {
-			start = max(start, len(word))
-		}
-	}
-	const digits, lower, upper = "0123456789", "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	small := lower
-	if !bytes.ContainsAny(key[start:], lower[6:]) { // it may be hexadecimal
-		small = lower[:6]
-	}
-	if !bytes.ContainsAny(key[start:], digits+lower+upper) {
-		return append(bytes.Clone(key), 'x') // nothing to change
-	}
-	out := bytes.Clone(key)
-	for bytes.Equal(out, key) {
-		for i := start; i < len(out); i++ {
-			for _, class := range []string{digits, small, upper} {
-				if strings.IndexByte(class, key[i]) >= 0 {
-					out[i] = class[rand.IntN(len(class))]
-				}
-			}
-		}
+	for _, name := range slices.Sorted(maps.Keys(c.Kept)) {
+		keep(name, h.Get(c.Kept[name]))
 	}
 	return out
 }
@@ -335,10 +380,11 @@ func (v *Verifier) enter(ctx context.Context, name string) (*host, error) {
 		v.hosts[name] = h
 	}
 	v.mu.Unlock()
+	stopped := errors.New("stopped before there was an answer")
 	select {
 	case <-h.turn:
 	case <-ctx.Done():
-		return nil, errors.New("it was stopped")
+		return nil, stopped
 	}
 	wait := time.NewTimer(time.Until(h.next))
 	defer wait.Stop()
@@ -347,15 +393,11 @@ func (v *Verifier) enter(ctx context.Context, name string) (*host, error) {
 		return h, nil
 	case <-ctx.Done():
 		h.turn <- struct{}{}
-		return nil, errors.New("it was stopped")
+		return nil, stopped
 	}
 }
 
 func (v *Verifier) leave(h *host) {
-	pause := v.Pause
-	if pause == 0 {
-		pause = time.Second
-	}
-	h.next = time.Now().Add(pause)
+	h.next = time.Now().Add(cmp.Or(v.Pause, time.Second))
 	h.turn <- struct{}{}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -21,10 +20,11 @@ import (
 	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/rules"
 	"github.com/keyward/keyward/scanner/verify"
+	"github.com/keyward/keyward/scanner/verify/verifytest"
 )
 
-// a provider is a local HTTPS server that plays all of them: whatever host is asked, this
-// is who answers.
+// a provider is a local HTTPS server that plays all of them: whatever host is asked, it
+// answers what the test says.
 type provider struct {
 	*httptest.Server
 	asked  atomic.Int32
@@ -64,7 +64,7 @@ func newProvider(t *testing.T) (*provider, *verify.Verifier) {
 		},
 	}
 	t.Cleanup(transport.CloseIdleConnections)
-	return p, &verify.Verifier{Checks: checks, Transport: transport, Pause: time.Microsecond, Timeout: 300 * time.Millisecond, Cloud: true}
+	return p, &verify.Verifier{Checks: checks, Transport: transport, Pause: time.Microsecond, Timeout: 5 * time.Second, Cloud: true, Mint: true}
 }
 
 func (p *provider) set(answer func(w http.ResponseWriter, r *http.Request, body string)) {
@@ -74,186 +74,324 @@ func (p *provider) set(answer func(w http.ResponseWriter, r *http.Request, body 
 	p.asked.Store(0)
 }
 
-// rulesWithChecks returns the rules that have a check, and a fake key of each.
-func rulesWithChecks(t *testing.T) map[*scanner.Rule]string {
-	t.Helper()
-	list, err := rules.Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	checks, err := verify.Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[*scanner.Rule]string{}
-	known := map[string]bool{}
-	for i := range list {
-		r := &list[i]
-		known[r.ID] = true
-		if checks[r.ID] == nil {
-			continue
-		}
-		word := ""
-		if len(r.Keywords) > 0 {
-			word = r.Keywords[0]
-		}
-		out[r] = word + "FAKEkeyward0not0real" + r.ID
-	}
-	for id := range checks {
-		if !known[id] {
-			t.Errorf("there is no rule %s", id)
-		}
-	}
-	if len(out) < 40 {
-		t.Errorf("%d kinds have a check, want at least 40", len(out))
-	}
-	return out
-}
-
-// holds reports whether a request has a text in a header or its body.
-func holds(r *http.Request, body, text string) bool {
-	for _, values := range r.Header {
-		if slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, text) }) {
-			return true
-		}
-	}
-	return strings.Contains(body, text)
-}
-
-// object makes a JSON object with a value at a place.
-func object(place string, v any) string {
-	names := strings.Split(place, ".")
-	slices.Reverse(names)
-	for _, name := range names {
-		v = map[string]any{name: v}
-	}
-	text, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	return string(text)
-}
-
-func typed(s string) any {
-	if s == "true" || s == "false" {
-		return s == "true"
-	}
-	return s
-}
-
-// TestKinds plays the provider of every kind: as it answers for a key that is alive, one
-// that is dead, when it has enough, when it is broken, slow or hostile.
-func TestKinds(t *testing.T) {
-	t.Parallel()
-	p, v := newProvider(t)
-	ctx := context.Background()
-	for rule, key := range rulesWithChecks(t) {
-		v.Timeout = 5 * time.Second
-		c := v.Checks[rule.ID]
-		alive := func(w http.ResponseWriter) {
-			w.Header().Set("Content-Type", "application/json")
-			w.WriteHeader(c.Active[0])
-			if c.Field.Name != "" {
-				_, _ = io.WriteString(w, object(c.Field.Name, typed(c.Field.Active[0])))
-			} else {
-				for _, place := range c.Facts {
-					_, _ = io.WriteString(w, object(place, "a value"))
-					break
-				}
-			}
-		}
-		dead := func(w http.ResponseWriter) {
-			if len(c.Inactive) > 0 {
-				w.WriteHeader(c.Inactive[0])
-				return
-			}
-			_, _ = io.WriteString(w, object(c.Reason.Name, c.Reason.Inactive[0]))
-		}
-		want := func(what string, verdict verify.Verdict, asked int32) verify.Result {
-			t.Helper()
-			got := v.Verify(ctx, rule, []byte(key))
-			if got.Verdict != verdict || p.asked.Load() != asked || strings.Contains(fmt.Sprint(got), key) || got.Request != c.Request() {
-				t.Errorf("%s, %s: %+v after %d requests, want %s after %d", rule.ID, what, got, p.asked.Load(), verdict, asked)
-			}
-			return got
-		}
-		p.set(func(w http.ResponseWriter, r *http.Request, body string) {
-			if r.Host != c.Host() || strings.Contains(r.RequestURI, key) || !strings.HasSuffix(c.URL, r.RequestURI) {
-				t.Errorf("%s: asked %s for %s", rule.ID, r.Host, r.RequestURI)
-			}
-			if holds(r, body, key) {
-				alive(w)
-			} else {
-				dead(w)
-			}
-		})
-		got := want("alive", verify.Active, 2)
-		if c.Field.Name == "" && len(c.Facts) > 0 && len(got.Facts) == 0 {
-			t.Errorf("%s: no facts are kept", rule.ID)
-		}
-		p.set(func(w http.ResponseWriter, r *http.Request, body string) { dead(w) })
-		want("dead", verify.Inactive, 1)
-		p.set(func(w http.ResponseWriter, r *http.Request, body string) { alive(w) })
-		want("everything is alive", verify.Unknown, 2)
-		for _, status := range []int{http.StatusInternalServerError, http.StatusTeapot, http.StatusNotFound} {
-			p.set(func(w http.ResponseWriter, r *http.Request, body string) { w.WriteHeader(status) })
-			want(fmt.Sprint(status), verify.Unknown, 1)
-		}
-		p.set(func(w http.ResponseWriter, r *http.Request, body string) {
-			http.Redirect(w, r, "https://evil.example/?key="+key, http.StatusFound)
-		})
-		want("redirected", verify.Unknown, 1)
-		p.set(func(w http.ResponseWriter, r *http.Request, body string) { panic(http.ErrAbortHandler) })
-		if got := v.Verify(ctx, rule, []byte(key)); got.Verdict != verify.Failed || strings.Contains(got.Why, key) {
-			t.Errorf("%s, broken off: %+v", rule.ID, got)
-		}
-		v.Timeout = 30 * time.Millisecond
-		p.set(func(http.ResponseWriter, *http.Request, string) { time.Sleep(60 * time.Millisecond) })
-		if got := v.Verify(ctx, rule, []byte(key)); got.Verdict != verify.Failed || got.Why != "no answer in time" {
-			t.Errorf("%s, slow: %+v", rule.ID, got)
-		}
+// always answers every request alike.
+func always(status int, body string) func(http.ResponseWriter, *http.Request, string) {
+	return func(w http.ResponseWriter, _ *http.Request, _ string) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
 	}
 }
 
 func some(t *testing.T, id string) *scanner.Rule {
 	t.Helper()
-	for r := range rulesWithChecks(t) {
-		if r.ID == id {
-			return r
-		}
+	list, err := rules.Builtin()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatalf("no check of %s", id)
-	return nil
+	i := slices.IndexFunc(list, func(r scanner.Rule) bool { return r.ID == id })
+	if i < 0 {
+		t.Fatalf("there is no rule %s", id)
+	}
+	return &list[i]
 }
 
-// TestElsewhere: a key that may be of a company's own host is not dead because the
+func value(s string) *verify.Credential { return &verify.Credential{Value: []byte(s)} }
+
+// TestKinds: at least 70 kinds can be checked, and every rule that a check names exists.
+func TestKinds(t *testing.T) {
+	checks, err := verify.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(checks) < 70 {
+		t.Errorf("%d kinds have a check, want at least 70", len(checks))
+	}
+	for id := range checks {
+		some(t, id)
+	}
+	for _, id := range []string{"aws-secret-access-key", "gcp-service-account-key", "azure-entra-client-secret", "dockerhub-pat", "azure-devops-pat",
+		"tailscale-auth-key", "tailscale-oauth-client-secret", "tailscale-scim-key", "tailscale-webhook-key", "xai-api-key", "pypi-token", "snyk-token",
+		"scaleway-key", "zerotier-api-token", "railway-token", "harness-api-key", "flyio-token"} {
+		if checks[id] == nil {
+			t.Errorf("%s has no check", id)
+		}
+	}
+}
+
+// TestAnswers replays every documented answer of every check through the real code: it
+// means what the data says, and only documented proof is inactive.
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	p, err := verifytest.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	checks, err := verify.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for id, list := range checks {
+		rule := some(t, id)
+		for _, c := range list {
+			never := verifytest.Pick(c.Answers, verify.Inactive)
+			for i := range c.Answers {
+				a := &c.Answers[i]
+				n++
+				got := p.Replay(t.Context(), rule, c, a)
+				if got.Verdict != a.Means && !(a.Means == verify.Active && never.Means == verify.Active) || !strings.Contains(got.Why, a.Why) {
+					t.Errorf("%s, answer %d %q: got %s (%s), want %s", id, a.Status[0], a.Body, got.Verdict, got.Why, a.Means)
+				}
+			}
+		}
+	}
+	if n < 300 {
+		t.Errorf("%d answers were replayed, want at least 300", n)
+	}
+}
+
+// TestUndocumented: whatever the status, an answer that is not documented is unknown. Live
+// credentials get 401 and 403 for an address, a region or a scope that is not allowed.
+func TestUndocumented(t *testing.T) {
+	t.Parallel()
+	p, v := newProvider(t)
+	checks, err := verify.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, list := range checks {
+		rule := some(t, id)
+		for _, c := range list {
+			bodies := slices.ContainsFunc(c.Answers, func(a verify.Answer) bool { return a.Means == verify.Inactive && a.Body != "" })
+			for _, status := range []int{400, 401, 403, 404, 418, 429, 500, 503} {
+				p.set(always(status, `{"error":{"code":"something_new","message":"Your address is not allowed here."},"message":"new","detail":"new"}`))
+				fresh := &verify.Verifier{Checks: verify.Checks{id: {c}}, Transport: v.Transport, Pause: time.Microsecond, Cloud: true, Mint: true}
+				got := fresh.Verify(t.Context(), rule, verifytest.Fake(rule, c))
+				if got.Verdict == verify.Inactive && bodies {
+					t.Errorf("%s: %d with a body that is not documented is called inactive: %s", id, status, got.Why)
+				}
+				if got.Verdict == verify.Active {
+					t.Errorf("%s: everything is refused with %d, and called active: %s", id, status, got.Why)
+				}
+			}
+		}
+	}
+}
+
+// TestLiveNotDead are answers that public reports show for live credentials. Each was
+// called inactive when a status alone decided.
+func TestLiveNotDead(t *testing.T) {
+	t.Parallel()
+	p, v := newProvider(t)
+	for _, c := range []struct {
+		rule, key string
+		status    int
+		body      string
+		sent      bool
+	}{
+		{"cloudflare-api-token", "cfat_0fake0fake0fake", 401, `{"success":false,"errors":[{"code":1000,"message":"Invalid API Token"}]}`, false},
+		{"cloudflare-api-token", "cfk_0fake0fake0fake", 401, `{"success":false,"errors":[{"code":1000,"message":"Invalid API Token"}]}`, false},
+		{"cloudflare-api-token-legacy", "0fake0fake0fake0fake0fake0fake0fake0fake", 401, `{"success":false,"errors":[{"code":1000,"message":"Invalid API Token"}]}`, true},
+		{"vultr-api-key", "FAKE0FAKE0FAKE0FAKE", 401, `{"error":"Unauthorized IP address: 192.0.2.1","status":401}`, true},
+		{"openai-project-key", "sk-proj-0fake0", 401, `{"error":{"message":"wrong hostname","type":"invalid_request_error","param":null,"code":"incorrect_hostname"}}`, true},
+		{"slack-bot-token", "xoxb-0fake0", 200, `{"ok":false,"error":"invalid_auth"}`, true},
+		{"vercel-token", "vck_0fake0", 403, `{"error":{"code":"forbidden","message":"Not authorized","invalidToken":true}}`, false},
+		{"vercel-token", "vca_0fake0", 403, `{"error":{"code":"forbidden","message":"Not authorized","invalidToken":true}}`, false},
+		{"vercel-token", "vcr_0fake0", 403, `{"error":{"code":"forbidden","message":"Not authorized","invalidToken":true}}`, false},
+		{"linode-pat", "0fake0fake0fake0", 401, `{"errors":[{"reason":"Your OAuth token is not authorized to use this endpoint."}]}`, true},
+	} {
+		p.set(always(c.status, c.body))
+		got := v.Verify(t.Context(), some(t, c.rule), value(c.key))
+		if got.Verdict == verify.Inactive || (p.asked.Load() > 0) != c.sent {
+			t.Errorf("%s %.5s, %d %s: %s (%s) after %d requests", c.rule, c.key, c.status, c.body, got.Verdict, got.Why, p.asked.Load())
+		}
+	}
+}
+
+// TestDeadIsProved are answers to dead credentials that were never taken for proof.
+func TestDeadIsProved(t *testing.T) {
+	t.Parallel()
+	p, v := newProvider(t)
+	for _, c := range []struct {
+		rule, key string
+		status    int
+		body      string
+	}{
+		{"vercel-token", "vcp_0fake0", 403, `{"error":{"code":"forbidden","message":"Not authorized","invalidToken":true}}`},
+		{"crates-io-token", "cio0fake0", 403, `{"errors":[{"detail":"authentication failed"}]}`},
+	} {
+		p.set(always(c.status, c.body))
+		if got := v.Verify(t.Context(), some(t, c.rule), value(c.key)); got.Verdict != verify.Inactive {
+			t.Errorf("%s: %s (%s), want inactive", c.rule, got.Verdict, got.Why)
+		}
+	}
+	checks, err := verify.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := checks["neon-api-key"][0].URL; got != "https://console.neon.tech/api/v2/auth" {
+		t.Errorf("Neon is asked at %s", got)
+	}
+	if checks["equinix-metal-token"] != nil {
+		t.Error("the service of Equinix Metal has ended, and its host answers 401 to all")
+	}
+}
+
+const (
+	deadHF  = `{"error":"Invalid credentials in Authorization header"}`
+	aliveHF = `{"type":"user","name":"fake"}`
+)
+
+// TestControls: neither verdict counts unless a look-alike is answered as documented for a
+// credential that was never issued.
+func TestControls(t *testing.T) {
+	t.Parallel()
+	p, v := newProvider(t)
+	const key = "hf_FAKEkeyward0notreal"
+	rule := some(t, "huggingface-token")
+	alike := func(status int, body string, others int, other string) func(http.ResponseWriter, *http.Request, string) {
+		return func(w http.ResponseWriter, r *http.Request, text string) {
+			if verifytest.Carries(r, text, key) {
+				always(status, body)(w, r, text)
+			} else {
+				always(others, other)(w, r, text)
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		answer func(http.ResponseWriter, *http.Request, string)
+		want   verify.Verdict
+		asked  int32
+	}{
+		"alive":                              {alike(200, aliveHF, 401, deadHF), verify.Active, 2},
+		"dead":                               {alike(401, deadHF, 401, deadHF), verify.Inactive, 2},
+		"everything is alive":                {always(200, aliveHF), verify.Unknown, 2},
+		"dead, and the control undocumented": {alike(401, deadHF, 401, `{"error":"Access denied"}`), verify.Unknown, 2},
+		"dead, and the control breaks":       {alike(401, deadHF, 500, ``), verify.Unknown, 2},
+		"alive, and the control breaks":      {alike(200, aliveHF, 500, ``), verify.Unknown, 2},
+		"dead for another reason":            {alike(401, deadHF, 200, aliveHF), verify.Unknown, 2},
+	} {
+		fresh := &verify.Verifier{Checks: v.Checks, Transport: v.Transport, Pause: time.Microsecond}
+		p.set(c.answer)
+		got := fresh.Verify(t.Context(), rule, value(key))
+		if got.Verdict != c.want || p.asked.Load() != c.asked || strings.Contains(fmt.Sprint(got), key) {
+			t.Errorf("%s: %+v after %d requests, want %s after %d", name, got, p.asked.Load(), c.want, c.asked)
+		}
+	}
+	// A control of an inactive answer counts for an hour, so that a provider is not asked
+	// about many wrong credentials; after it another one is made.
+	now := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
+	fresh := &verify.Verifier{Checks: v.Checks, Transport: v.Transport, Pause: time.Microsecond, Now: func() time.Time { return now }}
+	p.set(always(401, deadHF))
+	for i, want := range []int32{2, 3, 4, 6} {
+		if i == 3 {
+			now = now.Add(2 * time.Hour)
+		}
+		if got := fresh.Verify(t.Context(), rule, value(key)); got.Verdict != verify.Inactive || p.asked.Load() != want {
+			t.Errorf("check %d: %s after %d requests, want %d", i, got.Verdict, p.asked.Load(), want)
+		}
+	}
+}
+
+// TestNoAnswer: without an answer nothing is known, and nothing of the credential is shown.
+func TestNoAnswer(t *testing.T) {
+	t.Parallel()
+	p, v := newProvider(t)
+	const key = "hf_FAKEkeyward0notreal"
+	rule := some(t, "huggingface-token")
+	p.set(func(w http.ResponseWriter, r *http.Request, _ string) {
+		http.Redirect(w, r, "https://evil.example/?key="+key, http.StatusFound)
+	})
+	if got := v.Verify(t.Context(), rule, value(key)); got.Verdict != verify.Unknown || p.asked.Load() != 1 || strings.Contains(got.Why, key) {
+		t.Errorf("redirected: %+v after %d requests", got, p.asked.Load())
+	}
+	p.set(func(http.ResponseWriter, *http.Request, string) { panic(http.ErrAbortHandler) })
+	if got := v.Verify(t.Context(), rule, value(key)); got.Verdict != verify.Failed || strings.Contains(got.Why, key) {
+		t.Errorf("broken off: %+v", got)
+	}
+	v.Timeout = 30 * time.Millisecond
+	release := make(chan struct{})
+	p.set(func(http.ResponseWriter, *http.Request, string) { <-release })
+	if got := v.Verify(t.Context(), rule, value(key)); got.Verdict != verify.Failed || got.Why != "no answer in time" {
+		t.Errorf("slow: %+v", got)
+	}
+	close(release)
+}
+
+// TestHosts: of several hosts one that knows the credential is enough to be alive; only if
+// all refuse it, it is dead.
+func TestHosts(t *testing.T) {
+	t.Parallel()
+	p, v := newProvider(t)
+	rule := some(t, "meraki-api-key")
+	c := v.Checks[rule.ID][0]
+	const key = "00fa4e0000fa4e0000fa4e0000fa4e0000fa4e00"
+	alive, dead := verifytest.Pick(c.Answers, verify.Active), verifytest.Pick(c.Answers, verify.Inactive)
+	at := func(host string, broken bool) func(http.ResponseWriter, *http.Request, string) {
+		return func(w http.ResponseWriter, r *http.Request, body string) {
+			switch {
+			case r.Host == host && broken:
+				w.WriteHeader(http.StatusBadGateway)
+			case r.Host == host && verifytest.Carries(r, body, key):
+				verifytest.Write(w, alive)
+			default:
+				verifytest.Write(w, dead)
+			}
+		}
+	}
+	for _, host := range c.Hosts {
+		p.set(at(host, false))
+		if got := v.Verify(t.Context(), rule, value(key)); got.Verdict != verify.Active {
+			t.Errorf("known at %s: %+v", host, got)
+		}
+		p.set(at(host, true))
+		if got := v.Verify(t.Context(), rule, value(key)); got.Verdict != verify.Unknown {
+			t.Errorf("no answer from %s: %+v", host, got)
+		}
+	}
+	p.set(at("none", false))
+	if got := v.Verify(t.Context(), rule, value(key)); got.Verdict != verify.Inactive || !strings.Contains(got.Why, "all 5 hosts") {
+		t.Errorf("known nowhere: %+v", got)
+	}
+}
+
+// TestElsewhere: a credential that may be of a company's own host is not dead because the
 // provider's does not know it.
 func TestElsewhere(t *testing.T) {
 	t.Parallel()
 	p, v := newProvider(t)
+	rule := some(t, "gitlab-pat")
+	dead := verifytest.Pick(v.Checks[rule.ID][0].Answers, verify.Inactive)
+	p.set(func(w http.ResponseWriter, _ *http.Request, _ string) { verifytest.Write(w, dead) })
 	v.Cloud = false
-	p.set(func(w http.ResponseWriter, _ *http.Request, _ string) { w.WriteHeader(http.StatusUnauthorized) })
-	if got := v.Verify(context.Background(), some(t, "gitlab-pat"), []byte("glpat-FAKEkeyward0notreal")); got.Verdict != verify.Unknown || !strings.Contains(got.Why, "another host") {
+	if got := v.Verify(t.Context(), rule, value("glpat-FAKEkeyward0notreal")); got.Verdict != verify.Unknown || !got.Elsewhere || !strings.Contains(got.Why, "another host") {
 		t.Errorf("%+v", got)
+	}
+	v.Cloud = true
+	if got := v.Verify(t.Context(), rule, value("glpat-FAKEkeyward0notreal")); got.Verdict != verify.Inactive {
+		t.Errorf("of the cloud: %+v", got)
 	}
 }
 
-// TestRateLimit: a host that has enough is left alone, and that is no verdict.
+// TestRateLimit: a host that asks to wait is left alone, and that is no verdict.
 func TestRateLimit(t *testing.T) {
 	t.Parallel()
 	p, v := newProvider(t)
 	p.set(func(w http.ResponseWriter, _ *http.Request, _ string) {
-		w.Header().Set("Retry-After", "3000")
+		w.Header().Set("Retry-After", "999999999")
 		w.WriteHeader(http.StatusTooManyRequests)
 	})
-	rule := some(t, "digitalocean-pat")
-	for range 3 {
-		if got := v.Verify(context.Background(), rule, []byte("dop_v1_0fake0")); got.Verdict != verify.Unknown {
-			t.Errorf("%+v", got)
+	now := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
+	v.Now = func() time.Time { return now }
+	rule := some(t, "huggingface-token")
+	for i, want := range []int32{1, 1, 2} {
+		if i == 2 {
+			now = now.Add(61 * time.Minute) // however long it asks for
 		}
-	}
-	if n := p.asked.Load(); n != 1 {
-		t.Errorf("asked %d times", n)
+		if got := v.Verify(t.Context(), rule, value("hf_0fake0")); got.Verdict != verify.Unknown || p.asked.Load() != want || got.Sent != (i != 1) {
+			t.Errorf("check %d: %+v after %d requests, want %d", i, got, p.asked.Load(), want)
+		}
 	}
 }
 
@@ -261,27 +399,23 @@ func TestRateLimit(t *testing.T) {
 func TestOneAtATime(t *testing.T) {
 	t.Parallel()
 	p, v := newProvider(t)
-	v.Timeout = 5 * time.Second
-	p.set(func(w http.ResponseWriter, _ *http.Request, _ string) {
-		time.Sleep(2 * time.Millisecond)
-		w.WriteHeader(http.StatusUnauthorized)
-	})
-	rule := some(t, "npm-access-token")
+	p.set(always(401, deadHF))
+	rule := some(t, "huggingface-token")
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
-			if got := v.Verify(context.Background(), rule, []byte("npm_FAKEkeyward0notreal")); got.Verdict != verify.Inactive {
+			if got := v.Verify(context.Background(), rule, value("hf_FAKEkeyward0notreal")); got.Verdict != verify.Inactive {
 				t.Errorf("%+v", got)
 			}
 		})
 	}
 	wg.Wait()
-	if p.most.Load() != 1 || p.asked.Load() != 20 {
-		t.Errorf("%d requests, %d at a time", p.asked.Load(), p.most.Load())
+	if p.most.Load() != 1 {
+		t.Errorf("%d requests at a time", p.most.Load())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if got := v.Verify(ctx, rule, []byte("npm_FAKEkeyward0notreal")); got.Verdict != verify.Failed {
+	if got := v.Verify(ctx, rule, value("hf_FAKEkeyward0notreal")); got.Verdict != verify.Failed {
 		t.Errorf("stopped: %+v", got)
 	}
 }
@@ -290,14 +424,14 @@ func TestOneAtATime(t *testing.T) {
 func TestNotSent(t *testing.T) {
 	t.Parallel()
 	p, v := newProvider(t)
-	p.set(func(w http.ResponseWriter, _ *http.Request, _ string) {})
-	rule := some(t, "npm-access-token")
-	for _, key := range []string{"npm_canaryFAKE", "npm_a\r\nX: y", "npm_a b", `npm_"`, "", strings.Repeat("a", 5000)} {
-		if got := v.Verify(context.Background(), rule, []byte(key)); got.Verdict != verify.Unknown {
+	p.set(always(200, ""))
+	rule := some(t, "huggingface-token")
+	for _, key := range []string{"hf_canaryFAKE", "hf_a\r\nX: y", "hf_a b", `hf_"`, "", strings.Repeat("a", 5000)} {
+		if got := v.Verify(t.Context(), rule, value(key)); got.Verdict != verify.Unknown || got.Sent {
 			t.Errorf("%q: %+v", key, got)
 		}
 	}
-	if got := v.Verify(context.Background(), &scanner.Rule{ID: "no-such"}, []byte("x")); got.Verdict != verify.Unknown {
+	if got := v.Verify(t.Context(), &scanner.Rule{ID: "no-such"}, value("x")); got.Verdict != verify.Unknown {
 		t.Errorf("%+v", got)
 	}
 	if p.asked.Load() != 0 {
@@ -305,34 +439,63 @@ func TestNotSent(t *testing.T) {
 	}
 }
 
-// TestTLS: a host whose certificate is not its own is not told anything.
+// TestTLS: a host whose certificate is not its own is sent nothing.
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	p, v := newProvider(t)
-	p.set(func(w http.ResponseWriter, _ *http.Request, _ string) {})
+	p.set(always(200, ""))
 	p.Config.ErrorLog = nil
 	v.Transport.(*http.Transport).TLSClientConfig.ServerName = ""
-	if got := v.Verify(context.Background(), some(t, "npm-access-token"), []byte("npm_FAKEkeyward0notreal")); got.Verdict != verify.Failed || !strings.Contains(got.Why, "certificate") {
+	if got := v.Verify(t.Context(), some(t, "huggingface-token"), value("hf_FAKEkeyward0notreal")); got.Verdict != verify.Failed || !strings.Contains(got.Why, "certificate") {
 		t.Errorf("%+v", got)
 	}
 	if p.asked.Load() != 0 {
-		t.Error("the key was sent")
+		t.Error("the credential was sent")
 	}
 }
 
-// TestChecksAreRefused: a check that would leak or change something is none.
+// TestAgent: a request names the program, and the installation by its token.
+func TestAgent(t *testing.T) {
+	t.Parallel()
+	p, v := newProvider(t)
+	v.Version = "1.2.3"
+	var agents []string
+	p.set(func(w http.ResponseWriter, r *http.Request, body string) {
+		agents = append(agents, r.UserAgent())
+		always(401, deadHF)(w, r, body)
+	})
+	cred := value("hf_FAKEkeyward0notreal")
+	v.Verify(t.Context(), some(t, "huggingface-token"), cred)
+	cred.Token = "0123456789abcdef"
+	v.Verify(t.Context(), some(t, "huggingface-token"), cred)
+	if want := "keyward-verify/1.2.3"; agents[0] != want || agents[len(agents)-1] != want+" (0123456789abcdef)" {
+		t.Errorf("user agents %q", agents)
+	}
+}
+
+// TestChecksAreRefused: a check that would leak or change something, or that would call a
+// credential dead by a status alone although a body is documented, is not loaded.
 func TestChecksAreRefused(t *testing.T) {
 	t.Parallel()
-	good := "[[check]]\nrules = [\"a\"]\nurl = \"https://x.example/y\"\nheaders = {A = \"{key}\"}\nactive = [200]\ninactive = [401]\ndocs = \"https://x.example\"\n"
+	good := "[[check]]\nrules = [\"a\"]\nurl = \"https://x.example/y\"\nheaders = {A = \"{key}\"}\ndocs = \"https://x.example\"\n" +
+		"[[check.answer]]\nstatus = [200]\nmeans = \"active\"\nwhy = \"w\"\nsource = \"https://x.example\"\nbody = ''\n" +
+		"[[check.answer]]\nstatus = [401]\nfield = \"e\"\nis = [\"f\"]\nmeans = \"inactive\"\nwhy = \"w\"\nsource = \"https://x.example\"\nbody = '{\"e\":\"f\"}'\n"
 	if _, err := verify.Parse([]byte(good)); err != nil {
 		t.Fatal(err)
 	}
+	bare := "[[check.answer]]\nstatus = [403]\nmeans = \"inactive\"\nwhy = \"w\"\nsource = \"https://x.example\"\nbody = ''\n"
 	for _, change := range [][2]string{
 		{"https://x.example/y", "http://x.example/y"}, {"https://x.example/y", "https://x.example/?k={key}"}, {"https://x.example/y", "https://u@x.example/"},
-		{`"{key}"`, `"none"`}, {`"{key}"`, `"{key} {key}"`}, {"active = [200]\n", "active = [200]\nmethod = \"DELETE\"\n"}, {"inactive = [401]\n", ""}, {"active = [200]\n", ""},
-		{"docs = \"https://x.example\"\n", ""}, {"rules", "rulez"}, {`["a"]`, `["a", "a"]`},
+		{"https://x.example/y", "https://{host}/y"}, {`"{key}"`, `"none"`}, {`"{key}"`, `"{key} {key}"`}, {"docs =", "method = \"DELETE\"\ndocs ="},
+		{"docs = \"https://x.example\"\n", ""}, {"rules", "rulez"}, {`["a"]`, `["a", "a"]`}, {"docs =", "needs = [\"id\"]\ndocs ="}, {"docs =", "sign = \"none\"\ndocs ="},
+		{`means = "active"`, `means = "unknown"`}, {`means = "inactive"`, `means = "dead"`}, {`"f"}'`, `"g"}'`}, {"field = \"e\"\n", ""}, {"is = [\"f\"]\n", ""},
+		{`source = "https://x.example"`, `source = "somewhere"`}, {"status = [401]", "status = []"}, {good[len(good)-1:], "\n" + bare},
 	} {
-		if _, err := verify.Parse([]byte(strings.Replace(good, change[0], change[1], 1))); err == nil {
+		text := strings.Replace(good, change[0], change[1], 1)
+		if change[1] == "\n"+bare {
+			text = good + bare
+		}
+		if _, err := verify.Parse([]byte(text)); err == nil {
 			t.Errorf("%s instead of %s was taken", change[1], change[0])
 		}
 	}
@@ -346,16 +509,18 @@ func TestMoved(t *testing.T) {
 	}
 	own, _ := url.Parse("https://github.example.com/api/v3/")
 	moved := verify.Moved(checks, "api.github.com", own)
-	if got := moved["github-pat-classic"].URL; got != "https://github.example.com/api/v3/user" {
+	if got := moved["github-pat-classic"][0].URL; got != "https://github.example.com/api/v3/user" {
 		t.Errorf("a token goes to %s", got)
 	}
-	if len(moved) != len(checks) || checks["github-pat-classic"].Host() != "api.github.com" {
+	if len(moved) != len(checks) || checks["github-pat-classic"][0].Host() != "api.github.com" {
 		t.Error("other checks changed")
 	}
 	own.Scheme = "http"
-	for rule, c := range verify.Moved(checks, "api.github.com", own) {
-		if c.Host() == "api.github.com" || strings.HasPrefix(c.URL, "http:") {
-			t.Errorf("%s goes to %s", rule, c.URL)
+	for rule, list := range verify.Moved(checks, "api.github.com", own) {
+		for _, c := range list {
+			if c.Host() == "api.github.com" || strings.HasPrefix(c.URL, "http:") {
+				t.Errorf("%s goes to %s", rule, c.URL)
+			}
 		}
 	}
 }
@@ -364,24 +529,13 @@ func TestMoved(t *testing.T) {
 // provider's answer means something for.
 func TestPrefixes(t *testing.T) {
 	p, v := newProvider(t)
-	p.set(func(w http.ResponseWriter, _ *http.Request, _ string) { w.WriteHeader(http.StatusUnauthorized) })
 	rule := &scanner.Rule{ID: "github-app-tokens"}
-	ways, err := verify.Revocations()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for key, want := range map[string]verify.Verdict{"gho_FAKEkeyward0notreal": verify.Inactive, "ghr_FAKEkeyward0notreal": verify.Unknown, "ghs_FAKEkeyward0notreal": verify.Unknown} {
+	dead := verifytest.Pick(v.Checks[rule.ID][0].Answers, verify.Inactive)
+	p.set(func(w http.ResponseWriter, _ *http.Request, _ string) { verifytest.Write(w, dead) })
+	for key, want := range map[string]verify.Verdict{"gho_FAKEkeyward0notreal": verify.Inactive, "ghr_FAKEkeyward0notreal": verify.Unknown} {
 		p.asked.Store(0)
-		if r := v.Verify(t.Context(), rule, []byte(key)); r.Verdict != want || (p.asked.Load() > 0) != (want == verify.Inactive) {
+		if r := v.Verify(t.Context(), rule, value(key)); r.Verdict != want || (p.asked.Load() > 0) != (want == verify.Inactive) {
 			t.Errorf("%.4s: %s after %d requests, want %s", key, r.Verdict, p.asked.Load(), want)
 		}
-	}
-	p.asked.Store(0)
-	if _, err := v.Revoke(t.Context(), ways["github-app-tokens"], []byte("ghs_FAKEkeyward0notreal")); err == nil || p.asked.Load() > 0 {
-		t.Errorf("an installation's token: %v after %d requests, want none", err, p.asked.Load())
-	}
-	v.Cloud = false
-	if r := v.Verify(t.Context(), rule, []byte("gho_FAKEkeyward0notreal")); r.Verdict != verify.Unknown || !r.Elsewhere {
-		t.Errorf("of an unknown host: %+v", r)
 	}
 }
