@@ -42,6 +42,10 @@ debian() {
 # go_tool MODULE@VERSION: installs a Go program in the pinned version, outside go.work.
 go_tool() { GOFLAGS='' GOWORK=off quietly go install "$1"; }
 
+# heavy selects the tests that only nightly runs, by their names.
+# shellcheck disable=SC2034 # run and nightly use it
+heavy='^Test(Load|Large|Kill|Year)'
+
 # modules lists the modules of go.work.
 modules() { sed -n 's/^use \(\..*\)$/\1/p; s/^\t\(\..*\)$/\1/p' go.work; }
 
