@@ -1,6 +1,6 @@
 // Deploycheck validates the deployment artefacts of a checkout without a container engine
 // and without network: the Dockerfiles, the compose file, the Kubernetes example, and the
-// names in the alert rules. It prints one line for each problem and exits 1 if there is any.
+// names in the alert rules and in docs/operations.md. It prints one line for each problem and exits 1 if there is any.
 //
 // It is a module of its own, so that its dependencies stay out of what users install.
 package main
@@ -30,7 +30,7 @@ func main() {
 	if len(problems) > 0 {
 		os.Exit(1)
 	}
-	fmt.Println("Dockerfiles, compose file, Kubernetes example and alert rules: no problem found")
+	fmt.Println("Dockerfiles, compose file, Kubernetes example, alert rules and operations.md: no problem found")
 }
 
 // checkAll checks every artefact below root.
@@ -40,6 +40,10 @@ func checkAll(root string) ([]string, error) {
 		return nil, err
 	}
 	metrics, err := readMetrics(root)
+	if err != nil {
+		return nil, err
+	}
+	rules, err := os.ReadFile(filepath.Join(root, "app/deploy/prometheus-rules.yaml"))
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +57,7 @@ func checkAll(root string) ([]string, error) {
 		{"app/deploy/compose.yaml", func(b []byte) []string { return checkCompose(b, settings) }},
 		{"app/deploy/kubernetes.yaml", func(b []byte) []string { return checkKubernetes(b, settings) }},
 		{"app/deploy/prometheus-rules.yaml", func(b []byte) []string { return checkRules(b, metrics) }},
+		{"docs/operations.md", func(b []byte) []string { return checkOperations(b, rules, settings) }},
 	} {
 		text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(c.name)))
 		if err != nil {

@@ -107,3 +107,13 @@ func TestRuleProblems(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+func TestOperationsProblems(t *testing.T) {
+	rules := "groups:\n- rules:\n  - {alert: KeywardA, labels: {severity: critical}}\n  - {alert: KeywardB, labels: {severity: warning}}\n"
+	docs := "Set `METRICS_LISTEN=none` or `METRICS_LISTENS`.\n\n| `KeywardA` | warning | x |\n| `KeywardB` | warning | x |\n| `KeywardC` | warning | x |\n"
+	got := strings.Join(checkOperations([]byte(docs), []byte(rules), known), "\n")
+	want := "environment variable METRICS_LISTENS: the App has no such setting\nalert KeywardA of severity critical is not documented as such\nalert KeywardC does not exist"
+	if got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
