@@ -114,8 +114,8 @@ func (d *demo) startApp(logs bool) (stop func() error, err error) {
 	}
 	const secret = "fake-webhook-secret-of-the-demo"
 	d.env = map[string]string{
-		"GITHUB_URL": d.gh.URL, "GITHUB_APP_ID": fmt.Sprint(d.gh.AppID()), "GITHUB_APP_PRIVATE_KEY": string(d.gh.AppKeyPEM()), "GITHUB_WEBHOOK_SECRET": secret,
-		"KEYWARD_PEPPER": "fake-pepper-of-the-demo", "KEYWARD_DATA": filepath.Join(d.dir, "app"), "KEYWARD_TRACKER": "rotation", "LISTEN": address, "METRICS_LISTEN": "none",
+		"KEYWARD_GITHUB_URL": d.gh.URL, "KEYWARD_GITHUB_APP_ID": fmt.Sprint(d.gh.AppID()), "KEYWARD_GITHUB_APP_PRIVATE_KEY": string(d.gh.AppKeyPEM()), "KEYWARD_GITHUB_WEBHOOK_SECRET": secret,
+		"KEYWARD_PEPPER": "fake-pepper-of-the-demo", "KEYWARD_DATA": filepath.Join(d.dir, "app"), "KEYWARD_TRACKER": "rotation", "KEYWARD_LISTEN": address, "KEYWARD_METRICS_LISTEN": "none",
 		"KEYWARD_VERIFY": "true", "KEYWARD_VERIFY_PAUSE": "1ms", "KEYWARD_WATCH": "20ms", "KEYWARD_WRITE_PAUSE": "1ms",
 	}
 	var log bytes.Buffer

@@ -32,7 +32,7 @@ type Cache struct {
 }
 
 // ErrTooLarge says that a repository is larger than the cache takes.
-var ErrTooLarge = errors.New("the repository is larger than MAX_REPOSITORY_MB allows")
+var ErrTooLarge = errors.New("the repository is larger than KEYWARD_MAX_REPOSITORY_MB allows")
 
 // copyOf names the copy of a repository that pushes are fetched into, wholeOf one that
 // holds all of it while its history is scanned, which may take an hour: no push waits

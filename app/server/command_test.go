@@ -36,7 +36,7 @@ func run(t *testing.T, env map[string]string, args ...string) (out, errs string,
 	var stdout, stderr bytes.Buffer
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	code = server.Main(ctx, server.Env{Args: args, Stdout: &stdout, Stderr: &stderr, Getenv: func(k string) string { return env[k] }})
+	code = server.Main(ctx, server.Env{Args: args, Stdout: &stdout, Stderr: &stderr, Getenv: getenv(env), Environ: environ(env)})
 	return stdout.String(), stderr.String(), code
 }
 
@@ -45,15 +45,15 @@ func TestConfiguration(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	env := map[string]string{
-		"KEYWARD_DATA": dir, "GITHUB_APP_ID": "x", "GITHUB_APP_PRIVATE_KEY": "not-a-key-but-secret", "GITHUB_WEBHOOK_SECRET": "short", "KEYWARD_PEPPER": "tiny",
-		"GITHUB_URL": "ftp://x", "LISTEN": "nowhere", "LOG_LEVEL": "loud", "MAX_FILE_MB": "-1", "DRAIN": "soon", "KEYWARD_WORKERS": "many", "TLS_CERT_FILE": "a", "KEYWARD_TRACKER": "a/b/c",
+		"KEYWARD_DATA": dir, "KEYWARD_GITHUB_APP_ID": "x", "KEYWARD_GITHUB_APP_PRIVATE_KEY": "not-a-key-but-secret", "KEYWARD_GITHUB_WEBHOOK_SECRET": "short", "KEYWARD_PEPPER": "tiny",
+		"KEYWARD_GITHUB_URL": "ftp://x", "KEYWARD_LISTEN": "nowhere", "KEYWARD_LOG_LEVEL": "loud", "KEYWARD_MAX_FILE_MB": "-1", "KEYWARD_DRAIN": "soon", "KEYWARD_WORKERS": "many", "KEYWARD_TLS_CERT_FILE": "a", "KEYWARD_TRACKER": "a/b/c",
 		"KEYWARD_PUBLIC_ISSUES": "perhaps",
 	}
 	_, errs, code := run(t, env, "serve")
 	if code != 2 {
 		t.Errorf("exit %d", code)
 	}
-	for _, want := range []string{"GITHUB_APP_ID", "PRIVATE_KEY", "GITHUB_WEBHOOK_SECRET", "KEYWARD_PEPPER", "GITHUB_URL", "LISTEN", "LOG_LEVEL", "MAX_FILE_MB", "DRAIN", "KEYWARD_WORKERS", "TLS_CERT_FILE", "KEYWARD_TRACKER", "KEYWARD_PUBLIC_ISSUES", "hint:"} {
+	for _, want := range []string{"KEYWARD_GITHUB_APP_ID", "PRIVATE_KEY", "KEYWARD_GITHUB_WEBHOOK_SECRET", "KEYWARD_PEPPER", "KEYWARD_GITHUB_URL", "KEYWARD_LISTEN", "KEYWARD_LOG_LEVEL", "KEYWARD_MAX_FILE_MB", "KEYWARD_DRAIN", "KEYWARD_WORKERS", "KEYWARD_TLS_CERT_FILE", "KEYWARD_TRACKER", "KEYWARD_PUBLIC_ISSUES", "hint:"} {
 		if !strings.Contains(errs, want) {
 			t.Errorf("%s is not told:\n%s", want, errs)
 		}
@@ -78,12 +78,12 @@ func TestConfiguration(t *testing.T) {
 		env  map[string]string
 		want string
 	}{
-		"open to others":  {"app-id = 1\n", 0o644, nil, "can be read by others: chmod 600"},
+		"open to others":  {"app-id = 1\n", 0o644, nil, "can be read or changed by others (mode 0644): run chmod 600"},
 		"unknown key":     {"app-id = 1\nweb-hook = \"my-secret-value\"\n", 0o600, nil, `line 2: unknown key "web-hook"`},
 		"broken":          {"pepper = \"my-secret-value\n", 0o600, nil, "line 1"},
 		"plain HTTP":      {"github-url = \"http://ghe.example.com\"\n", 0o600, nil, "unencrypted"},
-		"password in URL": {"", 0o600, map[string]string{"DATABASE_URL": "postgres://u:my-secret-value@127.0.0.1:1/x?connect_timeout=1"}, "database"},
-		"broken URL":      {"", 0o600, map[string]string{"DATABASE_URL": "postgres://u:my-secret-value@%zz/x"}, "not a PostgreSQL URL"},
+		"password in URL": {"", 0o600, map[string]string{"KEYWARD_DATABASE_URL": "postgres://u:my-secret-value@127.0.0.1:1/x?connect_timeout=1"}, "database"},
+		"broken URL":      {"", 0o600, map[string]string{"KEYWARD_DATABASE_URL": "postgres://u:my-secret-value@%zz/x"}, "not a PostgreSQL URL"},
 		"no such key":     {"private-key-file = \"nowhere.pem\"\n", 0o600, nil, "nowhere.pem"},
 	} {
 		write(tt.text, tt.mode)
@@ -116,7 +116,7 @@ func TestMigrateAndOneProcess(t *testing.T) {
 		}
 		w.start()
 		if database == "" {
-			env := map[string]string{"LISTEN": "127.0.0.1:0"}
+			env := map[string]string{"KEYWARD_LISTEN": "127.0.0.1:0"}
 			for k, v := range w.env {
 				env[k] = v
 			}
@@ -166,7 +166,7 @@ func TestDoctorAndRedeliver(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	w.env["GITHUB_APP_PRIVATE_KEY"] = string(other.AppKeyPEM())
+	w.env["KEYWARD_GITHUB_APP_PRIVATE_KEY"] = string(other.AppKeyPEM())
 	if out, _, code := run(t, w.env, "doctor"); code != 2 || !strings.Contains(out, "does not accept the private key") {
 		t.Errorf("with another key: exit %d\n%s", code, out)
 	}
@@ -177,13 +177,13 @@ func TestSetup(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	data := filepath.Join(w.dir, "fresh")
-	env := map[string]string{"GITHUB_URL": w.gh.URL, "KEYWARD_DATA": data}
+	env := map[string]string{"KEYWARD_GITHUB_URL": w.gh.URL, "KEYWARD_DATA": data}
 	var out, errs locked
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	ended := make(chan int, 1)
 	go func() {
-		ended <- server.Main(ctx, server.Env{Args: []string{"setup", "--listen", "127.0.0.1:0"}, Stdout: &out, Stderr: &errs, Getenv: func(k string) string { return env[k] }})
+		ended <- server.Main(ctx, server.Env{Args: []string{"setup", "--listen", "127.0.0.1:0"}, Stdout: &out, Stderr: &errs, Getenv: getenv(env), Environ: environ(env)})
 	}()
 	address := regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
 	w.eventually(10*time.Second, "the page", func() string {
@@ -305,7 +305,7 @@ func TestHealth(t *testing.T) {
 		t.Fatal(err)
 	}
 	metrics := fmt.Sprintf("127.0.0.1:%d", port)
-	w.env["METRICS_LISTEN"] = metrics
+	w.env["KEYWARD_METRICS_LISTEN"] = metrics
 	a := w.start()
 	c := w.clone("widgets")
 	w.pushed(c, "widgets", "Start", "README.md", "# Widgets\n")
@@ -355,7 +355,7 @@ func TestTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, block := range map[string]*pem.Block{"TLS_CERT_FILE": {Type: "CERTIFICATE", Bytes: cert}, "TLS_KEY_FILE": {Type: "PRIVATE KEY", Bytes: private}} {
+	for name, block := range map[string]*pem.Block{"KEYWARD_TLS_CERT_FILE": {Type: "CERTIFICATE", Bytes: cert}, "KEYWARD_TLS_KEY_FILE": {Type: "PRIVATE KEY", Bytes: private}} {
 		w.env[name] = filepath.Join(w.dir, name)
 		if err := os.WriteFile(w.env[name], pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
@@ -369,7 +369,7 @@ func TestTLS(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan int, 1)
 	go func() {
-		ended <- server.Main(ctx, server.Env{Args: []string{"serve"}, Stdout: io.Discard, Stderr: a.log, Getenv: func(k string) string { return env[k] }})
+		ended <- server.Main(ctx, server.Env{Args: []string{"serve"}, Stdout: io.Discard, Stderr: a.log, Getenv: getenv(env), Environ: environ(env)})
 	}()
 	a.stop = sync.OnceValue(func() int { cancel(); return <-ended })
 	w.eventually(10*time.Second, "it answers over TLS", func() string {

@@ -2,17 +2,19 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,165 +22,106 @@ import (
 
 	"github.com/keyward/keyward/app/github"
 	"github.com/keyward/keyward/app/store"
+	"github.com/keyward/keyward/scanner"
 )
 
 // Config is the configuration of the server. The tags are the names in the file; each
 // has a variable of the environment, which wins.
 type Config struct {
-	AppID          int64    `toml:"app-id"`
-	PrivateKeyFile string   `toml:"private-key-file"`
-	WebhookSecrets []string `toml:"webhook-secrets"`
-	Pepper         string   `toml:"pepper"`
-	GitHubURL      string   `toml:"github-url"`
-	GitHubAPI      string   `toml:"github-api-url"`
-	Listen         string   `toml:"listen"`
-	MetricsListen  string   `toml:"metrics-listen"`
-	TLSCert        string   `toml:"tls-cert-file"`
-	TLSKey         string   `toml:"tls-key-file"`
-	Database       string   `toml:"database"`
-	DataDir        string   `toml:"data-dir"`
-	Tracker        string   `toml:"tracker"`
-	PublicIssues   bool     `toml:"public-issues"`
-	FirstIssues    int      `toml:"first-issues"`
-	Workers        int      `toml:"workers"`
-	MaxRepository  int64    `toml:"max-repository-mb"`
-	Cache          int64    `toml:"cache-mb"`
-	MaxFile        int64    `toml:"max-file-mb"`
-	LogLevel       string   `toml:"log-level"`
-	Drain          string   `toml:"drain"`
-	WritePause     string   `toml:"write-pause"`
-	Beat           string   `toml:"beat"`
-	ScanTimeout    string   `toml:"scan-timeout"`
-	Verify         bool     `toml:"verify"`
-	VerifyCloud    bool     `toml:"verify-cloud"`
-	VerifyMint     bool     `toml:"verify-mint"`
-	VerifyPause    string   `toml:"verify-pause"`
-	Watch          string   `toml:"watch"`
-	Revoke         []string `toml:"revoke"`
+	AppID             int64    `toml:"app-id"`
+	PrivateKeyFile    string   `toml:"private-key-file"`
+	PrivateKeyCommand string   `toml:"private-key-command"`
+	WebhookSecrets    []string `toml:"webhook-secrets"`
+	Pepper            string   `toml:"pepper"`
+	PepperFile        string   `toml:"pepper-file"`
+	PepperCommand     string   `toml:"pepper-command"`
+	GitHubURL         string   `toml:"github-url"`
+	GitHubAPI         string   `toml:"github-api-url"`
+	Listen            string   `toml:"listen"`
+	MetricsListen     string   `toml:"metrics-listen"`
+	TLSCert           string   `toml:"tls-cert-file"`
+	TLSKey            string   `toml:"tls-key-file"`
+	Database          string   `toml:"database"`
+	DataDir           string   `toml:"data-dir"`
+	Tracker           string   `toml:"tracker"`
+	PublicIssues      bool     `toml:"public-issues"`
+	FirstIssues       int      `toml:"first-issues"`
+	Workers           int      `toml:"workers"`
+	MaxRepository     int64    `toml:"max-repository-mb"`
+	Cache             int64    `toml:"cache-mb"`
+	MaxFile           int64    `toml:"max-file-mb"`
+	LogLevel          string   `toml:"log-level"`
+	Drain             string   `toml:"drain"`
+	WritePause        string   `toml:"write-pause"`
+	Heartbeat         string   `toml:"heartbeat"`
+	OldHeartbeat      string   `toml:"beat"` // the name of Heartbeat in the release before
+	ScanTimeout       string   `toml:"scan-timeout"`
+	Verify            bool     `toml:"verify"`
+	VerifyCloud       bool     `toml:"verify-cloud"`
+	VerifyMint        bool     `toml:"verify-mint"`
+	VerifyPause       string   `toml:"verify-pause"`
+	Watch             string   `toml:"watch"`
+	Revoke            []string `toml:"revoke"`
 
-	file     string // it was read from, or ""
-	key      []byte
-	api, web *url.URL
-	level    slog.Level
-	drain    time.Duration
-	pause    time.Duration // between two writes of an installation to GitHub
-	beat     time.Duration
-	timeout  time.Duration // of one scan
-	asking   time.Duration // between two requests to a host
-	watch    time.Duration
-}
-
-// a setting is one value that the environment can give.
-type setting struct {
-	env, help string
-	set       func(c *Config, v string) error
-}
-
-func text(to func(*Config) *string) func(*Config, string) error {
-	return func(c *Config, v string) error { *to(c) = v; return nil }
-}
-
-func number(to func(*Config) *int64) func(*Config, string) error {
-	return func(c *Config, v string) error {
-		n, err := strconv.ParseInt(v, 10, 64)
-		if err != nil {
-			return errors.New("is no number")
-		}
-		*to(c) = n
-		return nil
-	}
-}
-
-func count(to func(*Config) *int) func(*Config, string) error {
-	return func(c *Config, v string) error {
-		n, err := strconv.Atoi(v)
-		if err != nil {
-			return errors.New("is no number")
-		}
-		*to(c) = n
-		return nil
-	}
-}
-
-func yes(to func(*Config) *bool) func(*Config, string) error {
-	return func(c *Config, v string) error {
-		b, err := strconv.ParseBool(v)
-		if err != nil {
-			return errors.New("is neither true nor false")
-		}
-		*to(c) = b
-		return nil
-	}
-}
-
-// settings are the variables of the environment, in the order of the help text.
-var settings = []setting{
-	{"GITHUB_APP_ID", "the App's id", number(func(c *Config) *int64 { return &c.AppID })},
-	{"GITHUB_APP_PRIVATE_KEY_FILE", "file with the App's private key, PEM", text(func(c *Config) *string { return &c.PrivateKeyFile })},
-	{"GITHUB_APP_PRIVATE_KEY", "the private key itself", func(c *Config, v string) error { c.key = []byte(strings.ReplaceAll(v, `\n`, "\n")); return nil }},
-	{"GITHUB_WEBHOOK_SECRET", "the webhook's secret; several, separated by commas, while it is changed", func(c *Config, v string) error { c.WebhookSecrets = strings.Split(v, ","); return nil }},
-	{"KEYWARD_PEPPER", "the key of fingerprints, the same as the command's", text(func(c *Config) *string { return &c.Pepper })},
-	{"GITHUB_URL", "https://github.com, or that of a GitHub Enterprise Server", text(func(c *Config) *string { return &c.GitHubURL })},
-	{"GITHUB_API_URL", "by default what belongs to GITHUB_URL", text(func(c *Config) *string { return &c.GitHubAPI })},
-	{"LISTEN", "address for webhooks, by default :8080", text(func(c *Config) *string { return &c.Listen })},
-	{"METRICS_LISTEN", "address for /metrics, by default 127.0.0.1:9090; none for none", text(func(c *Config) *string { return &c.MetricsListen })},
-	{"TLS_CERT_FILE", "certificate chain, PEM; without it a proxy has to speak TLS", text(func(c *Config) *string { return &c.TLSCert })},
-	{"TLS_KEY_FILE", "its key", text(func(c *Config) *string { return &c.TLSKey })},
-	{"DATABASE_URL", "PostgreSQL URL, or a SQLite file; by default keyward.db in the data directory", text(func(c *Config) *string { return &c.Database })},
-	{"KEYWARD_DATA", "data directory, by default keyward-data", text(func(c *Config) *string { return &c.DataDir })},
-	{"KEYWARD_TRACKER", "private repository for rotation issues: a name, in each organisation, or owner/name", text(func(c *Config) *string { return &c.Tracker })},
-	{"KEYWARD_PUBLIC_ISSUES", "true: issues may be opened in public repositories", yes(func(c *Config) *bool { return &c.PublicIssues })},
-	{"KEYWARD_VERIFY", "true: the providers of keys are asked whether they are alive; nobody is asked by default", yes(func(c *Config) *bool { return &c.Verify })},
-	{"KEYWARD_VERIFY_CLOUD", "true: keys are of the providers' own hosts, not of a company's: what these do not know is dead", yes(func(c *Config) *bool { return &c.VerifyCloud })},
-	{"KEYWARD_VERIFY_MINT", "true: also send checks that mint a token or leave a sign-in event (AWS, Google Cloud, Entra, IBM, Docker Hub)", yes(func(c *Config) *bool { return &c.VerifyMint })},
-	{"KEYWARD_VERIFY_PAUSE", "between two requests to a provider, by default 1s", text(func(c *Config) *string { return &c.VerifyPause })},
-	{"KEYWARD_REVOKE", "kinds or classes of keys that two people may have revoked by /revoke, deploy-key, token-grant, separated by commas; all for all, none by default", func(c *Config, v string) error { c.Revoke = strings.Split(v, ","); return nil }},
-	{"KEYWARD_WATCH", "how often it is looked what time has changed, by default 1m", text(func(c *Config) *string { return &c.Watch })},
-	{"KEYWARD_FIRST_ISSUES", "how many keys of a first history get issues at once, by default 10", count(func(c *Config) *int { return &c.FirstIssues })},
-	{"KEYWARD_WORKERS", "scans at once, by default 4 or as many as there are processors", count(func(c *Config) *int { return &c.Workers })},
-	{"MAX_REPOSITORY_MB", "larger repositories are not scanned, by default 5000", number(func(c *Config) *int64 { return &c.MaxRepository })},
-	{"CACHE_MB", "disk for copies of repositories, by default 20000", number(func(c *Config) *int64 { return &c.Cache })},
-	{"MAX_FILE_MB", "larger files are not read, by default 100", number(func(c *Config) *int64 { return &c.MaxFile })},
-	{"LOG_LEVEL", "debug, info, warn or error", text(func(c *Config) *string { return &c.LogLevel })},
-	{"SCAN_TIMEOUT", "how long one scan may take, by default 15m; then its check says so and fails", text(func(c *Config) *string { return &c.ScanTimeout })},
-	{"KEYWARD_WRITE_PAUSE", "between two writes of an installation to GitHub, by default 1s", text(func(c *Config) *string { return &c.WritePause })},
-	{"KEYWARD_BEAT", "how often a process says that it is alive, by default 3s; after five its jobs go to others", text(func(c *Config) *string { return &c.Beat })},
-	{"DRAIN", "how long jobs may go on after SIGTERM, by default 30s", text(func(c *Config) *string { return &c.Drain })},
+	file       string   // it was read from, or ""
+	renamed    []string // settings that have old names, as "old -> new"
+	privateKey string   // as the environment gives it
+	key        []byte   // the App's private key, PEM
+	api, web   *url.URL
+	level      slog.Level
+	drain      time.Duration
+	pause      time.Duration // between two writes of an installation to GitHub
+	beat       time.Duration
+	timeout    time.Duration // of one scan
+	asking     time.Duration // between two requests to a host
+	watch      time.Duration
 }
 
 // leastSecret is how long webhook secrets and peppers have to be: they must not be
 // guessable.
 const leastSecret = 16
 
-// config reads the configuration. All that is wrong with it is told at once. Without
-// signedIn only what the database needs is looked at.
-func (env *Env) config(signedIn bool) (*Config, error) {
-	c := &Config{FirstIssues: -1}
-	var bad []string
-	if err := c.read(env.Getenv); err != nil {
-		bad = append(bad, err.Error())
+// config reads the configuration, and prints which settings have old names.
+func (env *Env) config(ctx context.Context, signedIn bool) (*Config, error) {
+	c, err := env.load(ctx, signedIn)
+	if err == nil && len(c.renamed) > 0 {
+		_, _ = fmt.Fprintln(env.Stderr, "keyward-app: "+c.renames()) // nowhere else to say it
 	}
-	for _, s := range settings {
-		v := strings.TrimSpace(env.Getenv(s.env))
-		if v == "" {
-			continue
-		}
-		if err := s.set(c, v); err != nil {
-			bad = append(bad, fmt.Sprintf("%s %v", s.env, err))
-		}
+	return c, err
+}
+
+// load reads the configuration. One error lists all that is wrong with it. Without
+// signedIn, how the App signs in is not checked, and no secret is read.
+func (env *Env) load(ctx context.Context, signedIn bool) (*Config, error) {
+	c := &Config{FirstIssues: -1}
+	bad := c.read(env.Getenv)
+	bad = append(bad, c.apply(env.Getenv)...)
+	if env.Environ != nil {
+		bad = append(bad, unknownVariables(env.Environ())...)
 	}
 	c.defaults()
-	bad = append(bad, c.check(signedIn)...)
+	bad = append(bad, c.check()...)
+	if signedIn {
+		bad = append(bad, c.checkApp(ctx)...)
+	}
 	if len(bad) > 0 {
-		return nil, hint(fmt.Errorf("configuration:\n  - %s", strings.Join(bad, "\n  - ")),
-			"keyward-app setup makes the App and its configuration; keyward-app serve --help lists all settings")
+		hints := []string{"keyward-app setup creates the App and its configuration; keyward-app serve --help lists all settings"}
+		if len(c.renamed) > 0 {
+			hints = append(hints, c.renames())
+		}
+		return nil, hint(fmt.Errorf("configuration:\n  - %s", strings.Join(bad, "\n  - ")), hints...)
 	}
 	return c, nil
 }
 
-// read reads the configuration file, if there is one.
-func (c *Config) read(getenv func(string) string) error {
-	name := getenv("KEYWARD_CONFIG")
+// renames is the notice about old names.
+func (c *Config) renames() string {
+	return "these settings have new names, and the next release drops the old ones: " + strings.Join(c.renamed, ", ")
+}
+
+// read reads the configuration file, if there is one, and returns what is wrong with it.
+func (c *Config) read(getenv func(string) string) (bad []string) {
+	name := getenv(configVariable)
 	named := name != ""
 	if !named {
 		dir := getenv("KEYWARD_DATA")
@@ -187,33 +130,63 @@ func (c *Config) read(getenv func(string) string) error {
 		}
 		name = filepath.Join(dir, configName)
 	}
-	data, err := os.ReadFile(name)
+	data, err := readSecret(name)
 	if errors.Is(err, fs.ErrNotExist) && !named {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("KEYWARD_CONFIG: %w", err)
-	}
-	if info, err := os.Stat(name); err == nil && info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("%s can be read by others: chmod 600 %s", name, name)
+		return []string{fmt.Sprintf("%s: %v", configVariable, err)}
 	}
 	c.file = name
 	dec := toml.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(c); err != nil {
-		var strict *toml.StrictMissingError
-		var decode *toml.DecodeError
-		switch { // the library's own text quotes the line, which may hold a secret
-		case errors.As(err, &strict) && len(strict.Errors) > 0:
-			line, _ := strict.Errors[0].Position()
-			return fmt.Errorf("%s: line %d: unknown key %q", name, line, strings.Join(strict.Errors[0].Key(), "."))
-		case errors.As(err, &decode):
-			line, col := decode.Position()
-			return fmt.Errorf("%s: line %d, column %d: not TOML, or a value of another kind than expected", name, line, col)
+	bad = decodeErrors(name, dec.Decode(c))
+	for _, file := range []*string{&c.PrivateKeyFile, &c.PepperFile} {
+		if *file != "" && !filepath.IsAbs(*file) {
+			*file = filepath.Join(filepath.Dir(name), *file)
 		}
-		return fmt.Errorf("%s: not TOML", name)
 	}
-	return nil
+	if c.OldHeartbeat != "" {
+		c.renamed = append(c.renamed, "beat -> heartbeat (in "+name+")")
+		if c.Heartbeat == "" {
+			c.Heartbeat = c.OldHeartbeat
+		} else if c.Heartbeat != c.OldHeartbeat {
+			bad = append(bad, name+": heartbeat and its old name beat have different values: remove beat")
+		}
+	}
+	return bad
+}
+
+// decodeErrors describes why a configuration file does not decode. The library's own text
+// quotes the line, which may hold a secret.
+func decodeErrors(name string, err error) (bad []string) {
+	var strict *toml.StrictMissingError
+	var decode *toml.DecodeError
+	switch {
+	case err == nil:
+	case errors.As(err, &strict):
+		for i := range strict.Errors {
+			line, _ := strict.Errors[i].Position()
+			key := strings.Join(strict.Errors[i].Key(), ".")
+			bad = append(bad, fmt.Sprintf("%s: line %d: unknown key %q%s", name, line, key, didYouMean(key, configKeys())))
+		}
+	case errors.As(err, &decode):
+		line, col := decode.Position()
+		bad = append(bad, fmt.Sprintf("%s: line %d, column %d: invalid TOML, or a value of the wrong type", name, line, col))
+	default:
+		bad = append(bad, name+": invalid TOML")
+	}
+	return bad
+}
+
+// configKeys are the keys that a configuration file may have, without old names.
+func configKeys() (keys []string) {
+	for f := range reflect.TypeFor[Config]().Fields() {
+		if key := f.Tag.Get("toml"); key != "" && f.Name != "OldHeartbeat" {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 const (
@@ -235,7 +208,7 @@ func (c *Config) defaults() {
 	or(&c.LogLevel, "info")
 	or(&c.Drain, "30s")
 	or(&c.WritePause, "1s")
-	or(&c.Beat, "3s")
+	or(&c.Heartbeat, "3s")
 	or(&c.ScanTimeout, "15m")
 	or(&c.VerifyPause, "1s")
 	or(&c.Watch, "1m")
@@ -258,109 +231,144 @@ func (c *Config) defaults() {
 	}
 }
 
-var ruleRE = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,80}$`)
-
 var trackerRE = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9-]{0,38}/)?[A-Za-z0-9._-]{1,100}$`)
 
-// check returns all that is wrong.
-func (c *Config) check(signedIn bool) (bad []string) {
+// check returns what is wrong with the settings that need no secret.
+func (c *Config) check() (bad []string) {
 	var err error
 	say := func(format string, args ...any) { bad = append(bad, fmt.Sprintf(format, args...)) }
 	if c.web, err = address(c.GitHubURL); err != nil {
-		say("GITHUB_URL %v", err)
+		say("KEYWARD_GITHUB_URL: %v", err)
 	}
 	if c.api, err = address(strings.TrimSuffix(c.GitHubAPI, "/") + "/"); err != nil {
-		say("GITHUB_API_URL %v", err)
+		say("KEYWARD_GITHUB_API_URL: %v", err)
 	}
 	if err := c.level.UnmarshalText([]byte(c.LogLevel)); err != nil {
-		say("LOG_LEVEL %q is not one of debug, info, warn, error", c.LogLevel)
-	}
-	for name, d := range map[string]struct {
-		text string
-		to   *time.Duration
-	}{"DRAIN": {c.Drain, &c.drain}, "KEYWARD_WRITE_PAUSE": {c.WritePause, &c.pause}, "KEYWARD_BEAT": {c.Beat, &c.beat}, "SCAN_TIMEOUT": {c.ScanTimeout, &c.timeout},
-		"KEYWARD_VERIFY_PAUSE": {c.VerifyPause, &c.asking}, "KEYWARD_WATCH": {c.Watch, &c.watch}} {
-		if *d.to, err = time.ParseDuration(d.text); err != nil || *d.to < time.Millisecond {
-			say("%s %q is no time such as 30s", name, d.text)
-		}
-	}
-	for name, n := range map[string]int64{"MAX_REPOSITORY_MB": c.MaxRepository, "CACHE_MB": c.Cache, "MAX_FILE_MB": c.MaxFile} {
-		if n < 1 || n > 1<<30 {
-			say("%s %d is not a size in megabytes", name, n)
-		}
-	}
-	for _, name := range c.Revoke {
-		if !ruleRE.MatchString(name) {
-			say("KEYWARD_REVOKE %q is not the name of a kind or class of keys, such as gitlab-pat or scim-user", name)
-		}
+		say("KEYWARD_LOG_LEVEL: invalid value %q: expected debug, info, warn or error", c.LogLevel)
 	}
 	if c.Workers < 0 || c.Workers > 256 {
-		say("KEYWARD_WORKERS %d is not between 1 and 256", c.Workers)
+		say("KEYWARD_WORKERS: invalid value %d: expected 1 to 256", c.Workers)
 	}
 	if c.Tracker != "" && !trackerRE.MatchString(c.Tracker) {
-		say("KEYWARD_TRACKER %q is not the name of a repository", c.Tracker)
+		say("KEYWARD_TRACKER: invalid value %q: expected the name of a repository, or owner/name", c.Tracker)
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
-		say("TLS_CERT_FILE and TLS_KEY_FILE belong together")
+		say("KEYWARD_TLS_CERT_FILE, KEYWARD_TLS_KEY_FILE: set both or neither")
 	}
-	for name, a := range map[string]string{"LISTEN": c.Listen, "METRICS_LISTEN": c.MetricsListen} {
-		if _, _, err := net.SplitHostPort(a); err != nil && a != "none" {
-			say("%s %q is not an address such as :8080", name, a)
+	for _, a := range [][2]string{{"KEYWARD_LISTEN", c.Listen}, {"KEYWARD_METRICS_LISTEN", c.MetricsListen}} {
+		if _, _, err := net.SplitHostPort(a[1]); err != nil && (a[1] != "none" || a[0] == "KEYWARD_LISTEN") {
+			say("%s: invalid value %q: expected an address such as :8080", a[0], a[1])
 		}
 	}
-	if signedIn {
-		bad = append(bad, c.checkApp()...)
+	for _, s := range c.sources() {
+		if err := s.check(); err != nil {
+			bad = append(bad, err.Error())
+		}
+	}
+	return slices.Concat(bad, c.checkTimes(), c.checkSizes(), c.checkRevoke())
+}
+
+func (c *Config) checkTimes() (bad []string) {
+	for _, d := range []struct {
+		name, text string
+		to         *time.Duration
+	}{
+		{"KEYWARD_DRAIN", c.Drain, &c.drain}, {"KEYWARD_WRITE_PAUSE", c.WritePause, &c.pause}, {"KEYWARD_HEARTBEAT", c.Heartbeat, &c.beat},
+		{"KEYWARD_SCAN_TIMEOUT", c.ScanTimeout, &c.timeout}, {"KEYWARD_VERIFY_PAUSE", c.VerifyPause, &c.asking}, {"KEYWARD_WATCH", c.Watch, &c.watch},
+	} {
+		var err error
+		if *d.to, err = time.ParseDuration(d.text); err != nil || *d.to < time.Millisecond {
+			bad = append(bad, fmt.Sprintf("%s: invalid value %q: expected a duration such as 30s", d.name, d.text))
+		}
 	}
 	return bad
 }
 
-// checkApp returns what is wrong with how the App signs in.
-func (c *Config) checkApp() (bad []string) {
-	say := func(format string, args ...any) { bad = append(bad, fmt.Sprintf(format, args...)) }
-	if c.AppID <= 0 {
-		say("GITHUB_APP_ID is missing")
-	}
-	if c.key == nil && c.PrivateKeyFile != "" {
-		file := c.PrivateKeyFile
-		if c.file != "" && !filepath.IsAbs(file) {
-			file = filepath.Join(filepath.Dir(c.file), file)
+func (c *Config) checkSizes() (bad []string) {
+	for _, n := range []struct {
+		name string
+		size int64
+	}{{"KEYWARD_MAX_REPOSITORY_MB", c.MaxRepository}, {"KEYWARD_CACHE_MB", c.Cache}, {"KEYWARD_MAX_FILE_MB", c.MaxFile}} {
+		if n.size < 1 || n.size > 1<<30 {
+			bad = append(bad, fmt.Sprintf("%s: invalid value %d: expected a size in megabytes", n.name, n.size))
 		}
-		key, err := os.ReadFile(file)
-		if err != nil {
-			say("GITHUB_APP_PRIVATE_KEY_FILE: %v", err)
-		}
-		c.key = key
-	}
-	if len(c.key) == 0 {
-		say("GITHUB_APP_PRIVATE_KEY_FILE or GITHUB_APP_PRIVATE_KEY is missing")
-	} else if _, err := github.ParseKey(c.key); err != nil {
-		say("GITHUB_APP_PRIVATE_KEY: %v", err)
-	}
-	if len(c.WebhookSecrets) == 0 {
-		say("GITHUB_WEBHOOK_SECRET is missing: without one anybody could send events")
-	}
-	for _, s := range c.WebhookSecrets {
-		if len(strings.TrimSpace(s)) < leastSecret {
-			say("GITHUB_WEBHOOK_SECRET has fewer than %d characters (openssl rand -hex 32 makes one)", leastSecret)
-		}
-	}
-	if len(c.Pepper) < leastSecret {
-		say("KEYWARD_PEPPER is missing or has fewer than %d characters (openssl rand -hex 32 makes one; keep it: fingerprints depend on it)", leastSecret)
 	}
 	return bad
+}
+
+// checkRevoke returns the values of KEYWARD_REVOKE that name nothing: a misspelt one would
+// silently be a dry run.
+func (c *Config) checkRevoke() (bad []string) {
+	if len(c.Revoke) == 0 {
+		return nil
+	}
+	byID, err := rulesByID()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	known := append(slices.Sorted(maps.Keys(byID)), "all", "deploy-key", "token-grant")
+	for _, class := range scanner.Classes() {
+		known = append(known, string(class))
+	}
+	for _, name := range c.Revoke {
+		if !slices.Contains(known, name) {
+			bad = append(bad, fmt.Sprintf("KEYWARD_REVOKE: unknown value %q: expected a rule id, a class, deploy-key, token-grant or all%s", name, didYouMean(name, known)))
+		}
+	}
+	return bad
+}
+
+// checkApp reads the secrets, and returns what is wrong with how the App signs in.
+func (c *Config) checkApp(ctx context.Context) (bad []string) {
+	say := func(format string, args ...any) { bad = append(bad, fmt.Sprintf(format, args...)) }
+	if c.AppID <= 0 {
+		say("KEYWARD_GITHUB_APP_ID is missing")
+	}
+	if key, err := c.keySource().read(ctx); err != nil {
+		say("%v", err)
+	} else if key == "" {
+		say("KEYWARD_GITHUB_APP_PRIVATE_KEY, KEYWARD_GITHUB_APP_PRIVATE_KEY_FILE or KEYWARD_GITHUB_APP_PRIVATE_KEY_COMMAND is missing")
+	} else if _, err := github.ParseKey([]byte(key)); err != nil {
+		say("KEYWARD_GITHUB_APP_PRIVATE_KEY: %v", err)
+	} else {
+		c.key = []byte(key)
+	}
+	if len(c.WebhookSecrets) == 0 {
+		say("KEYWARD_GITHUB_WEBHOOK_SECRET is missing: without it anyone could send events")
+	}
+	for _, s := range c.WebhookSecrets {
+		if len(s) < leastSecret {
+			say("KEYWARD_GITHUB_WEBHOOK_SECRET has fewer than %d characters (create one: openssl rand -hex 32)", leastSecret)
+		}
+	}
+	if pepper, err := c.pepper(ctx); err != nil {
+		say("%v", err)
+	} else {
+		c.Pepper = string(pepper)
+	}
+	return bad
+}
+
+// pepper reads the pepper.
+func (c *Config) pepper(ctx context.Context) ([]byte, error) {
+	pepper, err := c.pepperSource().read(ctx)
+	if err == nil && len(pepper) < leastSecret {
+		err = fmt.Errorf("KEYWARD_PEPPER is missing or has fewer than %d characters (create one: openssl rand -hex 32; keep it: fingerprints, ledger and receipts depend on it)", leastSecret)
+	}
+	return []byte(pepper), err
 }
 
 // address reads an address of GitHub. Tokens go there: plain HTTP is for this machine.
 func address(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return nil, errors.New("is not an address such as https://github.example.com")
+		return nil, errors.New("invalid address: expected one such as https://github.example.com")
 	}
 	if u.User != nil || u.RawQuery != "" {
-		return nil, errors.New("must have neither user nor query")
+		return nil, errors.New("invalid address: expected neither a user nor a query")
 	}
 	if host := u.Hostname(); u.Scheme == "http" && host != "localhost" && (net.ParseIP(host) == nil || !net.ParseIP(host).IsLoopback()) {
-		return nil, fmt.Errorf("is plain HTTP to %s: tokens would go there unencrypted", host)
+		return nil, fmt.Errorf("invalid address: plain HTTP to %s would send tokens unencrypted; use https", host)
 	}
 	return u, nil
 }

@@ -32,7 +32,7 @@ func newDoctor(env *Env) *cobra.Command {
 	return &cobra.Command{
 		Use: "doctor", Short: "Check the configuration, git, the database and the App on GitHub", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := env.config(true)
+			cfg, err := env.config(c.Context(), true)
 			if err != nil {
 				return err
 			}

@@ -84,7 +84,7 @@ func TestKill(t *testing.T) {
 	databases(t, func(t *testing.T, database string) {
 		w := newWorld(t, database)
 		w.env["KEYWARD_WRITE_PAUSE"] = "1ms"
-		w.env["KEYWARD_BEAT"] = "200ms"
+		w.env["KEYWARD_HEARTBEAT"] = "200ms"
 		c := w.clone("widgets")
 		current := w.spawn()
 		w.pushed(c, "widgets", "Start", "README.md", "# Widgets\n")
@@ -148,7 +148,7 @@ func TestKillWhileTelling(t *testing.T) {
 	databases(t, func(t *testing.T, database string) {
 		w := newWorld(t, database)
 		w.env["KEYWARD_WRITE_PAUSE"] = "1ms"
-		w.env["KEYWARD_BEAT"] = "200ms"
+		w.env["KEYWARD_HEARTBEAT"] = "200ms"
 		c := w.clone("widgets")
 		current := w.spawn()
 		w.pushed(c, "widgets", "Start", "README.md", "# Widgets\n")
@@ -415,7 +415,7 @@ func TestTwoProcesses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, newDatabase(t))
 	w.env["KEYWARD_WRITE_PAUSE"] = "1ms"
-	w.env["KEYWARD_BEAT"] = "200ms"
+	w.env["KEYWARD_HEARTBEAT"] = "200ms"
 	first, second := w.spawn(), w.spawn()
 	c := w.clone("widgets")
 	w.pushed(c, "widgets", "Start", "README.md", "# Widgets\n")

@@ -121,12 +121,12 @@ func (env *Env) register(ctx context.Context, account string, states []string, w
 
 // reading opens the database, brings it up to date, and closes it after fn.
 func (env *Env) reading(ctx context.Context, fn func(*store.Store, *Config) error) error {
-	cfg, err := env.config(false)
+	cfg, err := env.config(ctx, false)
 	if err != nil {
 		return err
 	}
 	if _, err := os.Stat(cfg.Database); errors.Is(err, fs.ErrNotExist) && !store.Postgres(cfg.Database) && !strings.Contains(cfg.Database, "://") {
-		return hint(fmt.Errorf("there is no database %s", cfg.Database), "is it the right directory? DATABASE_URL or KEYWARD_DATA names it; serve makes it")
+		return hint(fmt.Errorf("open database %s: no such file", cfg.Database), "KEYWARD_DATABASE_URL or KEYWARD_DATA says where it is; keyward-app serve creates it")
 	}
 	s, err := cfg.open(ctx)
 	if err != nil {

@@ -24,7 +24,7 @@ func TestRegister(t *testing.T) {
 	dir := t.TempDir()
 	env := map[string]string{"KEYWARD_DATA": dir, "KEYWARD_PEPPER": "a pepper of the tests, long enough"}
 	database := filepath.Join(dir, "register.db")
-	env["DATABASE_URL"] = database
+	env["KEYWARD_DATABASE_URL"] = database
 	if _, errs, code := run(t, env, "keys", "list"); code != 2 || !strings.Contains(errs, "there is no database") {
 		t.Fatalf("no register: exit %d\n%s", code, errs)
 	}
@@ -42,7 +42,7 @@ func TestRegister(t *testing.T) {
 			t.Errorf("%q: exit %d\n%s", args, code, errs)
 		}
 	}
-	wrong := map[string]string{"KEYWARD_DATA": dir, "DATABASE_URL": "postgresq://u:a-password@db/keyward"}
+	wrong := map[string]string{"KEYWARD_DATA": dir, "KEYWARD_DATABASE_URL": "postgresq://u:a-password@db/keyward"}
 	if _, errs, code := run(t, wrong, "migrate"); code != 2 || !strings.Contains(errs, `"postgresq" is no kind of database`) || strings.Contains(errs, "a-password") {
 		t.Errorf("exit %d\n%s", code, errs)
 	}

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -23,10 +22,11 @@ one. They can cut off the last ones, though: --heads prints the ends of the ledg
 elsewhere, and --expect says later whether they are still there.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return env.reading(c.Context(), func(s *store.Store, cfg *Config) error {
-				if len(cfg.Pepper) < leastSecret {
-					return hint(errors.New("KEYWARD_PEPPER is missing: the ledger's MACs are made with it"), "set it to what keyward-app serve has")
+				pepper, err := cfg.pepper(c.Context())
+				if err != nil {
+					return hint(err, "use the pepper of keyward-app serve: the ledger's MACs are made with it")
 				}
-				return env.verifyLedger(c.Context(), s, rotation.LedgerKey([]byte(cfg.Pepper)), heads, expect)
+				return env.verifyLedger(c.Context(), s, rotation.LedgerKey(pepper), heads, expect)
 			})
 		},
 	}

@@ -207,7 +207,7 @@ func TestKillWhileRotating(t *testing.T) {
 	t.Parallel()
 	databases(t, func(t *testing.T, database string) {
 		w := newWorld(t, database)
-		w.env["KEYWARD_WRITE_PAUSE"], w.env["KEYWARD_BEAT"] = "1ms", "200ms"
+		w.env["KEYWARD_WRITE_PAUSE"], w.env["KEYWARD_HEARTBEAT"] = "1ms", "200ms"
 		w.gh.SetPermission("acme", "rotation", "dana", "write")
 		current := w.spawn()
 		c := w.clone("widgets")
@@ -727,7 +727,7 @@ func TestGrant(t *testing.T) {
 func TestKillWhileClosing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
-	w.env["KEYWARD_WRITE_PAUSE"], w.env["KEYWARD_BEAT"], w.env["KEYWARD_REVOKE"], w.env["KEYWARD_WATCH"] = "1ms", "200ms", "deploy-key", "200ms"
+	w.env["KEYWARD_WRITE_PAUSE"], w.env["KEYWARD_HEARTBEAT"], w.env["KEYWARD_REVOKE"], w.env["KEYWARD_WATCH"] = "1ms", "200ms", "deploy-key", "200ms"
 	w.gh.Grant(permissions("administration", "secret_scanning_alerts"))
 	for _, who := range []string{"dana", "ravi"} {
 		w.gh.SetPermission("acme", "rotation", who, "write")

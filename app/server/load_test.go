@@ -282,12 +282,12 @@ func TestLargeRepository(t *testing.T) {
 func TestTooLarge(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
-	w.env["MAX_REPOSITORY_MB"] = "2"
+	w.env["KEYWARD_MAX_REPOSITORY_MB"] = "2"
 	w.start()
 	c := w.clone("widgets")
 	check := w.pushed(c, "widgets", "Large", "large.bin", noise(6<<20, 0))
 	expect(t, check, "failure", "Not scanned")
-	if !strings.Contains(check.Summary, "MAX_REPOSITORY_MB") {
+	if !strings.Contains(check.Summary, "KEYWARD_MAX_REPOSITORY_MB") {
 		t.Errorf("the summary says\n%s", check.Summary)
 	}
 	w.idle()

@@ -58,7 +58,7 @@ func TestTooLong(t *testing.T) {
 	t.Parallel()
 	databases(t, func(t *testing.T, database string) {
 		w := newWorld(t, database)
-		w.env["SCAN_TIMEOUT"] = "3s"
+		w.env["KEYWARD_SCAN_TIMEOUT"] = "3s"
 		w.start()
 		c := w.clone("widgets")
 		w.pushed(c, "widgets", "Start", "README.md", "# Widgets\n")
@@ -147,7 +147,7 @@ func TestOddNames(t *testing.T) {
 func TestNotKeyOfTheRest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
-	w.env["MAX_FILE_MB"] = "1"
+	w.env["KEYWARD_MAX_FILE_MB"] = "1"
 	w.start()
 	w.gh.SetPermission("acme", "widgets", "sam", "write")
 	w.gh.SetPermission("acme", "widgets", "dana", "write")
@@ -181,7 +181,7 @@ func TestNotKeyOfTheRest(t *testing.T) {
 func TestGrown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
-	w.env["MAX_REPOSITORY_MB"] = "4"
+	w.env["KEYWARD_MAX_REPOSITORY_MB"] = "4"
 	w.start()
 	c := w.clone("widgets")
 	w.pushed(c, "widgets", "Start", "README.md", "# Widgets\n")

@@ -233,7 +233,7 @@ func TestPull(t *testing.T) {
 func TestNotScanned(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
-	w.env["MAX_FILE_MB"] = "1"
+	w.env["KEYWARD_MAX_FILE_MB"] = "1"
 	w.start()
 	c := w.clone("widgets")
 	pointer := "version https://git-lfs.github.com/spec/v1\noid sha256:" + strings.Repeat("4d", 32) + "\nsize 12345\n"

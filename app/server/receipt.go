@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/ed25519"
 	"encoding/base64"
 	"errors"
@@ -23,12 +24,12 @@ func newReceipt(env *Env) *cobra.Command {
 	check := &cobra.Command{
 		Use: "verify [FILE]", Short: "Check the signature of a receipt; standard input without a file", Args: cobra.MaximumNArgs(1),
 		Long: "Verify checks that a receipt is as it was signed. With --key it has to be by that key, which needs no\nconfiguration; without, by the key of this App, which is made of its pepper.",
-		RunE: func(_ *cobra.Command, args []string) error { return env.checkReceipt(key, args) },
+		RunE: func(c *cobra.Command, args []string) error { return env.checkReceipt(c.Context(), key, args) },
 	}
 	check.Flags().StringVar(&key, "key", "", "public key, base64, as receipt key prints it")
 	receipt.AddCommand(check,
-		&cobra.Command{Use: "key", Short: "Print the public key of receipts", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
-			public, err := env.receiptKey()
+		&cobra.Command{Use: "key", Short: "Print the public key of receipts", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+			public, err := env.receiptKey(c.Context())
 			if err != nil {
 				return err
 			}
@@ -53,7 +54,11 @@ func newReceipt(env *Env) *cobra.Command {
 				if err := s.Ledger(c.Context(), e.installation, e.Fingerprint, func(r store.Record) error { ledger = append(ledger, r); return nil }); err != nil {
 					return err
 				}
-				r, err := rotation.NewReceipt([]byte(cfg.Pepper), cred, ledger)
+				pepper, err := cfg.pepper(c.Context())
+				if err != nil {
+					return err
+				}
+				r, err := rotation.NewReceipt(pepper, cred, ledger)
 				if errors.Is(err, rotation.ErrNotClosed) {
 					return hint(fmt.Errorf("%s has no receipt: %w", e.Alias, err), "keyward-app keys show "+e.Alias+" tells what is missing")
 				}
@@ -67,21 +72,22 @@ func newReceipt(env *Env) *cobra.Command {
 }
 
 // receiptKey is the public key of this App.
-func (env *Env) receiptKey() (ed25519.PublicKey, error) {
-	cfg, err := env.config(false)
+func (env *Env) receiptKey(ctx context.Context) (ed25519.PublicKey, error) {
+	cfg, err := env.config(ctx, false)
 	if err != nil {
 		return nil, err
 	}
-	if len(cfg.Pepper) < leastSecret {
-		return nil, hint(errors.New("KEYWARD_PEPPER is missing: the key of receipts is made of it"), "set it to what keyward-app serve has; receipt verify also takes the public key itself (--key)")
+	pepper, err := cfg.pepper(ctx)
+	if err != nil {
+		return nil, hint(err, "use the pepper of keyward-app serve; receipt verify also takes the public key itself (--key)")
 	}
-	return rotation.SigningKey([]byte(cfg.Pepper)).Public().(ed25519.PublicKey), nil
+	return rotation.SigningKey(pepper).Public().(ed25519.PublicKey), nil
 }
 
-func (env *Env) checkReceipt(key string, args []string) (err error) {
+func (env *Env) checkReceipt(ctx context.Context, key string, args []string) (err error) {
 	var public ed25519.PublicKey
 	if key == "" {
-		public, err = env.receiptKey()
+		public, err = env.receiptKey(ctx)
 	} else if public, err = base64.StdEncoding.DecodeString(key); err == nil && len(public) != ed25519.PublicKeySize {
 		err = errors.New("it is too short or too long")
 	}

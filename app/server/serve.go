@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"syscall"
 	"time"
 
@@ -35,20 +34,21 @@ func newServe(env *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use: "serve", Short: "Answer webhooks and work on them, until it is told to stop", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := env.config(true)
+			cfg, err := env.load(c.Context(), true)
 			if err != nil {
 				return err
 			}
 			return env.serve(c.Context(), cfg)
 		},
 	}
-	var b strings.Builder
-	b.WriteString("Serve answers webhooks at /webhook, /healthz and /readyz, and Prometheus at /metrics of\nanother address. It brings the database up to date first. On SIGTERM it takes no more,\nfinishes what is under way, and leaves the rest to the next process.\n\nSettings, by the environment or as keys of the configuration file:\n\n")
-	fmt.Fprintf(&b, "  %-28s %s\n", "KEYWARD_CONFIG", "the configuration file, by default keyward-app.toml in the data directory")
-	for _, s := range settings {
-		fmt.Fprintf(&b, "  %-28s %s\n", s.env, s.help)
-	}
-	c.Long = b.String()
+	c.Long = `Serve answers webhooks at /webhook, health checks at /healthz and /readyz, and Prometheus at
+/metrics of another address. It migrates the database first. On SIGTERM it accepts nothing
+more, finishes the running jobs, and leaves the rest to the next process.
+
+Settings come from the environment and from the configuration file; the environment wins.
+Names without the prefix KEYWARD_ work for one more release.
+
+` + settingsHelp()
 	return c
 }
 
@@ -67,6 +67,9 @@ const (
 // serve runs the server until ctx ends.
 func (env *Env) serve(ctx context.Context, cfg *Config) (err error) {
 	log := newLog(env, cfg.level)
+	if len(cfg.renamed) > 0 {
+		log.Warn(cfg.renames())
+	}
 	alone, unlock, err := cfg.alone()
 	if err != nil {
 		return err
@@ -188,7 +191,7 @@ func (c *Config) alone() (bool, func(), error) {
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close() // the other error says more
-		return false, nil, hint(fmt.Errorf("database %s is used by another process", c.Database), "several processes need PostgreSQL: DATABASE_URL=postgres://…")
+		return false, nil, hint(fmt.Errorf("database %s is used by another process", c.Database), "several processes need PostgreSQL: KEYWARD_DATABASE_URL=postgres://…")
 	}
 	return true, func() { _ = f.Close() }, nil // closing it unlocks it
 }
@@ -221,7 +224,7 @@ func say(w http.ResponseWriter, status int, text string) {
 func (c *Config) run(ctx context.Context, runner *jobs.Runner, mux http.Handler, m *metrics, log *slog.Logger) error {
 	l, err := net.Listen("tcp", c.Listen)
 	if err != nil {
-		return hint(fmt.Errorf("listen for webhooks: %w", err), "LISTEN names another address")
+		return hint(fmt.Errorf("listen for webhooks: %w", err), "KEYWARD_LISTEN sets another address")
 	}
 	web := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
@@ -239,7 +242,7 @@ func (c *Config) run(ctx context.Context, runner *jobs.Runner, mux http.Handler,
 	if c.MetricsListen != "none" {
 		ml, err := net.Listen("tcp", c.MetricsListen)
 		if err != nil {
-			return errors.Join(hint(fmt.Errorf("listen for metrics: %w", err), "METRICS_LISTEN names another address, or none"), web.Close(), group.Wait())
+			return errors.Join(hint(fmt.Errorf("listen for metrics: %w", err), "KEYWARD_METRICS_LISTEN sets another address, or none"), web.Close(), group.Wait())
 		}
 		metricsServer = &http.Server{Handler: m.handler(), ReadHeaderTimeout: 10 * time.Second}
 		group.Go(func() error { return closed(metricsServer.Serve(ml)) })

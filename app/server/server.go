@@ -27,6 +27,7 @@ type Env struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Getenv         func(string) string
+	Environ        func() []string   // all variables, as os.Environ; nil: unknown ones go unnoticed
 	Transport      http.RoundTripper // to the providers of keys; http.DefaultTransport if nil
 	Now            func() time.Time  // by which keys live; time.Now if nil
 
@@ -82,7 +83,7 @@ directory) and by the environment, which wins. "keyward-app setup" makes both.`,
 func (c *Config) open(ctx context.Context) (*store.Store, error) {
 	if !store.Postgres(c.Database) {
 		if scheme, _, is := strings.Cut(c.Database, "://"); is {
-			return nil, hint(fmt.Errorf("DATABASE_URL: %q is no kind of database that is known", scheme), "postgres://USER:PASSWORD@HOST/NAME, or the name of a SQLite file")
+			return nil, hint(fmt.Errorf("KEYWARD_DATABASE_URL: unknown scheme %q", scheme), "use postgres://USER:PASSWORD@HOST/NAME, or the name of a SQLite file")
 		}
 		if err := os.MkdirAll(filepath.Dir(c.Database), 0o700); err != nil {
 			return nil, fmt.Errorf("make the directory of the database: %w", err)
@@ -95,7 +96,7 @@ func (c *Config) open(ctx context.Context) (*store.Store, error) {
 		}
 	}
 	if err != nil {
-		return nil, hint(err, "DATABASE_URL is a PostgreSQL URL or the name of a SQLite file; without it a file in the data directory is used")
+		return nil, hint(err, "KEYWARD_DATABASE_URL is a PostgreSQL URL or the name of a SQLite file; without it a file in the data directory is used")
 	}
 	return s, nil
 }
@@ -104,7 +105,7 @@ func newMigrate(env *Env) *cobra.Command {
 	return &cobra.Command{
 		Use: "migrate", Short: "Bring the database up to date (serve does so by itself)", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := env.config(false)
+			cfg, err := env.config(c.Context(), false)
 			if err != nil {
 				return err
 			}
@@ -141,7 +142,7 @@ func newRedeliver(env *Env) *cobra.Command {
 		Use: "redeliver", Short: "Ask GitHub for the deliveries again that failed, or try dead jobs again", Args: cobra.NoArgs,
 		Long: "Redeliver asks GitHub to send every delivery again that was never taken (serve does so at its start and every hour).\nWith --dead it puts jobs back to work that were tried as often as allowed.",
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := env.config(true)
+			cfg, err := env.config(c.Context(), true)
 			if err != nil {
 				return err
 			}

@@ -53,7 +53,7 @@ func newSetup(env *Env) *cobra.Command {
 webhooks go; GitHub then makes the App, and setup stores its credentials in the data
 directory, in files that only you can read.`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := env.config(false)
+			cfg, err := env.config(c.Context(), false)
 			if err != nil {
 				return err
 			}
@@ -245,11 +245,21 @@ func (c *Config) store(app *gh.AppConfig) error {
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return err
 	}
-	pepper := c.Pepper
-	if pepper == "" {
-		pepper = random()
+	out := map[string]any{"app-id": app.GetID(), "private-key-file": keyName, "webhook-secrets": []string{app.GetWebhookSecret()}}
+	switch { // a pepper that exists stays where it is
+	case c.PepperFile != "":
+		name, err := filepath.Abs(c.PepperFile)
+		if err != nil {
+			return err
+		}
+		out["pepper-file"] = name
+	case c.PepperCommand != "":
+		out["pepper-command"] = c.PepperCommand
+	case c.Pepper != "":
+		out["pepper"] = c.Pepper
+	default:
+		out["pepper"] = random()
 	}
-	out := map[string]any{"app-id": app.GetID(), "private-key-file": keyName, "webhook-secrets": []string{app.GetWebhookSecret()}, "pepper": pepper}
 	if c.GitHubURL != "https://github.com" {
 		out["github-url"], out["github-api-url"] = c.GitHubURL, c.GitHubAPI
 	}

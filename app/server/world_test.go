@@ -274,8 +274,8 @@ func newWorld(t testing.TB, database string) *world {
 		w.database = ""
 	}
 	w.env = map[string]string{
-		"GITHUB_URL": w.gh.URL, "GITHUB_APP_ID": fmt.Sprint(w.gh.AppID()), "GITHUB_APP_PRIVATE_KEY": string(w.gh.AppKeyPEM()), "GITHUB_WEBHOOK_SECRET": webhookSecret,
-		"KEYWARD_PEPPER": pepper, "KEYWARD_DATA": filepath.Join(w.dir, "app"), "DATABASE_URL": database, "KEYWARD_TRACKER": "rotation", "METRICS_LISTEN": "none", "DRAIN": "10s", "LOG_LEVEL": "debug",
+		"KEYWARD_GITHUB_URL": w.gh.URL, "KEYWARD_GITHUB_APP_ID": fmt.Sprint(w.gh.AppID()), "KEYWARD_GITHUB_APP_PRIVATE_KEY": string(w.gh.AppKeyPEM()), "KEYWARD_GITHUB_WEBHOOK_SECRET": webhookSecret,
+		"KEYWARD_PEPPER": pepper, "KEYWARD_DATA": filepath.Join(w.dir, "app"), "KEYWARD_DATABASE_URL": database, "KEYWARD_TRACKER": "rotation", "KEYWARD_METRICS_LISTEN": "none", "KEYWARD_DRAIN": "10s", "KEYWARD_LOG_LEVEL": "debug",
 	}
 	t.Cleanup(w.end)
 	return w
@@ -386,7 +386,7 @@ func (w *world) start() *app {
 	env := w.environment(a)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan int, 1)
-	e := server.Env{Args: []string{"serve"}, Stdout: io.Discard, Stderr: a.log, Getenv: func(k string) string { return env[k] }}
+	e := server.Env{Args: []string{"serve"}, Stdout: io.Discard, Stderr: a.log, Getenv: getenv(env), Environ: environ(env)}
 	if w.provider != nil {
 		e.Transport, e.Now = w.provider.Transport(), w.clock.now
 	}
@@ -395,6 +395,20 @@ func (w *world) start() *app {
 	a.kill = func() { a.stop() }
 	w.ready(a)
 	return a
+}
+
+// getenv and environ make an environment of a map.
+func getenv(env map[string]string) func(string) string {
+	return func(name string) string { return env[name] }
+}
+
+func environ(env map[string]string) func() []string {
+	return func() (list []string) {
+		for k, v := range env {
+			list = append(list, k+"="+v)
+		}
+		return list
+	}
 }
 
 // spawn starts the App as a process of its own, which can be killed.
@@ -447,7 +461,7 @@ func (w *world) prepare() *app {
 }
 
 func (w *world) environment(a *app) map[string]string {
-	env := map[string]string{"LISTEN": a.address}
+	env := map[string]string{"KEYWARD_LISTEN": a.address}
 	for k, v := range w.env {
 		env[k] = v
 	}

@@ -456,7 +456,7 @@ func (y *year) compare(end time.Time) {
 	if err := y.store.Close(); err != nil {
 		y.t.Fatal(err)
 	}
-	env := map[string]string{"KEYWARD_PEPPER": pepper, "DATABASE_URL": filepath.Join(filepath.Dir(filepath.Dir(y.gh.RepoDir("acme", "rotation"))), "keyward.db")}
+	env := map[string]string{"KEYWARD_PEPPER": pepper, "KEYWARD_DATABASE_URL": filepath.Join(filepath.Dir(filepath.Dir(y.gh.RepoDir("acme", "rotation"))), "keyward.db")}
 	out, errs, code := run(y.t, env, "report", "rotation", "--format", "json", "--to", end.AddDate(0, 0, 1).Format(time.DateOnly))
 	var f rotation.Figures
 	if err := json.Unmarshal([]byte(out), &f); code != 0 || err != nil {
