@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"html"
 	"io"
@@ -338,32 +339,24 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// TestTLS serves with a certificate of its own.
+// TestTLS serves with a certificate of its own, and with the next one once it is renewed.
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, block := range map[string]*pem.Block{"KEYWARD_TLS_CERT_FILE": {Type: "CERTIFICATE", Bytes: cert}, "KEYWARD_TLS_KEY_FILE": {Type: "PRIVATE KEY", Bytes: private}} {
-		w.env[name] = filepath.Join(w.dir, name)
-		if err := os.WriteFile(w.env[name], pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
+	w.env["KEYWARD_TLS_CERT_FILE"], w.env["KEYWARD_TLS_KEY_FILE"] = filepath.Join(w.dir, "cert.pem"), filepath.Join(w.dir, "key.pem")
+	pool := x509.NewCertPool()
+	renew := func(serial int64, at time.Time) {
+		t.Helper()
+		cert, key := certificatePEM(t, serial)
+		pool.AppendCertsFromPEM(cert)
+		for name, data := range map[string][]byte{w.env["KEYWARD_TLS_CERT_FILE"]: cert, w.env["KEYWARD_TLS_KEY_FILE"]: key} {
+			if err := errors.Join(os.WriteFile(name, data, 0o600), os.Chtimes(name, at, at)); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}))
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
+	renew(1, time.Now().Add(-time.Hour))
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: pool}}}
 	a := w.prepare()
 	env := w.environment(a)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -372,13 +365,41 @@ func TestTLS(t *testing.T) {
 		ended <- server.Main(ctx, server.Env{Args: []string{"serve"}, Stdout: io.Discard, Stderr: a.log, Getenv: getenv(env), Environ: environ(env)})
 	}()
 	a.stop = sync.OnceValue(func() int { cancel(); return <-ended })
-	w.eventually(10*time.Second, "it answers over TLS", func() string {
-		res, err := client.Get("https://" + a.address + "/readyz")
-		if err != nil {
-			return err.Error()
+	answers := func(serial int64) func() string {
+		return func() string {
+			res, err := client.Get("https://" + a.address + "/readyz")
+			if err != nil {
+				return err.Error()
+			}
+			defer res.Body.Close()
+			if got := res.TLS.PeerCertificates[0].SerialNumber.Int64(); res.StatusCode != http.StatusOK || got != serial {
+				return fmt.Sprintf("%s with certificate %d", res.Status, got)
+			}
+			return ""
 		}
-		return strings.TrimPrefix(res.Status, "200 OK")
-	})
+	}
+	w.eventually(10*time.Second, "it answers over TLS", answers(1))
+	renew(2, time.Now())
+	w.eventually(10*time.Second, "it uses the new certificate", answers(2))
+}
+
+// certificatePEM makes a certificate for this machine, and its key.
+func certificatePEM(t *testing.T, serial int64) (cert, key []byte) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(serial), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
 }
 
 // TestDrain stops the App while a scan is under way: it is finished first.

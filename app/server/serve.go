@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -228,11 +229,18 @@ func (c *Config) run(ctx context.Context, runner *jobs.Runner, mux http.Handler,
 	}
 	web := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	if c.TLSCert != "" {
+		cert, err := newCertificate(c.TLSCert, c.TLSKey, log)
+		if err != nil {
+			return errors.Join(err, l.Close())
+		}
+		web.TLSConfig = &tls.Config{GetCertificate: cert.get, MinVersion: tls.VersionTLS12}
+	}
 	group, gctx := errgroup.WithContext(context.WithoutCancel(ctx))
 	group.Go(func() error {
 		var err error
 		if c.TLSCert != "" {
-			err = web.ServeTLS(l, c.TLSCert, c.TLSKey)
+			err = web.ServeTLS(l, "", "")
 		} else {
 			err = web.Serve(l)
 		}
