@@ -186,14 +186,16 @@ func TestSetup(t *testing.T) {
 	go func() {
 		ended <- server.Main(ctx, server.Env{Args: []string{"setup", "--listen", "127.0.0.1:0"}, Stdout: &out, Stderr: &errs, Getenv: getenv(env), Environ: environ(env)})
 	}()
-	address := regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
+	address := regexp.MustCompile(`(http://127\.0\.0\.1:\d+)/([0-9a-f]{64})/ `)
 	w.eventually(10*time.Second, "the page", func() string {
 		if !address.MatchString(out.String()) {
 			return "it is not served: " + out.String() + errs.String()
 		}
 		return ""
 	})
-	page := address.FindString(out.String())
+	printed := address.FindStringSubmatch(out.String())
+	root, token := printed[1], printed[2]
+	page := root + "/" + token
 	get := func(to string) (int, string) {
 		res, err := http.Get(to)
 		if err != nil {
@@ -219,12 +221,11 @@ func TestSetup(t *testing.T) {
 		return res.StatusCode, string(body)
 	}
 	status, body := get(page + "/")
-	state := regexp.MustCompile(`name="state" value="([0-9a-f]+)"`).FindStringSubmatch(body)
-	if status != 200 || state == nil || strings.Count(body, `type="radio"`) != 3 {
+	if status != 200 || strings.Count(body, `type="radio"`) != 3 {
 		t.Fatalf("the page: %d %s", status, body)
 	}
-	form := url.Values{"state": {state[1]}, "kind": {"scan"}, "organisation": {"acme"}, "name": {"keyward-acme"}, "webhook": {"https://keyward.example.com/webhook"}}
-	for field, bad := range map[string]string{"state": "x", "kind": "all", "organisation": "a/b", "name": "", "webhook": "javascript:alert(1)"} {
+	form := url.Values{"kind": {"scan"}, "organisation": {"acme"}, "name": {"keyward-acme"}, "webhook": {"https://keyward.example.com/webhook"}}
+	for field, bad := range map[string]string{"kind": "all", "organisation": "a/b", "name": "", "webhook": "javascript:alert(1)"} {
 		wrong := url.Values{}
 		for k, v := range form {
 			wrong[k] = v
@@ -234,7 +235,8 @@ func TestSetup(t *testing.T) {
 			t.Errorf("%s = %q: %d %s", field, bad, status, body)
 		}
 	}
-	for kind, rights := range map[string][]string{"scan": {"contents", "read"}, "inventory": {"organization_secrets", "read"}, "enforce": {"administration", "write"}} {
+	state := ""
+	for kind, rights := range map[string][]string{"scan": {"contents", "read"}, "inventory": {"administration", "read"}, "enforce": {"administration", "write"}} {
 		form.Set("kind", kind)
 		_, body = post(form)
 		text := regexp.MustCompile(`name="manifest" value="([^"]*)"`).FindStringSubmatch(body)
@@ -249,11 +251,13 @@ func TestSetup(t *testing.T) {
 		if err := json.Unmarshal([]byte(html.UnescapeString(text[1])), &m); err != nil {
 			t.Fatal(err)
 		}
-		if m.Permissions[rights[0]] != rights[1] || m.RedirectURL != page+"/made" || !slices.Contains(m.Events, "push") {
+		if m.Permissions[rights[0]] != rights[1] || m.RedirectURL != root+"/made" || !slices.Contains(m.Events, "push") {
 			t.Errorf("%s: %+v", kind, m)
 		}
-		if !strings.Contains(body, w.gh.URL+"/organizations/acme/settings/apps/new?state="+state[1]) {
+		if m := regexp.MustCompile(`action="([^"]+)\?state=([0-9a-f]{64})"`).FindStringSubmatch(body); m == nil || m[1] != w.gh.URL+"/organizations/acme/settings/apps/new" {
 			t.Errorf("the form does not go to the organisation: %s", body)
+		} else if state = m[2]; state == token || strings.Contains(text[1], token) {
+			t.Error("GitHub is told the token of the page")
 		}
 	}
 	// From another page, with another name, with a wrong state, with a wrong code.
@@ -262,15 +266,27 @@ func TestSetup(t *testing.T) {
 	if res, err := http.DefaultClient.Do(r); err != nil || res.StatusCode != http.StatusForbidden {
 		t.Errorf("another host: %v %v", res, err)
 	}
-	if status, _ := get(page + "/made?code=abc&state=wrong"); status != 400 {
-		t.Errorf("a wrong state: %d", status)
-	}
-	if status, _ := get(page + "/made?code=nothing&state=" + state[1]); status != 400 {
+	if status, _ := get(root + "/made?code=nothing&state=" + state); status != 400 {
 		t.Errorf("a wrong code: %d", status)
 	}
-	status, body = get(page + "/made?code=" + w.gh.ManifestCode() + "&state=" + state[1])
-	if status != 200 || !strings.Contains(body, "is made") {
+	// Without the token, or the state that is made of it, there is nothing.
+	code := w.gh.ManifestCode()
+	wrong := strings.Repeat("0", 64)
+	for _, path := range []string{"/", "/go", "/" + wrong + "/", "/" + wrong + "/go", "/" + token, "/" + token[:63] + "/x", "/" + token + "/made?code=" + code,
+		"/made", "/made?code=" + code, "/made?state=&code=" + code, "/made?state=" + wrong + "&code=" + code, "/made?state=" + token + "&code=" + code} {
+		if status, body := get(root + path); path != "/"+token && status != 404 || strings.Contains(body, state) || strings.Contains(body, token) && path != "/"+token {
+			t.Errorf("GET %s: %d %s", path, status, body)
+		}
+	}
+	if res, err := http.PostForm(root+"/"+wrong+"/go", form); err != nil || res.StatusCode != 404 {
+		t.Errorf("POST with a wrong token: %v %v", res, err)
+	}
+	status, body = get(root + "/made?code=" + code + "&state=" + state)
+	if status != 200 || !strings.Contains(body, "GitHub created") {
 		t.Fatalf("made: %d %s", status, body)
+	}
+	if strings.Contains(body, token) || strings.Contains(body, state) {
+		t.Error("the last page shows the token")
 	}
 	if code := <-ended; code != 0 {
 		t.Fatalf("exit %d: %s", code, errs.String())
@@ -289,10 +305,10 @@ func TestSetup(t *testing.T) {
 	if text, errs, _ := run(t, map[string]string{"KEYWARD_DATA": data}, "doctor"); !strings.Contains(text, "signed in as keyward") {
 		t.Errorf("doctor: %s%s", text, errs)
 	}
-	if _, errs, code := run(t, env, "setup"); code != 2 || !strings.Contains(errs, "is there already") {
+	if _, errs, code := run(t, env, "setup"); code != 2 || !strings.Contains(errs, "already exists") {
 		t.Errorf("again: exit %d %s", code, errs)
 	}
-	if _, errs, code := run(t, env, "setup", "--force", "--listen", "0.0.0.0:3000"); code != 2 || !strings.Contains(errs, "this machine only") {
+	if _, errs, code := run(t, env, "setup", "--force", "--listen", "0.0.0.0:3000"); code != 2 || !strings.Contains(errs, "only this machine can reach") {
 		t.Errorf("for everybody: exit %d %s", code, errs)
 	}
 }

@@ -19,26 +19,26 @@ type manifest struct {
 	Events      []string          `json:"default_events"`
 }
 
-// kinds are the three Apps that can be made, each with the rights of the one before.
+// kinds are the three Apps that setup can create, each with the permissions of the one
+// before. None asks for a permission that no code uses: TestPermissions names the call or
+// the event that needs each.
 // https://docs.github.com/rest/authentication/permissions-required-for-github-apps
 var kinds = []struct {
 	Name, Title, What string
 	add               map[string]string
 }{
-	{"scan", "Scan", "Checks every push and pull request, and opens rotation issues. Reads code, writes checks and issues.", map[string]string{
+	{"scan", "Scan", "Scans every push and pull request and opens rotation issues. Reads code, pull requests, merge queues and members; writes checks and issues.", map[string]string{
 		"metadata": "read", "contents": "read", "checks": "write", "pull_requests": "read", "issues": "write", "merge_queues": "read", "members": "read",
 	}},
-	{"inventory", "Inventory", "Besides, lists the deploy keys, tokens, secrets' names, runners and webhooks there are. Reads only.", map[string]string{
-		"administration": "read", "actions": "read", "secrets": "read", "environments": "read", "actions_variables": "read", "dependabot_secrets": "read", "repository_hooks": "read",
-		"secret_scanning_alerts": "read", "organization_secrets": "read", "organization_dependabot_secrets": "read", "organization_hooks": "read", "organization_administration": "read",
-		"organization_personal_access_tokens": "read", "organization_personal_access_token_requests": "read", "organization_self_hosted_runners": "read",
+	{"inventory", "Scan and look up deploy keys", "Also looks up whether a leaked SSH key is a deploy key of a repository. Reads the administration settings of repositories; changes none.", map[string]string{
+		"administration": "read",
 	}},
-	{"enforce", "Enforce", "Besides, may revoke: deletes deploy keys, revokes tokens' access, answers their requests, resolves alerts.", map[string]string{
-		"administration": "write", "secret_scanning_alerts": "write", "organization_personal_access_tokens": "write", "organization_personal_access_token_requests": "write",
+	{"enforce", "Scan and revoke", "Also carries out /revoke by two people: deletes deploy keys, and revokes the access of fine-grained tokens to the organisation. Resolves and reopens GitHub's secret scanning alerts together with the rotation issue.", map[string]string{
+		"administration": "write", "secret_scanning_alerts": "write", "organization_personal_access_tokens": "write",
 	}},
 }
 
-// permissions are those of a kind, and nil if there is none of that name.
+// permissions returns those of a kind, nil if there is no kind of that name.
 func permissions(kind string) map[string]string {
 	out := map[string]string{}
 	for _, k := range kinds {
@@ -56,5 +56,5 @@ func newManifest(kind, name, hook, redirect string) *manifest {
 		return nil
 	}
 	return &manifest{Name: name, URL: "https://github.com/keyward/keyward", Hook: map[string]any{"url": hook, "active": true}, RedirectURL: redirect,
-		Description: "Finds keys that were pushed, and gets them rotated.", Permissions: p, Events: webhook.Events()}
+		Description: "Finds leaked credentials and tracks their rotation.", Permissions: p, Events: webhook.Events()}
 }

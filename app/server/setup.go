@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/subtle"
 	_ "embed"
 	"encoding/hex"
@@ -30,28 +32,30 @@ import (
 //go:embed setup.html
 var setupPage string
 
-// A wizard makes the App on GitHub by its manifest flow, from a page on this machine,
-// and stores the credentials that GitHub gives.
+// A wizard creates the App on GitHub by its manifest flow, from a page on this machine, and
+// stores the credentials that GitHub gives. Other users and other pages of the browser reach
+// the same port: only who has seen the terminal knows the token in the page's address.
 type wizard struct {
 	cfg    *Config
 	client *gh.Client
-	state  string // what GitHub has to send back, so that nobody else's App is taken for ours
+	token  string // is in the page's address: without it there is no page
+	state  string // what GitHub has to send back, made of token: nobody else's App is taken for ours
 	host   string // of the page; requests for another name come from somebody else's page
 	page   *template.Template
 	done   chan error
 	once   sync.Once
 	mu     sync.Mutex
-	made   bool
+	made   bool // the App exists: token and state are worth nothing any more
 }
 
 func newSetup(env *Env) *cobra.Command {
 	var listen string
 	var force bool
 	c := &cobra.Command{
-		Use: "setup", Short: "Make the App on GitHub, from a page on this machine", Args: cobra.NoArgs,
-		Long: `Setup serves a page on this machine. There you choose what the App may do and where its
-webhooks go; GitHub then makes the App, and setup stores its credentials in the data
-directory, in files that only you can read.`,
+		Use: "setup", Short: "Create the App on GitHub, from a page on this machine", Args: cobra.NoArgs,
+		Long: `Setup serves a page on this machine, at an address with a one-time token. There you choose
+the App's permissions and the address of its webhook. GitHub then creates the App, and setup
+stores its credentials in the data directory, in files that only you can read.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := env.config(c.Context(), false)
 			if err != nil {
@@ -60,7 +64,7 @@ directory, in files that only you can read.`,
 			if !force {
 				for _, name := range []string{configName, keyName} {
 					if _, err := os.Stat(filepath.Join(cfg.DataDir, name)); err == nil {
-						return hint(fmt.Errorf("%s is there already", filepath.Join(cfg.DataDir, name)), "--force makes a new App and takes its place; the old file is kept beside it")
+						return hint(fmt.Errorf("%s already exists", filepath.Join(cfg.DataDir, name)), "--force creates another App and keeps the old file under another name")
 					}
 				}
 			}
@@ -68,7 +72,7 @@ directory, in files that only you can read.`,
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:3000", "address of the page, on this machine")
-	c.Flags().BoolVar(&force, "force", false, "make another App although there is one")
+	c.Flags().BoolVar(&force, "force", false, "create another App although one exists")
 	return c
 }
 
@@ -77,26 +81,27 @@ const keyName = "keyward-app.pem"
 func (env *Env) setup(ctx context.Context, cfg *Config, listen string) error {
 	host, _, err := net.SplitHostPort(listen)
 	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return hint(fmt.Errorf("--listen %s is not an address of this machine only", listen), "the page hands out what can take the App over: use 127.0.0.1:3000, through an SSH tunnel if need be")
+		return hint(fmt.Errorf("--listen %s: expected an address that only this machine can reach", listen), "use 127.0.0.1:3000, through an SSH tunnel from another machine: the page can create and take over the App")
 	}
 	l, err := net.Listen("tcp", listen)
 	if err != nil {
-		return hint(fmt.Errorf("serve the setup page: %w", err), "--listen names another address")
+		return hint(fmt.Errorf("serve the setup page: %w", err), "--listen sets another address")
 	}
 	client := gh.NewClient(&http.Client{Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }})
 	client.BaseURL = cfg.api
-	w := &wizard{cfg: cfg, client: client, state: random(), host: l.Addr().String(), done: make(chan error, 1)}
+	w := &wizard{cfg: cfg, client: client, token: random(), host: l.Addr().String(), done: make(chan error, 1)}
+	w.state = stateOf(w.token)
 	if w.page, err = template.New("setup").Parse(setupPage); err != nil {
 		return errors.Join(err, l.Close())
 	}
 	srv := &http.Server{Handler: w, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- closed(srv.Serve(l)) }()
-	_, _ = fmt.Fprintf(env.Stdout, "Open http://%s/ in a browser on this machine.\n", w.host) // the page works without
+	_, _ = fmt.Fprintf(env.Stdout, "Open http://%s%s in a browser on this machine. The address works once.\n", w.host, w.path("")) // the page works without
 	select {
 	case err = <-w.done:
 	case <-ctx.Done():
-		err = errors.New("interrupted: no App was made, or its credentials were not stored")
+		err = errors.New("interrupted: no App was created, or its credentials were not stored")
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
@@ -113,14 +118,25 @@ func random() string {
 	return hex.EncodeToString(b[:])
 }
 
+// stateOf is what GitHub sends back with the browser. It belongs to the token, and does not
+// tell it.
+func stateOf(token string) string {
+	mac := hmac.New(sha256.New, []byte(token))
+	_, _ = mac.Write([]byte("state")) // never fails
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// path is the address of a step of the page.
+func (w *wizard) path(step string) string { return "/" + w.token + "/" + step }
+
 type setupView struct {
-	Step          string // choose, go, done or error
-	Kinds         any
-	Action, State string
-	Manifest      string
-	Error         string
-	App, Install  string
-	GitHub        string
+	Step         string // choose, go, done or error
+	Kinds        any
+	Action       string
+	Manifest     string
+	Error        string
+	App, Install string
+	GitHub       string
 }
 
 func (w *wizard) ServeHTTP(res http.ResponseWriter, r *http.Request) {
@@ -132,16 +148,27 @@ func (w *wizard) ServeHTTP(res http.ResponseWriter, r *http.Request) {
 		http.Error(res, "this page is for this machine", http.StatusForbidden)
 		return
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	given, step, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	ours := same(given, w.token)
 	switch {
-	case r.Method == http.MethodGet && r.URL.Path == "/":
-		w.show(res, http.StatusOK, setupView{Step: "choose", Kinds: kinds, State: w.state})
-	case r.Method == http.MethodPost && r.URL.Path == "/go":
+	case w.made:
+		http.NotFound(res, r)
+	case ours && r.Method == http.MethodGet && step == "":
+		w.show(res, http.StatusOK, setupView{Step: "choose", Kinds: kinds, Action: w.path("go")})
+	case ours && r.Method == http.MethodPost && step == "go":
 		w.choose(res, r)
-	case r.Method == http.MethodGet && r.URL.Path == "/made":
+	case r.Method == http.MethodGet && r.URL.Path == "/made" && same(r.URL.Query().Get("state"), w.state):
 		w.finish(res, r)
 	default:
 		http.NotFound(res, r)
 	}
+}
+
+// same compares a secret without telling by the time how much of it is right.
+func same(given, secret string) bool {
+	return subtle.ConstantTimeCompare([]byte(given), []byte(secret)) == 1
 }
 
 func (w *wizard) show(res http.ResponseWriter, status int, v setupView) {
@@ -152,7 +179,7 @@ func (w *wizard) show(res http.ResponseWriter, status int, v setupView) {
 }
 
 func (w *wizard) mistake(res http.ResponseWriter, format string, args ...any) {
-	w.show(res, http.StatusBadRequest, setupView{Step: "error", Error: fmt.Sprintf(format, args...)})
+	w.show(res, http.StatusBadRequest, setupView{Step: "error", Action: w.path(""), Error: fmt.Sprintf(format, args...)})
 }
 
 var orgRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,38}$`)
@@ -160,68 +187,58 @@ var orgRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,38}$`)
 // choose shows the manifest and the button that takes it to GitHub.
 func (w *wizard) choose(res http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(res, r.Body, 16<<10)
-	if err := r.ParseForm(); err != nil || !w.ours(r.PostForm.Get("state")) {
-		w.mistake(res, "the form is not from this page: open it anew")
+	if err := r.ParseForm(); err != nil {
+		w.mistake(res, "the form cannot be read")
 		return
 	}
 	org, hook, name := strings.TrimSpace(r.PostForm.Get("organisation")), strings.TrimSpace(r.PostForm.Get("webhook")), strings.TrimSpace(r.PostForm.Get("name"))
 	to := w.cfg.GitHubURL + "/settings/apps/new"
 	if org != "" {
 		if !orgRE.MatchString(org) {
-			w.mistake(res, "%q is not the name of an organisation", org)
+			w.mistake(res, "invalid organisation %q: expected its login, such as acme", org)
 			return
 		}
 		to = w.cfg.GitHubURL + "/organizations/" + org + "/settings/apps/new"
 	}
 	u, err := url.Parse(hook)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil {
-		w.mistake(res, "the webhook's address %q is none: it is what GitHub can reach this server at, such as https://keyward.example.com/webhook", hook)
+		w.mistake(res, "invalid webhook address %q: expected the address at which GitHub can reach keyward-app serve, such as https://keyward.example.com/webhook", hook)
 		return
 	}
 	if name == "" || len(name) > 34 {
-		w.mistake(res, "the App needs a name of 1 to 34 characters, which nobody else has")
+		w.mistake(res, "invalid name: expected 1 to 34 characters, unique on GitHub")
 		return
 	}
 	m := newManifest(r.PostForm.Get("kind"), name, hook, "http://"+w.host+"/made")
 	if m == nil {
-		w.mistake(res, "choose what the App may do")
+		w.mistake(res, "choose the permissions of the App")
 		return
 	}
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
-		w.mistake(res, "the manifest can not be written: %v", err)
+		w.mistake(res, "write the manifest: %v", err)
 		return
 	}
 	w.show(res, http.StatusOK, setupView{Step: "go", Action: to + "?state=" + w.state, Manifest: string(text)})
 }
 
-func (w *wizard) ours(state string) bool {
-	return subtle.ConstantTimeCompare([]byte(state), []byte(w.state)) == 1
-}
-
 var codeRE = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 
-// finish takes the code that GitHub sends the browser back with, once, and stores what
-// GitHub gives for it.
+// finish takes the code that GitHub sends the browser back with, and stores what GitHub
+// gives for it. Success is the end of the page.
 func (w *wizard) finish(res http.ResponseWriter, r *http.Request) {
 	code := r.URL.Query().Get("code")
-	if !w.ours(r.URL.Query().Get("state")) || !codeRE.MatchString(code) {
-		w.mistake(res, "GitHub's answer does not belong to this page: open it anew")
-		return
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.made {
-		w.mistake(res, "the App was made already")
+	if !codeRE.MatchString(code) {
+		w.mistake(res, "GitHub's answer has no valid code")
 		return
 	}
 	app, _, err := w.client.Apps.CompleteAppManifest(r.Context(), code)
 	if err != nil {
-		w.mistake(res, "GitHub did not hand out the App's credentials (%s). The code is good for one hour and once only: open the page anew.", plainError(err))
+		w.mistake(res, "GitHub did not return the App's credentials (%s). Its code works once and for one hour: begin again.", plainError(err))
 		return
 	}
 	if err := w.cfg.store(app); err != nil {
-		w.mistake(res, "the App %s was made, but its credentials were not stored: %v. Delete it in its settings on GitHub and begin again.", app.GetSlug(), err)
+		w.mistake(res, "GitHub created the App %s, but its credentials were not stored: %v. Delete the App in its settings on GitHub, then begin again.", app.GetSlug(), err)
 		return
 	}
 	w.made = true
