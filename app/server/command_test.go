@@ -418,7 +418,7 @@ func certificatePEM(t *testing.T, serial int64) (cert, key []byte) {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
 }
 
-// TestDrain stops the App while a scan is under way: it is finished first.
+// TestDrain stops the App while a scan runs: it is not ready any more, and finishes the scan.
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
@@ -426,11 +426,31 @@ func TestDrain(t *testing.T) {
 	c := w.clone("widgets")
 	w.pushed(c, "widgets", "Start", "README.md", "# Widgets\n")
 	key := w.key("gitlab-pat")
-	w.gh.Fail(githubtest.Fault{Path: `git-upload-pack$`, Delay: 1500 * time.Millisecond, Times: 1})
+	w.gh.Fail(githubtest.Fault{Path: `git-upload-pack$`, Delay: 3 * time.Second, Times: 1})
 	sha := c.commit("key", "k.env", "T="+key+"\n")
 	c.push()
 	time.Sleep(400 * time.Millisecond)
-	if code := a.stop(); code != 0 {
+	ended := make(chan int, 1)
+	go func() { ended <- a.stop() }()
+	get := func(path string) string {
+		res, err := http.Get("http://" + a.address + path)
+		if err != nil {
+			return err.Error()
+		}
+		defer res.Body.Close()
+		text, err := io.ReadAll(res.Body)
+		return fmt.Sprint(res.StatusCode, " ", strings.TrimSpace(string(text)), err)
+	}
+	w.eventually(10*time.Second, "it is not ready any more", func() string {
+		if got := get("/readyz"); got != "503 draining<nil>" {
+			return got
+		}
+		return ""
+	})
+	if got := get("/healthz"); got != "200 ok<nil>" {
+		t.Errorf("/healthz while draining: %s", got)
+	}
+	if code := <-ended; code != 0 {
 		t.Errorf("exit %d", code)
 	}
 	if log := a.log.String(); !strings.Contains(log, `"msg":"stopped"`) || strings.Count(log, `"msg":"scanned"`) != 2 {

@@ -43,8 +43,8 @@ func newServe(env *Env) *cobra.Command {
 		},
 	}
 	c.Long = `Serve answers webhooks at /webhook, health checks at /healthz and /readyz, and Prometheus at
-/metrics of another address. It migrates the database first. On SIGTERM it accepts nothing
-more, finishes the running jobs, and leaves the rest to the next process.
+/metrics of another address. It migrates the database first. On SIGTERM /readyz
+fails, the running jobs finish, and the rest is left to the next process.
 
 Settings come from the environment and from the configuration file; the environment wins.
 Names without the prefix KEYWARD_ work for one more release.
@@ -101,7 +101,11 @@ func (env *Env) serve(ctx context.Context, cfg *Config) (err error) {
 		return err
 	}
 	hook := &webhook.Handler{Secrets: cfg.WebhookSecrets, Queue: runner, Log: log, Observe: m.delivery}
-	return cfg.run(ctx, runner, newMux(hook, s), m, log)
+	ready, err := newReadiness(cfg, s, log)
+	if err != nil {
+		return err
+	}
+	return cfg.run(ctx, runner, newMux(hook, ready), ready, m, log)
 }
 
 // rulesByID returns the rules that are built in.
@@ -198,19 +202,11 @@ func (c *Config) alone() (bool, func(), error) {
 }
 
 // newMux answers webhooks and questions of how the server is.
-func newMux(hook http.Handler, s *store.Store) *http.ServeMux {
+func newMux(hook, ready http.Handler) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("/webhook", hook)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-		defer cancel()
-		if err := s.Ping(ctx); err != nil {
-			say(w, http.StatusServiceUnavailable, "the database does not answer")
-			return
-		}
-		say(w, http.StatusOK, "ready")
-	})
+	mux.Handle("GET /readyz", ready)
 	return mux
 }
 
@@ -220,9 +216,13 @@ func say(w http.ResponseWriter, status int, text string) {
 	_, _ = fmt.Fprintln(w, text) // the other side has gone
 }
 
-// run serves until ctx ends, then drains: no more deliveries, then no more jobs, then
-// what is under way gets its time.
-func (c *Config) run(ctx context.Context, runner *jobs.Runner, mux http.Handler, m *metrics, log *slog.Logger) error {
+// lastAnswers is how long answers under way may take once the jobs have stopped.
+const lastAnswers = 5 * time.Second
+
+// run serves until ctx ends, then drains: it starts no more jobs and gives the running ones
+// their time. Meanwhile /readyz fails, and deliveries that still arrive are stored for the
+// next process. Then it stops answering.
+func (c *Config) run(ctx context.Context, runner *jobs.Runner, mux http.Handler, ready *readiness, m *metrics, log *slog.Logger) error {
 	l, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return hint(fmt.Errorf("listen for webhooks: %w", err), "KEYWARD_LISTEN sets another address")
@@ -263,11 +263,14 @@ func (c *Config) run(ctx context.Context, runner *jobs.Runner, mux http.Handler,
 	case <-ctx.Done():
 	case <-gctx.Done():
 	}
+	ready.draining.Store(true)
 	log.Info("draining", "for", c.drain.String())
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.drain)
 	defer cancel()
-	err = web.Shutdown(end)
-	err = errors.Join(err, runner.Stop(end))
+	err = runner.Stop(end)
+	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), lastAnswers)
+	defer cancelLast()
+	err = errors.Join(err, web.Shutdown(last))
 	if metricsServer != nil {
 		err = errors.Join(err, metricsServer.Close())
 	}
