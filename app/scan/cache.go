@@ -46,8 +46,8 @@ func (c *Cache) path(name string) string { return filepath.Join(c.Dir, name+".gi
 // open returns a copy of a repository, made if there is none, locked until it is
 // released.
 func (c *Cache) open(ctx context.Context, name, url string, token func(context.Context, bool) (string, error)) (*mirror, error) {
-	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the cache of repositories: %w", err)
+	if err := os.MkdirAll(c.home(), 0o700); err != nil {
+		return nil, fmt.Errorf("create the cache of repositories: %w", err)
 	}
 	m := &mirror{cache: c, dir: c.path(name), token: token, seen: map[string]bool{}}
 	var err error

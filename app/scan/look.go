@@ -121,8 +121,8 @@ func (m *mirror) holds(ctx context.Context, commit string, text []byte) (bool, e
 	if len(run) < leastRun {
 		return false, nil
 	}
-	cmd := exec.CommandContext(ctx, "git", "grep", "-q", "-a", "-F", "-f", "-", commit)
-	cmd.Dir, cmd.Stdin = m.dir, bytes.NewReader(append(bytes.Clone(run), '\n'))
+	cmd := m.git(ctx, "grep", "-q", "-a", "-F", "-f", "-", commit)
+	cmd.Stdin = bytes.NewReader(append(bytes.Clone(run), '\n'))
 	err := cmd.Run()
 	var exit *exec.ExitError
 	switch {
@@ -202,9 +202,7 @@ func (e *Engine) removed(ctx context.Context, m *mirror, sc *scanner.Scanner, ba
 	if len(paths) == 0 {
 		return nil, nil
 	}
-	cmd := exec.CommandContext(ctx, "git", append([]string{"--literal-pathspecs", "diff", "--name-only", "-z", "--no-renames", base + "..." + j.Head, "--"}, paths...)...)
-	cmd.Dir = m.dir
-	changed, err := cmd.Output()
+	changed, err := m.git(ctx, append([]string{"--literal-pathspecs", "diff", "--name-only", "-z", "--no-renames", base + "..." + j.Head, "--"}, paths...)...).Output()
 	if err != nil { // without a commit that both come from nothing can be said
 		return nil, ctx.Err()
 	}

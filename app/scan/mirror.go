@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -44,7 +43,9 @@ func (m *mirror) prepare(ctx context.Context, url string) error {
 				return err
 			}
 			m.fresh = true
-			if out, err := exec.CommandContext(ctx, "git", "init", "--quiet", "--bare", "--template=", m.dir).CombinedOutput(); err != nil {
+			cmd := m.git(ctx, "init", "--quiet", "--bare", "--template=", m.dir)
+			cmd.Dir = "" // it is not there yet
+			if out, err := cmd.CombinedOutput(); err != nil {
 				return fmt.Errorf("git init: %w: %s", err, strings.TrimSpace(string(out)))
 			}
 		}
@@ -72,7 +73,7 @@ func (m *mirror) prepare(ctx context.Context, url string) error {
 	if err := os.Chtimes(m.dir, now, now); err != nil {
 		return err
 	}
-	m.Repo, err = git.Open(ctx, m.dir, git.Options{Named: true, Nice: 10})
+	m.Repo, err = git.Open(ctx, m.dir, git.Options{Named: true, Nice: 10, Env: Environment(m.cache.home())})
 	if err == nil && m.GitDir != m.dir && !m.Bare {
 		err = git.ErrNotRepository // it found one further up
 	}
@@ -87,9 +88,7 @@ func (m *mirror) prepare(ctx context.Context, url string) error {
 
 // broken reports whether git finds fault with what the copy has.
 func (m *mirror) broken(ctx context.Context) bool {
-	cmd := exec.CommandContext(ctx, "git", "fsck", "--connectivity-only", "--no-dangling", "--no-progress")
-	cmd.Dir = m.dir
-	return cmd.Run() != nil && ctx.Err() == nil
+	return m.git(ctx, "fsck", "--connectivity-only", "--no-dangling", "--no-progress").Run() != nil && ctx.Err() == nil
 }
 
 // maxPacks is how many packs a copy has before they are made one: each fetch brings
@@ -99,9 +98,7 @@ const maxPacks = 64
 // release gives the copy back, and makes room if there is need.
 func (m *mirror) release(ctx context.Context) {
 	if packs, err := filepath.Glob(filepath.Join(m.dir, "objects", "pack", "*.pack")); err == nil && len(packs) > maxPacks {
-		cmd := exec.CommandContext(ctx, "git", "-c", "pack.windowMemory=32m", "-c", "pack.deltaCacheSize=32m", "repack", "-a", "-d", "-q")
-		cmd.Dir = m.dir
-		_ = cmd.Run() // a copy that stays as it is does as well
+		_ = m.git(ctx, "-c", "pack.windowMemory=32m", "-c", "pack.deltaCacheSize=32m", "repack", "-a", "-d", "-q").Run() // a copy that stays as it is does as well
 	}
 	m.unlock()
 	m.cache.evict(time.Now())
@@ -224,9 +221,7 @@ func (m *mirror) bring(ctx context.Context, base, head string) error {
 
 // kind returns what an object is, "" if it is not here.
 func (m *mirror) kind(ctx context.Context, id string) string {
-	cmd := exec.CommandContext(ctx, "git", "cat-file", "-t", id)
-	cmd.Dir = m.dir
-	out, err := cmd.Output()
+	out, err := m.git(ctx, "cat-file", "-t", id).Output()
 	if err != nil {
 		return ""
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyward/keyward/app/github"
+	"github.com/keyward/keyward/app/scan"
 	"github.com/keyward/keyward/app/webhook"
 )
 
@@ -64,7 +66,9 @@ var gitVersion = regexp.MustCompile(`(\d+)\.(\d+)`)
 
 // git has to be there: 2.31 is the first that takes a token by the environment.
 func (d *doctor) git(ctx context.Context) {
-	out, err := exec.CommandContext(ctx, "git", "--version").Output()
+	cmd := exec.CommandContext(ctx, "git", "--version")
+	cmd.Env = scan.Environment(os.DevNull)
+	out, err := cmd.Output()
 	if err != nil {
 		d.bad("git", "is not installed, or does not run: the server fetches with it")
 		return

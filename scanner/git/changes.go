@@ -469,7 +469,7 @@ func StagedQuickly(ctx context.Context, dir string, opt Options) (r *Repo, chang
 	if _, err := os.Lstat(filepath.Join(dir, ".git")); err != nil || opt.NoGit {
 		return nil, nil, false
 	}
-	r = &Repo{Dir: dir, env: environment(opt.Getenv)}
+	r = &Repo{Dir: dir, env: environment(opt)}
 	var err error
 	if r.bin, err = exec.LookPath("git"); err != nil {
 		return nil, nil, false

@@ -86,6 +86,11 @@ type Options struct {
 	// name the hook's.
 	Named bool
 	NoGit bool // do not use the git binary
+	// Env, if not nil, is the whole environment of git's processes, besides the variables
+	// that this package sets itself. A server passes what git needs and none of its own
+	// secrets. The command leaves it nil: the user's git configuration and credential
+	// helpers count.
+	Env []string
 	// Nice is how far below other processes the git binary runs, 0 to 19. A server that
 	// has to answer while it scans answers sooner for it.
 	Nice int
@@ -98,7 +103,7 @@ var inherited = []string{"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJE
 
 // Open opens the repository that dir is in.
 func Open(ctx context.Context, dir string, opt Options) (*Repo, error) {
-	r := &Repo{Dir: dir, env: environment(opt.Getenv)}
+	r := &Repo{Dir: dir, env: environment(opt)}
 	if !opt.NoGit {
 		r.bin, _ = exec.LookPath("git")
 	}
@@ -108,7 +113,7 @@ func Open(ctx context.Context, dir string, opt Options) (*Repo, error) {
 	if r.bin == "" {
 		return r, r.openLibrary()
 	}
-	if opt.Named && opt.Getenv != nil {
+	if opt.Named && opt.Getenv != nil && opt.Env == nil {
 		r.dropForeign(ctx, opt.Getenv)
 	}
 	out, err := r.output(ctx, "rev-parse", "--absolute-git-dir", "--is-bare-repository", "--is-shallow-repository", "--git-common-dir")
@@ -173,12 +178,12 @@ func (r *Repo) dropForeign(ctx context.Context, getenv func(string) string) {
 	if !set {
 		return
 	}
-	bare := &Repo{Dir: r.Dir, bin: r.bin, env: environment(func(name string) string {
+	bare := &Repo{Dir: r.Dir, bin: r.bin, env: environment(Options{Getenv: func(name string) string {
 		if strings.HasPrefix(name, "GIT_CONFIG") || name == "GIT_CEILING_DIRECTORIES" {
 			return getenv(name)
 		}
 		return ""
-	})}
+	}})}
 	here := &Repo{bin: r.bin, env: r.env} // the working directory, as the hook sees it
 	a, errA := bare.output(ctx, "rev-parse", "--absolute-git-dir")
 	b, errB := here.output(ctx, "rev-parse", "--absolute-git-dir")
@@ -188,8 +193,16 @@ func (r *Repo) dropForeign(ctx context.Context, getenv func(string) string) {
 }
 
 // environment returns the environment for git commands.
-func environment(getenv func(string) string) []string {
-	var env []string
+func environment(opt Options) []string {
+	env := slices.Clone(opt.Env)
+	if opt.Env == nil {
+		env = inherit(opt.Getenv)
+	}
+	return slices.Clip(append(env, "LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GIT_NO_LAZY_FETCH=1", "GIT_OPTIONAL_LOCKS=0", "GIT_NO_REPLACE_OBJECTS=1", "GIT_LITERAL_PATHSPECS=1")) // Fetch appends to it
+}
+
+// inherit returns the user's environment, of git's variables only those that getenv knows.
+func inherit(getenv func(string) string) (env []string) {
 	for _, kv := range os.Environ() {
 		if !strings.HasPrefix(kv, "GIT_") && !strings.HasPrefix(kv, "LC_") && !strings.HasPrefix(kv, "LANG") && !strings.HasPrefix(kv, "KEYWARD_") {
 			env = append(env, kv)
@@ -202,7 +215,7 @@ func environment(getenv func(string) string) []string {
 			}
 		}
 	}
-	return append(env, "LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GIT_NO_LAZY_FETCH=1", "GIT_OPTIONAL_LOCKS=0", "GIT_NO_REPLACE_OBJECTS=1", "GIT_LITERAL_PATHSPECS=1")
+	return env
 }
 
 // hardened are the options of every git command: nothing that the repository
