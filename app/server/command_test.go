@@ -132,7 +132,7 @@ func TestDoctorAndRedeliver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	out, errs, code := run(t, w.env, "doctor")
-	if code != 2 || !strings.Contains(out, "WRONG permissions    the App lacks members: read") || !strings.Contains(errs, "something is wrong") {
+	if code != 2 || !strings.Contains(out, "WRONG permissions    the App lacks members: read") || !strings.Contains(errs, "at least one check failed") {
 		t.Errorf("without a right: exit %d\n%s%s", code, out, errs)
 	}
 	w.gh.Grant(map[string]string{"members": "read", "merge_queues": "read"})

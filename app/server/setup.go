@@ -25,8 +25,6 @@ import (
 	gh "github.com/google/go-github/v62/github"
 	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
-
-	"github.com/keyward/keyward/app/github"
 )
 
 //go:embed setup.html
@@ -234,7 +232,7 @@ func (w *wizard) finish(res http.ResponseWriter, r *http.Request) {
 	}
 	app, _, err := w.client.Apps.CompleteAppManifest(r.Context(), code)
 	if err != nil {
-		w.mistake(res, "GitHub did not return the App's credentials (%s). Its code works once and for one hour: begin again.", plainError(err))
+		w.mistake(res, "GitHub did not return the App's credentials (%s). Its code works once and for one hour: begin again.", cause(err))
 		return
 	}
 	if err := w.cfg.store(app); err != nil {
@@ -244,14 +242,6 @@ func (w *wizard) finish(res http.ResponseWriter, r *http.Request) {
 	w.made = true
 	w.show(res, http.StatusOK, setupView{Step: "done", App: app.GetName(), Install: app.GetHTMLURL() + "/installations/new"})
 	w.once.Do(func() { w.done <- nil })
-}
-
-// plainError is an error of GitHub's API without the code that was in its address.
-func plainError(err error) string {
-	if s := github.Status(err); s != 0 {
-		return fmt.Sprintf("it answered %d", s)
-	}
-	return "it could not be reached"
 }
 
 // store writes the credentials of a new App, and a new pepper, where serve finds them.
