@@ -77,7 +77,7 @@ type Job struct {
 	URL        string                                                // where git fetches it
 	Token      func(ctx context.Context, fresh bool) (string, error) // fresh: the last was refused
 	Base, Head string                                                // commits; an empty Base is worked out
-	Default    string                                                // name of the default branch
+	Default    string                                                // name of the default branch, "" if it is not known
 	IsDefault  bool                                                  // Head was pushed to it
 	Pull       int                                                   // number of a pull request, or 0
 	// FromBase says that the policy and allow comments count as Base has them, as for a
@@ -234,7 +234,7 @@ func (e *Engine) scanHistory(ctx context.Context, m *mirror, j *Job) (*Result, e
 	if err := m.all(ctx); err != nil {
 		return nil, fmt.Errorf("fetch the history: %w", err)
 	}
-	head, err := m.Resolve(ctx, "refs/heads/"+j.Default)
+	head, err := m.defaultTip(ctx, j)
 	if err != nil {
 		return nil, err
 	}
@@ -304,16 +304,41 @@ func (e *Engine) ends(ctx context.Context, m *mirror, j *Job, r *Result) (base s
 	if j.FromBase {
 		return "", errors.New("the event names no base commit")
 	}
-	if j.IsDefault || j.Default == "" {
+	if j.IsDefault {
 		r.Notes = append(r.Notes, "there is nothing to compare with: the whole history of the ref was scanned")
 		return "", m.bring(ctx, "", j.Head)
 	}
 	return e.beforeDefault(ctx, m, j, r)
 }
 
+// defaultRef is the default branch on GitHub. HEAD names it, too, where its name is not
+// known or is none that git would take.
+func (j *Job) defaultRef() string {
+	if ref := "refs/heads/" + j.Default; git.ValidRef(ref) {
+		return ref
+	}
+	return "HEAD"
+}
+
+// defaultTip returns the tip of the default branch in a copy that has all branches, "" if
+// there is none.
+func (m *mirror) defaultTip(ctx context.Context, j *Job) (string, error) {
+	ref := j.defaultRef()
+	if ref == "HEAD" { // of the copy, it names nothing
+		ref = "refs/keyward/default"
+		if err := m.fetch(ctx, "+HEAD:"+ref); err != nil {
+			if refused(err) {
+				return "", nil
+			}
+			return "", fmt.Errorf("fetch the default branch: %w", err)
+		}
+	}
+	return m.Resolve(ctx, ref)
+}
+
 // beforeDefault returns the tip of the default branch, for a ref that is new.
 func (e *Engine) beforeDefault(ctx context.Context, m *mirror, j *Job, r *Result) (string, error) {
-	if err := m.fetchTip(ctx, "+refs/heads/"+j.Default+":refs/keyward/default"); err != nil {
+	if err := m.fetchTip(ctx, "+"+j.defaultRef()+":refs/keyward/default"); err != nil {
 		if !refused(err) {
 			return "", err
 		}
