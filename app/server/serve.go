@@ -223,40 +223,32 @@ const lastAnswers = 5 * time.Second
 // their time. Meanwhile /readyz fails, and deliveries that still arrive are stored for the
 // next process. Then it stops answering.
 func (c *Config) run(ctx context.Context, runner *jobs.Runner, mux http.Handler, ready *readiness, m *metrics, log *slog.Logger) error {
+	web, err := c.webServer(mux, log)
+	if err != nil {
+		return err
+	}
 	l, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return hint(fmt.Errorf("listen for webhooks: %w", err), "KEYWARD_LISTEN sets another address")
 	}
-	web := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
-	if c.TLSCert != "" {
-		cert, err := newCertificate(c.TLSCert, c.TLSKey, log)
-		if err != nil {
-			return errors.Join(err, l.Close())
-		}
-		web.TLSConfig = &tls.Config{GetCertificate: cert.get, MinVersion: tls.VersionTLS12}
-	}
 	group, gctx := errgroup.WithContext(context.WithoutCancel(ctx))
 	group.Go(func() error {
-		var err error
-		if c.TLSCert != "" {
-			err = web.ServeTLS(l, "", "")
-		} else {
-			err = web.Serve(l)
+		if web.TLSConfig != nil {
+			return closed(web.ServeTLS(l, "", ""))
 		}
-		return closed(err)
+		return closed(web.Serve(l))
 	})
-	var metricsServer *http.Server
+	numbers := &http.Server{Handler: m.handler(), ReadHeaderTimeout: 10 * time.Second}
+	stop := func() error { return errors.Join(web.Close(), numbers.Close(), group.Wait()) }
 	if c.MetricsListen != "none" {
 		ml, err := net.Listen("tcp", c.MetricsListen)
 		if err != nil {
-			return errors.Join(hint(fmt.Errorf("listen for metrics: %w", err), "KEYWARD_METRICS_LISTEN sets another address, or none"), web.Close(), group.Wait())
+			return errors.Join(hint(fmt.Errorf("listen for metrics: %w", err), "KEYWARD_METRICS_LISTEN sets another address, or none"), stop())
 		}
-		metricsServer = &http.Server{Handler: m.handler(), ReadHeaderTimeout: 10 * time.Second}
-		group.Go(func() error { return closed(metricsServer.Serve(ml)) })
+		group.Go(func() error { return closed(numbers.Serve(ml)) })
 	}
 	if err := runner.Start(context.WithoutCancel(ctx)); err != nil {
-		return errors.Join(err, web.Close())
+		return errors.Join(err, stop())
 	}
 	log.Info("serving", "address", l.Addr().String(), "database", c.databaseName(), "github", c.GitHubURL, "version", version())
 	select {
@@ -265,18 +257,33 @@ func (c *Config) run(ctx context.Context, runner *jobs.Runner, mux http.Handler,
 	}
 	ready.draining.Store(true)
 	log.Info("draining", "for", c.drain.String())
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.drain)
-	defer cancel()
-	err = runner.Stop(end)
-	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), lastAnswers)
-	defer cancelLast()
-	err = errors.Join(err, web.Shutdown(last))
-	if metricsServer != nil {
-		err = errors.Join(err, metricsServer.Close())
-	}
-	err = errors.Join(err, group.Wait())
+	err = errors.Join(c.finish(ctx, runner, web), numbers.Close(), group.Wait())
 	log.Info("stopped")
 	return err
+}
+
+// webServer is the server of webhooks, not started.
+func (c *Config) webServer(mux http.Handler, log *slog.Logger) (*http.Server, error) {
+	web := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	if c.TLSCert != "" {
+		cert, err := newCertificate(c.TLSCert, c.TLSKey, log)
+		if err != nil {
+			return nil, err
+		}
+		web.TLSConfig = &tls.Config{GetCertificate: cert.get, MinVersion: tls.VersionTLS12}
+	}
+	return web, nil
+}
+
+// finish stops the jobs, then the answers to webhooks, each within its time.
+func (c *Config) finish(ctx context.Context, runner *jobs.Runner, web *http.Server) error {
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.drain)
+	defer cancel()
+	err := runner.Stop(end)
+	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), lastAnswers)
+	defer cancelLast()
+	return errors.Join(err, web.Shutdown(last))
 }
 
 func closed(err error) error {
