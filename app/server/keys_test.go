@@ -25,7 +25,7 @@ func TestRegister(t *testing.T) {
 	env := map[string]string{"KEYWARD_DATA": dir, "KEYWARD_PEPPER": "a pepper of the tests, long enough"}
 	database := filepath.Join(dir, "register.db")
 	env["KEYWARD_DATABASE_URL"] = database
-	if _, errs, code := run(t, env, "keys", "list"); code != 2 || !strings.Contains(errs, "there is no database") {
+	if _, errs, code := run(t, env, "keys", "list"); code != 2 || !strings.Contains(errs, "register.db: no such file") {
 		t.Fatalf("no register: exit %d\n%s", code, errs)
 	}
 	if _, errs, code := run(t, env, "migrate"); code != 0 {
@@ -43,7 +43,7 @@ func TestRegister(t *testing.T) {
 		}
 	}
 	wrong := map[string]string{"KEYWARD_DATA": dir, "KEYWARD_DATABASE_URL": "postgresq://u:a-password@db/keyward"}
-	if _, errs, code := run(t, wrong, "migrate"); code != 2 || !strings.Contains(errs, `"postgresq" is no kind of database`) || strings.Contains(errs, "a-password") {
+	if _, errs, code := run(t, wrong, "migrate"); code != 2 || !strings.Contains(errs, `unknown scheme "postgresq"`) || strings.Contains(errs, "a-password") {
 		t.Errorf("exit %d\n%s", code, errs)
 	}
 	if out, errs, code := run(t, env, "keys", "list"); code != 0 || out != "no keys\n" {
