@@ -247,7 +247,7 @@ func (t *tracker) issue(ctx context.Context, owner, name string, i *report.Issue
 		return nil
 	}
 	change := &github.IssueRequest{}
-	if body := clean(report.KeepTicks(i.Body(), old.GetBody())); *body != old.GetBody() {
+	if body := clean(report.Splice(i.Body(), old.GetBody(), func(string) bool { return true })); *body != old.GetBody() {
 		change.Body = body
 	}
 	reopened := old.GetState() == "closed"

@@ -26,6 +26,11 @@ func (w *work) judged(kind score.Kind, form score.Form, value span, quoted bool)
 		w.refuse()
 		return
 	}
+	if w.own(value) { // not remembered: elsewhere the same digits may be a key
+		w.stay()
+		w.drop(rule, value, "a field of Keyward's own text")
+		return
+	}
 	if w.visit != nil {
 		w.visit(value, c)
 		return
@@ -116,6 +121,8 @@ func (w *work) refused(v []byte) string {
 		return "a UUID, and the name speaks of no secret: it names a thing"
 	case w.name.OfAuthor():
 		return "the name of an author"
+	case w.name.PublicKey():
+		return "a public key"
 	case w.name.KeyID():
 		return "the id of a key, which is told to everybody"
 	}

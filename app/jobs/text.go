@@ -35,7 +35,7 @@ func (r *Runner) text(ctx context.Context, job *river.Job[TextArgs], log *slog.L
 	if err != nil {
 		return err
 	}
-	keys, err := r.Engine.Text(in.name, []byte(in.text))
+	keys, err := r.Engine.Text(in.name, []byte(r.Keeper.Foreign(e.Installation, in.text)))
 	if err == nil && len(keys) > 0 {
 		err = r.pasted(ctx, c, repo, e, in, keys, log)
 	}

@@ -204,8 +204,12 @@ func (k *Keeper) dashboard(ctx context.Context, c *github.Client, inst *store.In
 		}
 		r.Number, r.Opened = issue.GetNumber(), time.Now()
 	case sum(body) != r.Body:
-		open := "open" // whoever closed it does not see it any more, and others may need it
-		_, _, err := c.Issues.Edit(ctx, owner, repo, r.Number, &gh.IssueRequest{Title: &title, Body: &body, State: &open})
+		open := "open" // who closed it does not see it any more, and others may need it
+		kept, err := k.splice(ctx, c, r, body)
+		if err != nil {
+			return err
+		}
+		_, _, err = c.Issues.Edit(ctx, owner, repo, r.Number, &gh.IssueRequest{Title: &title, Body: &kept, State: &open})
 		switch s := github.Status(err); {
 		case s == http.StatusGone || s == http.StatusNotFound:
 			r.Number, body = 0, "" // it was deleted: the next time there is another
@@ -265,7 +269,7 @@ func (k *Keeper) dashboardBody(inst *store.Installation, r *store.Rotation, show
 	k.section(&b, "Waived", waived)
 	k.section(&b, "Closed without evidence", unproved)
 	k.waiting(&b, shown.held, repos)
-	b.WriteString("\nThis issue is kept up to date, and opened again when something happens.\n")
+	b.WriteString("\nThis issue is kept up to date, and opened again when something happens.\n" + report.EndMarker + "\n")
 	return b.String()
 }
 

@@ -2,10 +2,12 @@ package rotation
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -181,7 +183,7 @@ func (t *telling) edit(ctx context.Context, text *report.Issue) error {
 		return fmt.Errorf("read issue %s#%d: %w", r.Repository, r.Number, err)
 	}
 	change := &gh.IssueRequest{}
-	if kept := report.KeepTicks(body, issue.GetBody()); kept != issue.GetBody() {
+	if kept := report.Splice(body, issue.GetBody(), func(own string) bool { return sum(own) == r.Body }); kept != issue.GetBody() {
 		change.Body = &kept
 	}
 	if title := k.Guard.String(text.Title()); title != issue.GetTitle() && strings.Contains(issue.GetTitle(), report.Alias(cred.Fingerprint)) {
@@ -212,6 +214,35 @@ func (t *telling) edit(ctx context.Context, text *report.Issue) error {
 	}
 	r.Body, r.Told = sum(body), files(cred)
 	return k.Store.PutRotation(ctx, r)
+}
+
+// splice returns the body of an issue with Keyward's part replaced. What is gone or may not
+// be read is written whole: the edit says why it fails.
+func (k *Keeper) splice(ctx context.Context, c *github.Client, r *store.Rotation, text string) (string, error) {
+	owner, name, _ := strings.Cut(r.Repository, "/")
+	issue, _, err := c.Issues.Get(ctx, owner, name, r.Number)
+	if s := github.Status(err); s == http.StatusNotFound || s == http.StatusGone || s == http.StatusForbidden {
+		return text, nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read issue %s#%d: %w", r.Repository, r.Number, err)
+	}
+	return report.Splice(text, issue.GetBody(), func(own string) bool { return sum(own) == r.Body }), nil
+}
+
+// ownMarker is a marker of ours with what it names and the MAC that proves it.
+var ownMarker = regexp.MustCompile(`<!-- keyward v1 key=([^<>]{1,300}?) mac=([0-9a-f]{24}) -->`)
+
+// Foreign returns a text without the markers that are proved by their MAC to be ours: they
+// are not scanned.
+func (k *Keeper) Foreign(installation int64, text string) string {
+	return ownMarker.ReplaceAllStringFunc(text, func(mark string) string {
+		m := ownMarker.FindStringSubmatch(mark)
+		if hmac.Equal([]byte(m[2]), []byte(k.mac(installation, m[1]))) {
+			return ""
+		}
+		return mark
+	})
 }
 
 // relabelled returns the labels of an issue with those that follow from the state in the

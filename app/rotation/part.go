@@ -87,6 +87,7 @@ func (t *telling) part(ctx context.Context, repo *store.Repository, parent, at i
 				fmt.Fprintf(&b, "- %s\n", report.Code(fmt.Sprintf("%s:%d", p.Path, p.Line)))
 			}
 		}
+		b.WriteString(report.EndMarker + "\n")
 		return b.String()
 	})
 	if err != nil || r == nil || r.Told != 0 {
@@ -109,7 +110,7 @@ func (t *telling) part(ctx context.Context, repo *store.Repository, parent, at i
 func (t *telling) continuation(ctx context.Context, n int, holder string) (int, error) {
 	title := fmt.Sprintf("[rotate] %s, continued (%d)", report.Alias(t.cred.Fingerprint), n+1)
 	r, err := t.side(ctx, fmt.Sprintf("more %s %d", t.cred.Fingerprint, n), t.r.Repository, title, holder, func(r *store.Rotation) string {
-		return fmt.Sprintf("<!-- keyward v1 key=%s mac=%s -->\nMore repositories that the key of #%d stands in: an issue has %d sub-issues at most.\n", r.Fingerprint, t.k.mac(t.cred.Installation, r.Fingerprint), t.r.Number, maxParts)
+		return fmt.Sprintf("<!-- keyward v1 key=%s mac=%s -->\nMore repositories that the key of #%d stands in: an issue has %d sub-issues at most.\n"+report.EndMarker+"\n", r.Fingerprint, t.k.mac(t.cred.Installation, r.Fingerprint), t.r.Number, maxParts)
 	})
 	if err != nil || r == nil {
 		return 0, err
@@ -149,7 +150,9 @@ func (t *telling) side(ctx context.Context, name, target, title, holder string, 
 		issue, _, err = t.c.Issues.Create(ctx, owner, repo, &gh.IssueRequest{Title: &title, Body: &body, Labels: &[]string{"keyward"}})
 		r.Number, r.Opened = issue.GetNumber(), t.k.Time()
 	case hash != r.Body:
-		_, _, err = t.c.Issues.Edit(ctx, owner, repo, r.Number, &gh.IssueRequest{Body: &body, State: &state, StateReason: &reason})
+		if body, err = t.k.splice(ctx, t.c, r, body); err == nil {
+			_, _, err = t.c.Issues.Edit(ctx, owner, repo, r.Number, &gh.IssueRequest{Body: &body, State: &state, StateReason: &reason})
+		}
 	default:
 		return r, nil
 	}

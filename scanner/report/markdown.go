@@ -351,6 +351,7 @@ func (i *Issue) Body() string {
 		}
 		b.WriteString("\n</details>\n")
 	}
+	b.WriteString(EndMarker + "\n")
 	return b.String()
 }
 
@@ -435,13 +436,57 @@ func MarkedKey(body string) string {
 	return fp
 }
 
-// KeepTicks returns a new body of an issue in which the boxes are ticked that people
-// ticked in the old one.
-func KeepTicks(body, old string) string {
+// EndMarker ends Keyward's part of an issue's body. What stands before the first marker or
+// after this one was written by people, and stays.
+const EndMarker = "<!-- keyward v1 end -->"
+
+// beginMarker begins Keyward's part of an issue's body.
+const beginMarker = "<!-- keyward v1 key="
+
+// maxIssue is what GitHub takes as the body of an issue, with room to spare.
+const maxIssue = 65_000
+
+// Splice puts a new text of Keyward into the body of an issue, in the place of its old one.
+// The words of people around it stay, and so do the boxes that they ticked. A body whose
+// end marker somebody removed is kept whole below the new text, unless unchanged says that
+// nobody wrote into it.
+func Splice(text, body string, unchanged func(own string) bool) string {
+	body = strings.ReplaceAll(body, "\r\n", "\n") // as a browser sends it
+	text = keepTicks(text, body)
+	before, rest, ours := strings.Cut(body, beginMarker)
+	if !ours {
+		return join(text, "", body)
+	}
+	own, after, ended := strings.Cut(rest, EndMarker)
+	if ended {
+		return join(text, before, strings.TrimPrefix(after, "\n"))
+	}
+	if unchanged(before + untick(beginMarker+own)) {
+		return text
+	}
+	_, words, _ := strings.Cut(own, "-->\n")
+	return join(text, before, "\n<details><summary>Earlier text of this issue</summary>\n\n"+words+"\n</details>\n")
+}
+
+// join puts Keyward's text between the words of people, and shortens it where GitHub would
+// not take both.
+func join(text, before, after string) string {
+	if room := maxIssue - len(before) - len(after) - len(EndMarker) - 100; len(text) > room && room > 0 {
+		text = strings.ToValidUTF8(text[:room], "")
+		text = text[:strings.LastIndexByte(text, '\n')+1] + "\nThe rest is in `/timeline`.\n" + EndMarker + "\n"
+	}
+	return before + text + after
+}
+
+// keepTicks ticks the boxes of a text that people ticked in the old one.
+func keepTicks(text, old string) string {
 	for line := range strings.Lines(old) {
 		if task, ok := strings.CutPrefix(strings.TrimRight(line, "\r\n"), "- [x] "); ok {
-			body = strings.Replace(body, "- [ ] "+task+"\n", "- [x] "+task+"\n", 1)
+			text = strings.Replace(text, "- [ ] "+task+"\n", "- [x] "+task+"\n", 1)
 		}
 	}
-	return body
+	return text
 }
+
+// untick is a text as it was before anybody ticked a box.
+func untick(text string) string { return strings.ReplaceAll(text, "- [x] ", "- [ ] ") }

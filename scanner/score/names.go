@@ -239,6 +239,22 @@ func (n *Name) OfAuthor() bool {
 	return len(after) == 0 || after[0] != 'i' && after[0] != 'e'
 }
 
+// PublicKey reports whether a name ends in "public key" or "publishable key": everybody may
+// have it.
+func (n *Name) PublicKey() bool {
+	if n.has("private") || n.has("secret") {
+		return false
+	}
+	if n.ends("publickey") || n.ends("pubkey") {
+		return true
+	}
+	if n.count < 2 || string(n.word(n.count-1)) != "key" {
+		return false
+	}
+	whose := string(n.word(n.count - 2))
+	return whose == "public" || whose == "publishable" || whose == "pub"
+}
+
 // KeyID reports whether a name ends in "key id" or "token id". That of an access key is
 // part of the key.
 func (n *Name) KeyID() bool {

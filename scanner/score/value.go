@@ -250,7 +250,7 @@ func Placeholder(v []byte) bool {
 	if Repeated(v) || counted(v) {
 		return true
 	}
-	for _, w := range []string{"EXAMPLE", "xxxxx", "XXXXX", "*****", "......", "_____", "00000000000"} {
+	for _, w := range []string{"EXAMPLE", "xxxxx", "XXXXX", "*****", "......", "_____", "00000000000", "…"} { // the last: cut, as redacted values are
 		if bytes.Contains(v, []byte(w)) {
 			return true
 		}
