@@ -43,11 +43,32 @@ func Wait(err error) (until time.Time, ok bool) {
 	case errors.As(err, &limit):
 		return limit.Until, true
 	case errors.As(err, &primary):
-		return primary.Rate.Reset.Time, true
+		return soon(primary.Rate.Reset.Time), true
 	case errors.As(err, &secondary):
-		return time.Now().Add(max(time.Minute, secondary.GetRetryAfter())), true
+		return soon(time.Now().Add(max(time.Minute, secondary.GetRetryAfter()))), true
 	}
 	return time.Time{}, false
+}
+
+// longestWait is how long GitHub is left alone at most, whatever it says: a wrong clock over
+// there must not stop us for years.
+const longestWait = time.Hour
+
+// soon is a time, or the end of the longest wait if that is earlier.
+func soon(t time.Time) time.Time {
+	if most := time.Now().Add(longestWait); t.After(most) {
+		return most
+	}
+	return t
+}
+
+// boundReset bounds the time that an answer gives for the reset of the rate limit: the
+// library keeps it, and refuses every request until then.
+func boundReset(h http.Header) {
+	const name = "X-RateLimit-Reset"
+	if at, err := strconv.ParseInt(h.Get(name), 10, 64); err == nil {
+		h.Set(name, strconv.FormatInt(soon(time.Unix(at, 0)).Unix(), 10))
+	}
 }
 
 // Status returns the HTTP status that GitHub refused a request with, or 0.
@@ -102,6 +123,7 @@ func (l *limited) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, tokenError(err)
 	}
+	boundReset(res.Header)
 	if limit := limitOf(res); limit != nil {
 		_ = res.Body.Close() // nothing more is wanted of it
 		l.mu.Lock()
@@ -172,7 +194,7 @@ func limitOf(res *http.Response) *LimitError {
 	}
 	now := time.Now()
 	bounded := func(d time.Duration, why string) *LimitError {
-		return &LimitError{now.Add(min(max(d, time.Second), time.Hour)), why}
+		return &LimitError{now.Add(min(max(d, time.Second), longestWait)), why}
 	}
 	if s, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil {
 		return bounded(time.Duration(s)*time.Second, "GitHub asks to wait (secondary rate limit)")

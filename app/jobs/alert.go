@@ -9,7 +9,6 @@ import (
 	gh "github.com/google/go-github/v62/github"
 
 	"github.com/keyward/keyward/app/github"
-	"github.com/keyward/keyward/app/rotation"
 	"github.com/keyward/keyward/app/rotation/life"
 	"github.com/keyward/keyward/app/store"
 	"github.com/keyward/keyward/scanner/report"
@@ -32,14 +31,10 @@ func (r *Runner) alertsOf(ctx context.Context, c *github.Client, installation in
 	if err != nil {
 		return err
 	}
-	course, err := r.Store.Course(ctx, installation, fingerprint)
+	l, err := r.Keeper.Life(ctx, installation, fingerprint)
 	if errors.Is(err, store.ErrGone) {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	l, err := rotation.Life(course)
 	if err != nil {
 		return err
 	}

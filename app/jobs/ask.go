@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -37,22 +36,32 @@ func (r *Runner) again(ctx context.Context, job *river.Job[AgainArgs], log *slog
 		return err
 	}
 	for _, s := range scans {
-		if s.State == store.ScanPublished {
-			if err := r.Store.AgainScan(ctx, s.ID); err != nil {
-				return err
-			}
-			if s, err = r.Store.Scan(ctx, s.ID); err != nil {
-				return err
-			}
-		}
-		if s.State != store.ScanBegun {
-			continue
-		}
-		if err := r.rescan(ctx, s, repo, job.Attempt, log); err != nil {
+		if err := r.leased(ctx, s.ID, job.ID, func(s *store.Scan) error { return r.scanAgain(ctx, job, s, repo, log) }); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// scanAgain makes a scan again, unless it was begun again after this job was asked for: a
+// second request for the same commit has been served by the first.
+func (r *Runner) scanAgain(ctx context.Context, job *river.Job[AgainArgs], s *store.Scan, repo *store.Repository, log *slog.Logger) error {
+	if s.State == store.ScanPublished {
+		if s.Begun.After(job.CreatedAt) {
+			return nil
+		}
+		if err := r.Store.AgainScan(ctx, s.ID, time.Now()); err != nil {
+			return err
+		}
+		var err error
+		if s, err = r.Store.Scan(ctx, s.ID); err != nil {
+			return err
+		}
+	}
+	if s.State != store.ScanBegun {
+		return nil
+	}
+	return r.rescan(ctx, s, repo, job.Attempt, log)
 }
 
 // button does what a button of a check says, if who pressed it may write to the
@@ -71,7 +80,7 @@ func (r *Runner) button(ctx context.Context, job *river.Job[ButtonArgs], log *sl
 	if s.State != store.ScanPublished {
 		return river.JobSnooze(scanSoon) // it is being told: the button was pressed on an older one
 	}
-	role, err := r.role(ctx, repo, e.SenderLogin)
+	role, err := r.role(ctx, repo, senderOf(e))
 	if err != nil {
 		return err
 	}
@@ -108,7 +117,7 @@ func (r *Runner) ack(ctx context.Context, s *store.Scan, e *webhook.Event, role 
 		if _, _, err := r.Keeper.Begin(ctx, c); err != nil {
 			return err
 		}
-		_, _, err = r.Keeper.Happen(ctx, s.Installation, fp, life.Event{Kind: life.Ack, Actor: life.Actor{Login: e.SenderLogin, Role: role}}, " (check run)")
+		_, _, err = r.Keeper.Happen(ctx, s.Installation, fp, life.Event{Kind: life.Ack, Actor: actor(e, role)}, " (check run)")
 		var refusal life.Refusal
 		if err != nil && !errors.As(err, &refusal) { // it may be acknowledged already
 			return err
@@ -119,18 +128,30 @@ func (r *Runner) ack(ctx context.Context, s *store.Scan, e *webhook.Event, role 
 
 const scanSoon = 2 * time.Second
 
-// role is what somebody may do in a repository.
+// senderOf is who caused an event.
+func senderOf(e *webhook.Event) life.Person { return life.Person{Login: e.SenderLogin, ID: e.Sender} }
+
+// actor is who caused an event, with what they may do.
+func actor(e *webhook.Event, role string) life.Actor {
+	return life.Actor{Login: e.SenderLogin, ID: e.Sender, Role: role}
+}
+
+// role is what somebody may do in a repository. GitHub is asked by login, which may be
+// another account's by now: the answer has to be about the same account.
 // https://docs.github.com/rest/collaborators/collaborators#get-repository-permissions-for-a-user
-func (r *Runner) role(ctx context.Context, repo *store.Repository, login string) (string, error) {
-	if login == "" {
+func (r *Runner) role(ctx context.Context, repo *store.Repository, who life.Person) (string, error) {
+	if who.Login == "" || who.ID == 0 {
 		return "none", nil
 	}
-	level, _, err := r.GitHub.Installation(repo.Installation).Repositories.GetPermissionLevel(ctx, repo.Owner, repo.Name, login)
+	level, _, err := r.GitHub.Installation(repo.Installation).Repositories.GetPermissionLevel(ctx, repo.Owner, repo.Name, who.Login)
 	if s := github.Status(err); s == http.StatusNotFound || s == http.StatusForbidden {
 		return "none", nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("ask what %s may do: %w", login, err)
+		return "", fmt.Errorf("ask what %s may do: %w", who.Login, err)
+	}
+	if level.GetUser().GetID() != who.ID {
+		return "none", nil
 	}
 	return level.GetPermission(), nil
 }
@@ -161,11 +182,12 @@ func (r *Runner) deny(ctx context.Context, s *store.Scan, e *webhook.Event, c *s
 	if err != nil {
 		return false, err
 	}
-	what := life.Event{Kind: life.Deny, Text: "by the button of a check", Actor: life.Actor{Login: e.SenderLogin, Role: role}}
-	if l.Asked != nil && !strings.EqualFold(l.Asked.By, e.SenderLogin) {
+	what := life.Event{Kind: life.Deny, Text: "by the button of a check", Actor: actor(e, role)}
+	said := l.AskedBy(senderOf(e))
+	if l.Asked != nil && !said {
 		what.Kind = life.Confirm
 	}
-	if l.Asked == nil || what.Kind == life.Confirm { // who presses twice has said so already
+	if !said { // who presses twice has said so already
 		if l, _, err = r.Keeper.Happen(ctx, s.Installation, c.Fingerprint, what, " (check run)"); err != nil {
 			var refusal life.Refusal
 			if errors.As(err, &refusal) {

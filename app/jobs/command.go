@@ -2,9 +2,11 @@ package jobs
 
 import (
 	"context"
+	"crypto/hmac"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,13 +22,13 @@ import (
 	"github.com/keyward/keyward/scanner/report"
 )
 
-// commands does what a comment on the issue of a key asks for. Only comments that were
-// just made count: one that is edited could say today what its author may not have said.
+// commands does what a comment on the issue of a key asks for. Only the text that GitHub
+// signed counts: one that is edited could say now what its author may not have said.
 func (r *Runner) commands(ctx context.Context, c *github.Client, repo *store.Repository, e *webhook.Event, in writing, log *slog.Logger) error {
-	if e.Name != "issue_comment" || e.Action != "created" || e.Bot || e.IsPull || in.edited {
+	if e.Name != "issue_comment" || e.Action != "created" || e.Bot || e.IsPull {
 		return nil
 	}
-	rot, err := r.Store.RotationAt(ctx, e.Installation, repo.FullName(), e.Number)
+	rot, err := r.Store.RotationAt(ctx, e.Installation, e.Repo.ID, repo.FullName(), e.Number)
 	if errors.Is(err, store.ErrGone) {
 		return nil // not an issue of ours
 	}
@@ -34,7 +36,10 @@ func (r *Runner) commands(ctx context.Context, c *github.Client, repo *store.Rep
 		return err
 	}
 	list := life.Commands(in.text)
-	role, err := r.role(ctx, repo, e.SenderLogin)
+	if in.edited || !hmac.Equal([]byte(e.TextMAC), []byte(webhook.TextMAC(r.Keeper.CommentKey(), in.text))) {
+		return r.edited(ctx, c, repo, e, len(list) > 0)
+	}
+	role, err := r.role(ctx, repo, senderOf(e))
 	if err != nil {
 		return err
 	}
@@ -43,11 +48,11 @@ func (r *Runner) commands(ctx context.Context, c *github.Client, repo *store.Rep
 	}
 	key, part := rot.KeyOf() // said of a part, it is said of the key
 	if rot.Fingerprint = key; part && !seesTo(list) {
-		if role, err = r.roleAbove(ctx, rot, e.SenderLogin); err != nil {
+		if role, err = r.roleAbove(ctx, rot, senderOf(e)); err != nil {
 			return err
 		}
 	}
-	by := life.Actor{Login: e.SenderLogin, Role: role}
+	by := actor(e, role)
 	if len(list) == 0 { // who answers has seen it
 		if err := r.once(ctx, rot, life.Event{Kind: life.Ack, Actor: by}, fmt.Sprintf(" (answered, comment %d)", e.Comment)); err != nil {
 			return err
@@ -71,6 +76,15 @@ func (r *Runner) commands(ctx context.Context, c *github.Client, repo *store.Rep
 	return errors.Join(r.answer(ctx, c, repo, e, answers, refused), r.tellSoon(ctx, e.Installation))
 }
 
+// edited answers a comment whose text is not the one that GitHub signed: somebody changed it
+// before it was read, and whoever wrote it may not have meant what it says now.
+func (r *Runner) edited(ctx context.Context, c *github.Client, repo *store.Repository, e *webhook.Event, commands bool) error {
+	if !commands || repo.Public { // nobody waits for an answer
+		return nil
+	}
+	return r.say(ctx, c, repo, e.Number, "commands", fmt.Sprint(e.Comment), "The comment was edited after it was posted. No command was run: post it as a new comment.\n")
+}
+
 // seesTo reports whether commands say no more than that somebody sees to a key: whoever may
 // write to a repository that has it may say so.
 func seesTo(list []life.Command) bool {
@@ -79,13 +93,13 @@ func seesTo(list []life.Command) bool {
 
 // roleAbove is the role that somebody has where the issue of the whole key is. What is said
 // on a part holds for the key in all repositories.
-func (r *Runner) roleAbove(ctx context.Context, rot *store.Rotation, login string) (string, error) {
+func (r *Runner) roleAbove(ctx context.Context, rot *store.Rotation, who life.Person) (string, error) {
 	whole, err := r.Store.Rotation(ctx, rot.Installation, rot.Fingerprint)
 	if err != nil {
 		return "", err
 	}
 	owner, name, _ := strings.Cut(whole.Repository, "/")
-	return r.role(ctx, &store.Repository{Installation: rot.Installation, Owner: owner, Name: name}, login)
+	return r.role(ctx, &store.Repository{Installation: rot.Installation, Owner: owner, Name: name}, who)
 }
 
 // approver reports whether somebody may accept risks: who the organisation's policy names;
@@ -225,11 +239,7 @@ func (r *Runner) missing(ctx context.Context, a *asked) (string, error) {
 	if err := a.writer(); err != nil {
 		return "", err
 	}
-	course, err := r.Store.Course(ctx, a.rot.Installation, a.rot.Fingerprint)
-	if err != nil {
-		return "", err
-	}
-	l, err := rotation.Life(course)
+	l, err := r.Keeper.Life(ctx, a.rot.Installation, a.rot.Fingerprint)
 	if err != nil {
 		return "", err
 	}
@@ -263,18 +273,19 @@ func (r *Runner) timeline(ctx context.Context, a *asked) (string, error) {
 	return "what happened so far\n" + strings.Join(lines, "\n"), err
 }
 
-// answer reacts to a comment and replies to it, once.
+// answer replies to a comment and reacts to it, once. The reply comes first: where a reaction
+// is refused there is an answer all the same.
 func (r *Runner) answer(ctx context.Context, c *github.Client, repo *store.Repository, e *webhook.Event, answers []string, refused bool) error {
+	if err := r.say(ctx, c, repo, e.Number, "commands", fmt.Sprint(e.Comment), cut(strings.Join(answers, "\n")+"\n", maxSummary)); err != nil {
+		return err
+	}
 	reaction := "+1"
 	if refused {
 		reaction = "confused"
 	}
-	_, _, err := c.Reactions.CreateIssueCommentReaction(ctx, repo.Owner, repo.Name, e.Comment, reaction) // again, it is the same one
-	if silent(err) {
-		return nil
-	}
-	if err != nil {
+	_, _, err := c.Reactions.CreateIssueCommentReaction(ctx, repo.Owner, repo.Name, e.Comment, reaction) // a second one is the same
+	if err != nil && !silent(err) && github.Status(err) != http.StatusUnprocessableEntity {
 		return fmt.Errorf("react to comment %d: %w", e.Comment, err)
 	}
-	return r.say(ctx, c, repo, e.Number, "commands", fmt.Sprint(e.Comment), cut(strings.Join(answers, "\n")+"\n", maxSummary))
+	return nil
 }

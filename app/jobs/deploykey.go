@@ -46,7 +46,7 @@ func factOf(c *store.Credential, name string) string {
 // listed works; one that was listed and is gone does not exist any more. The key itself is
 // sent nowhere: its public fingerprint tells. ok is false if the lists say nothing; there may
 // be facts all the same.
-func (r *Runner) listed(ctx context.Context, cred *store.Credential) (e life.Event, facts []scanner.Fact, ok bool, err error) {
+func (r *Runner) listed(ctx context.Context, cred *store.Credential, l *life.Life) (e life.Event, facts []scanner.Fact, ok bool, err error) {
 	print := factOf(cred, sshFingerprint)
 	if print == "" {
 		return e, nil, false, nil
@@ -79,7 +79,11 @@ func (r *Runner) listed(ctx context.Context, cred *store.Credential) (e life.Eve
 	case !seen:
 		return e, nil, false, nil
 	}
-	e.Kind, e.Text = life.Remove, "GitHub does not list it among the deploy keys of "+was+" any more, nor of another repository"
+	e.Kind, e.Verdict = life.Check, life.Inactive // one list is evidence: a second has to say so, too
+	if l.Order != nil && l.Order.Second != "" { // it was ordered to be deleted: that is the second
+		e.Kind = life.Remove
+	}
+	e.Text = "GitHub does not list it among the deploy keys of " + was + " any more, nor of another repository"
 	return e, nil, true, nil
 }
 

@@ -47,8 +47,21 @@ func (a InstallationArgs) delivery() string { return a.Delivery }
 func (a RepositoryArgs) delivery() string   { return a.Delivery }
 func (a MemberArgs) delivery() string       { return a.Delivery }
 
-// jobsOf returns the jobs that an event asks for.
-func jobsOf(e *webhook.Event) (out []river.InsertManyParams) {
+func (a ScanArgs) installation() int64         { return a.Installation }
+func (a TextArgs) installation() int64         { return a.Installation }
+func (a AgainArgs) installation() int64        { return a.Installation }
+func (a ButtonArgs) installation() int64       { return a.Installation }
+func (a IssueArgs) installation() int64        { return a.Installation }
+func (a InstallationArgs) installation() int64 { return a.Installation }
+func (a RepositoryArgs) installation() int64   { return a.Installation }
+func (a MemberArgs) installation() int64       { return a.Installation }
+func (a TellArgs) installation() int64         { return a.Installation }
+func (a LookArgs) installation() int64         { return a.Installation }
+func (a TriageArgs) installation() int64       { return a.Installation }
+func (a RevokeArgs) installation() int64       { return a.Installation }
+
+// jobsOf returns the jobs that an event asks for. fair is the priority of a scan.
+func jobsOf(e *webhook.Event, fair func() int) (out []river.InsertManyParams) {
 	add := func(args river.JobArgs, queue string, priority int) {
 		out = append(out, river.InsertManyParams{Args: args, InsertOpts: &river.InsertOpts{Queue: queue, Priority: priority, UniqueOpts: river.UniqueOpts{ByArgs: true}}})
 	}
@@ -74,36 +87,36 @@ func jobsOf(e *webhook.Event) (out []river.InsertManyParams) {
 	switch e.Name {
 	case "push":
 		if !e.Deleted && !git.None(e.Head) {
-			add(ScanArgs{*e}, lane(e.Installation), 1)
+			add(ScanArgs{*e}, queueScan, fair())
 		}
 	case "pull_request":
 		if action("opened", "reopened", "synchronize", "ready_for_review") || action("edited") && e.Rebased {
-			add(ScanArgs{*e}, lane(e.Installation), 1)
+			add(ScanArgs{*e}, queueScan, fair())
 		}
 		if action("opened", "edited") && !e.Bot {
-			add(TextArgs{*e}, lane(e.Installation), 2)
+			add(TextArgs{*e}, queueScan, max(2, fair()))
 		}
 	case "merge_group":
 		if action("checks_requested") {
-			add(ScanArgs{*e}, lane(e.Installation), 1)
+			add(ScanArgs{*e}, queueScan, fair())
 		}
 	case "check_run", "check_suite":
 		switch {
 		case action("rerequested"):
-			add(AgainArgs{*e}, lane(e.Installation), 1)
+			add(AgainArgs{*e}, queueScan, fair())
 		case action("requested_action") && e.Button != "":
-			add(ButtonArgs{*e}, lane(e.Installation), 1)
+			add(ButtonArgs{*e}, queueScan, 1)
 		}
 	case "issues":
 		if action("opened", "edited") && !e.Bot {
-			add(TextArgs{*e}, lane(e.Installation), 2)
+			add(TextArgs{*e}, queueScan, max(2, fair()))
 		}
 		if action("closed", "reopened", "assigned") && !e.Bot && !e.IsPull {
-			add(IssueArgs{*e}, lane(e.Installation), 2)
+			add(IssueArgs{*e}, queueScan, max(2, fair()))
 		}
 	case "issue_comment":
 		if action("created", "edited") && !e.Bot {
-			add(TextArgs{*e}, lane(e.Installation), 2)
+			add(TextArgs{*e}, queueScan, max(2, fair()))
 		}
 	case "repository":
 		add(RepositoryArgs{*e}, queueAdmin, 2)

@@ -13,6 +13,7 @@ import (
 	"github.com/keyward/keyward/app/github"
 	"github.com/keyward/keyward/app/scan"
 	"github.com/keyward/keyward/app/store"
+	"github.com/keyward/keyward/app/webhook"
 )
 
 // BackfillArgs scans the history of a repository.
@@ -36,35 +37,21 @@ func (TriageArgs) Kind() string { return "triage" }
 func (r *Runner) installation(ctx context.Context, job *river.Job[InstallationArgs], log *slog.Logger) error {
 	e := &job.Args.Event
 	log.Info("installation", "installation", e.Installation, "event", e.Name, "action", e.Action, "added", len(e.Added), "removed", len(e.Gone))
-	switch {
-	case e.Name == "installation_repositories":
-		for _, gone := range e.Gone {
-			if err := r.forgetRepository(ctx, gone.ID, false); err != nil {
-				return err
-			}
-		}
-		if e.Action != "added" {
-			return nil
-		}
-		if err := r.Store.SeeInstallation(ctx, &store.Installation{ID: e.Installation, Account: e.Account, AccountID: e.AccountID}); err != nil {
-			return err
-		}
-		for i := range e.Added {
-			repo := repositoryOf(&e.Added[i], e.Installation) // without the default branch, which this event does not name
-			if now, _, err := r.GitHub.Installation(e.Installation).Repositories.GetByID(ctx, repo.ID); err == nil {
-				repo = repositoryFrom(now, e.Installation)
-			} else if _, wait := github.Wait(err); wait {
-				return err
-			}
-			if err := r.addRepository(ctx, repo, job.ID); err != nil {
-				return err
-			}
-		}
-		return nil
-	case e.Action == "deleted":
+	if e.Name == "installation_repositories" {
+		return r.chosen(ctx, e, job.ID)
+	}
+	now, _, err := r.standing(ctx, e.Installation) // events may be old, or come in another order
+	if err != nil {
+		return err
+	}
+	switch now {
+	case uninstalledNow:
 		return r.uninstalled(ctx, e.Installation)
-	case e.Action == "suspend":
+	case suspendedNow:
 		return r.Store.Suspend(ctx, e.Installation, true)
+	}
+	if e.Action == "deleted" || e.Action == "suspend" {
+		log.Warn("installation is there: the event was old", "installation", e.Installation, "action", e.Action)
 	}
 	if err := r.Store.PutInstallation(ctx, &store.Installation{ID: e.Installation, Account: e.Account, AccountID: e.AccountID}); err != nil {
 		return err
@@ -72,13 +59,43 @@ func (r *Runner) installation(ctx context.Context, job *river.Job[InstallationAr
 	if err := r.Store.Suspend(ctx, e.Installation, false); err != nil {
 		return err
 	}
-	if e.Action == "new_permissions_accepted" {
-		return nil
-	}
-	if err := r.enrol(ctx, e.Installation, job.ID); err != nil { // after a suspension too: its events were never sent
+	if err := r.Store.Retry(ctx, e.Installation); err != nil { // what was refused may be allowed now
 		return err
 	}
+	if e.Action == "created" || e.Action == "unsuspend" { // after a suspension too: its events were never sent
+		if err := r.enrol(ctx, e.Installation, job.ID); err != nil {
+			return err
+		}
+	}
 	return r.tellSoon(ctx, e.Installation) // what was found before it was suspended
+}
+
+// chosen takes note of which repositories an installation covers.
+func (r *Runner) chosen(ctx context.Context, e *webhook.Event, round int64) error {
+	if err := r.Store.SeeInstallation(ctx, &store.Installation{ID: e.Installation, Account: e.Account, AccountID: e.AccountID}); err != nil {
+		return err
+	}
+	for i := range e.Gone {
+		if err := r.removed(ctx, e.Installation, e.Gone[i].ID, e.Gone[i].Owner, e.Gone[i].Name, false); err != nil {
+			return err
+		}
+	}
+	for i := range e.Added {
+		now, err := r.lookup(ctx, e.Installation, e.Added[i].ID, e.Added[i].Owner, e.Added[i].Name)
+		if err != nil {
+			return err
+		}
+		if now == nil {
+			continue // it was removed since
+		}
+		if err := r.addRepository(ctx, repositoryFrom(now, e.Installation), round); err != nil {
+			return err
+		}
+	}
+	if err := r.Store.Retry(ctx, e.Installation); err != nil { // the tracker may be among them
+		return err
+	}
+	return r.tellSoon(ctx, e.Installation)
 }
 
 // uninstalled deletes all that is known of an installation.
@@ -99,25 +116,30 @@ func (r *Runner) uninstalled(ctx context.Context, id int64) error {
 	return nil
 }
 
-// enrol lists the repositories of an installation, and has the history of each scanned.
+// enrol lists the repositories of an installation, has the history of each scanned, and
+// forgets those that are not in the list any more.
 func (r *Runner) enrol(ctx context.Context, id, round int64) error {
-	c := r.GitHub.Installation(id)
-	opt := &gh.ListOptions{PerPage: 100}
-	for {
-		list, res, err := c.Apps.ListRepos(ctx, opt)
-		if err != nil {
-			return fmt.Errorf("list the repositories of installation %d: %w", id, err)
-		}
-		for _, repo := range list.Repositories {
-			if err := r.addRepository(ctx, repositoryFrom(repo, id), round); err != nil {
-				return err
-			}
-		}
-		if res.NextPage == 0 {
-			return nil
-		}
-		opt.Page = res.NextPage
+	seen := map[int64]bool{}
+	err := eachRepository(ctx, r.GitHub.Installation(id), func(repo *gh.Repository) error {
+		seen[repo.GetID()] = true
+		return r.addRepository(ctx, repositoryFrom(repo, id), round)
+	})
+	if err != nil {
+		return err
 	}
+	known, err := r.Store.Repositories(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, repo := range known {
+		if seen[repo.ID] {
+			continue
+		}
+		if err := r.removed(ctx, id, repo.ID, repo.Owner, repo.Name, false); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // addRepository notes a repository, and has its history scanned.
@@ -149,7 +171,7 @@ func (r *Runner) backfill(ctx context.Context, job *river.Job[BackfillArgs], log
 	_, wait := github.Wait(err)
 	switch {
 	case err == nil:
-		list := r.credentials(res.Keys, res.Policy.App, store.StateHeld)
+		list := r.credentials(mostSevere(res), res.Policy.App, store.StateHeld)
 		if _, err := r.Store.Record(ctx, repo.ID, list); err != nil {
 			return err
 		}
@@ -208,25 +230,26 @@ func (r *Runner) repository(ctx context.Context, job *river.Job[RepositoryArgs],
 	e := &job.Args.Event
 	log.Info("repository", "repository", e.Repo.ID, "action", e.Action)
 	if e.Action == "deleted" {
-		return r.forgetRepository(ctx, e.Repo.ID, true)
+		return r.removed(ctx, e.Installation, e.Repo.ID, e.Repo.Owner, e.Repo.Name, true)
 	}
 	if e.Action == "renamed" && e.From != "" { // issues may be in a repository that was never scanned
 		if err := r.Store.MoveIssues(ctx, e.Installation, e.Repo.Owner+"/"+e.From, e.Repo.Owner+"/"+e.Repo.Name); err != nil {
 			return err
 		}
 	}
-	if _, err := r.Store.Repository(ctx, e.Repo.ID); errors.Is(err, store.ErrGone) && e.Action != "created" {
+	_, err := r.Store.Repository(ctx, e.Repo.ID)
+	if errors.Is(err, store.ErrGone) && e.Action != "created" {
 		return nil // transferred away, or never ours: other events say so
 	} else if err != nil && !errors.Is(err, store.ErrGone) {
 		return err
 	}
 	// Events may come out of order: GitHub is asked how it is now.
-	now, res, err := r.GitHub.Installation(e.Installation).Repositories.GetByID(ctx, e.Repo.ID)
+	now, err := r.lookup(ctx, e.Installation, e.Repo.ID, e.Repo.Owner, e.Repo.Name)
 	if err != nil {
-		if res != nil && res.StatusCode == 404 {
-			return r.forgetRepository(ctx, e.Repo.ID, false)
-		}
-		return fmt.Errorf("look up repository %d: %w", e.Repo.ID, err)
+		return err
+	}
+	if now == nil {
+		return r.forgetRepository(ctx, e.Repo.ID, false)
 	}
 	if err := r.Store.SeeInstallation(ctx, &store.Installation{ID: e.Installation, Account: e.Account, AccountID: e.AccountID}); err != nil {
 		return err
@@ -234,7 +257,7 @@ func (r *Runner) repository(ctx context.Context, job *river.Job[RepositoryArgs],
 	if err := r.Store.PutRepository(ctx, repositoryFrom(now, e.Installation)); err != nil {
 		return err
 	}
-	if err := r.Store.Freshen(ctx, e.Repo.ID); err != nil {
+	if err := errors.Join(r.Store.Freshen(ctx, e.Installation, e.Repo.ID), r.Store.Retry(ctx, e.Installation)); err != nil {
 		return err
 	}
 	return r.tellSoon(ctx, e.Installation)

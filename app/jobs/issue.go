@@ -21,7 +21,7 @@ func (r *Runner) issue(ctx context.Context, job *river.Job[IssueArgs], log *slog
 	if err != nil {
 		return err
 	}
-	rot, err := r.Store.RotationAt(ctx, e.Installation, repo.FullName(), e.Number)
+	rot, err := r.Store.RotationAt(ctx, e.Installation, e.Repo.ID, repo.FullName(), e.Number)
 	if errors.Is(err, store.ErrGone) {
 		return nil // not an issue of ours
 	}
@@ -31,10 +31,10 @@ func (r *Runner) issue(ctx context.Context, job *river.Job[IssueArgs], log *slog
 	if _, isPart := rot.KeyOf(); isPart {
 		return nil // that it is out of one repository says nothing of the key
 	}
-	by := life.Actor{Login: e.SenderLogin}
+	by := actor(e, "")
 	kind := map[string]life.Kind{"closed": life.Close, "reopened": life.Reopen, "assigned": life.Ack}[e.Action]
 	if kind == life.Ack {
-		if by.Role, err = r.role(ctx, repo, e.SenderLogin); err != nil {
+		if by.Role, err = r.role(ctx, repo, senderOf(e)); err != nil {
 			return err
 		}
 	}

@@ -87,15 +87,18 @@ type Runner struct {
 	Config
 	queue    queue
 	policies *lru.Cache[int64, orgPolicy] // by installation
-	swept    atomic.Bool                  // this process has looked at all of GitHub's deliveries once
+	rush     *rush
+	shares   *shares
+	swept    atomic.Bool // this process has looked at all of GitHub's deliveries once
 	stop     context.CancelFunc
 	beats    sync.WaitGroup // of what goes on until it is stopped
 }
 
-// The queues, by urgency. Scans of events have several, so that no installation can
-// fill all workers: an installation is always in the same one.
+// The queues. Scans of events are in one, in the order of fair.go; the lanes are those of
+// the release before, which may still have jobs in them.
 const (
 	lanes         = 4
+	queueScan     = "scan"
 	queueTell     = "tell"
 	queueAdmin    = "admin"
 	queueBackfill = "backfill"
@@ -104,10 +107,6 @@ const (
 
 // underWay are the states of jobs that are not done.
 var underWay = []rivertype.JobState{rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable, rivertype.JobStateRunning, rivertype.JobStateScheduled}
-
-func lane(installation int64) string {
-	return fmt.Sprintf("scan_%d", uint64(installation)%lanes)
-}
 
 // The times after which jobs are stopped. Those that a process left that is gone are
 // taken up within seconds; rescueAfter is for those that hang.
@@ -146,7 +145,7 @@ func New(cfg Config) (*Runner, error) {
 	if cfg.Watch <= 0 {
 		cfg.Watch = time.Minute
 	}
-	r := &Runner{Config: cfg}
+	r := &Runner{Config: cfg, rush: newRush(), shares: newShares(2 * max(1, cfg.Workers))}
 	var err error
 	if r.policies, err = lru.New[int64, orgPolicy](1000); err != nil {
 		return nil, err
@@ -162,10 +161,10 @@ func New(cfg Config) (*Runner, error) {
 			return nil, err
 		}
 	}
-	half := max(1, cfg.Workers/2)
 	queues := map[string]river.QueueConfig{queueTell: {MaxWorkers: 4 * cfg.Workers}, queueAdmin: {MaxWorkers: 2}, queueLook: {MaxWorkers: max(1, cfg.Workers/2)}, queueBackfill: {MaxWorkers: max(1, cfg.Workers/4)}}
+	queues[queueScan], queues[store.QueueQuarantine] = river.QueueConfig{MaxWorkers: 2 * max(1, cfg.Workers)}, river.QueueConfig{MaxWorkers: 1}
 	for i := range lanes {
-		queues[fmt.Sprintf("scan_%d", i)] = river.QueueConfig{MaxWorkers: half}
+		queues[fmt.Sprintf("scan_%d", i)] = river.QueueConfig{MaxWorkers: 1}
 	}
 	rc := &river.Config{
 		ID: cfg.Process, Queues: queues, Workers: workers, Logger: slog.New(quiet{cfg.Log.Handler()}), ErrorHandler: r, MaxAttempts: 25, RetryPolicy: backoff{},
@@ -284,9 +283,11 @@ func (r *Runner) beat(ctx context.Context, alone bool) error {
 	if err != nil {
 		return err
 	}
-	n, err := r.Store.Rescue(ctx, alive)
-	if n > 0 {
-		r.Log.Warn("jobs taken up that another process left", "jobs", n)
+	rescued, err := r.Store.Rescue(ctx, alive)
+	for i := range rescued {
+		if fail := r.rescued(ctx, &rescued[i]); fail != nil {
+			err = errors.Join(err, fail)
+		}
 	}
 	return err
 }
@@ -294,7 +295,7 @@ func (r *Runner) beat(ctx context.Context, alone bool) error {
 // Enqueue keeps what an event asks for. An event that was kept before, under the same
 // delivery, is dropped unless its jobs ended without being done.
 func (r *Runner) Enqueue(ctx context.Context, e *webhook.Event) error {
-	jobs := jobsOf(e)
+	jobs := jobsOf(e, func() int { return r.rush.priority(e.Installation, time.Now()) })
 	switch len(jobs) {
 	case 0:
 		return nil

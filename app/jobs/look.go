@@ -11,7 +11,6 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/keyward/keyward/app/github"
-	"github.com/keyward/keyward/app/rotation"
 	"github.com/keyward/keyward/app/rotation/life"
 	"github.com/keyward/keyward/app/scan"
 	"github.com/keyward/keyward/app/store"
@@ -114,11 +113,7 @@ func (r *Runner) lookAt(ctx context.Context, installation int64, fingerprint str
 	if err != nil {
 		return err
 	}
-	course, err := r.Store.Course(ctx, installation, fingerprint)
-	if err != nil {
-		return err
-	}
-	l, err := rotation.Life(course)
+	l, err := r.Keeper.Life(ctx, installation, fingerprint)
 	if err != nil {
 		return err
 	}
@@ -138,7 +133,7 @@ func (r *Runner) lookAt(ctx context.Context, installation int64, fingerprint str
 		}
 		return r.Store.LookAt(ctx, installation, fingerprint, r.Keeper.Time().Add(lookLater))
 	}
-	e, facts, ok, err := r.listed(ctx, cred)
+	e, facts, ok, err := r.listed(ctx, cred, &l)
 	if err != nil {
 		return r.unlooked(ctx, cred, err, log)
 	}

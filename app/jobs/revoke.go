@@ -130,11 +130,7 @@ func (r *Runner) order(ctx context.Context, a *asked) (string, error) {
 		}
 		answer = life.Answer(steps)
 	}
-	course, err := r.Store.Course(ctx, a.rot.Installation, a.rot.Fingerprint)
-	if err != nil {
-		return "", err
-	}
-	l, err := rotation.Life(course)
+	l, err := r.Keeper.Life(ctx, a.rot.Installation, a.rot.Fingerprint)
 	if err != nil {
 		return "", err
 	}
@@ -155,11 +151,7 @@ func (r *Runner) end(ctx context.Context, job *river.Job[RevokeArgs], log *slog.
 	if err != nil {
 		return err
 	}
-	course, err := r.Store.Course(ctx, a.Installation, a.Fingerprint)
-	if err != nil {
-		return err
-	}
-	l, err := rotation.Life(course)
+	l, err := r.Keeper.Life(ctx, a.Installation, a.Fingerprint)
 	if err != nil || l.Order == nil || !l.Order.Until.Equal(a.Order) {
 		return err // it came back since
 	}

@@ -1,15 +1,16 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	gh "github.com/google/go-github/v62/github"
 	"github.com/riverqueue/river"
@@ -31,6 +32,10 @@ const tries = 6
 // scan scans what an event brought, keeps what it found, and leaves it to be told.
 func (r *Runner) scan(ctx context.Context, job *river.Job[ScanArgs], log *slog.Logger) error {
 	e := &job.Args.Event
+	if later, ok := r.shares.enter(e.Installation); !ok {
+		return river.JobSnooze(later)
+	}
+	defer r.shares.leave(e.Installation)
 	repo, err := r.see(ctx, e)
 	if err != nil {
 		return err
@@ -40,22 +45,42 @@ func (r *Runner) scan(ctx context.Context, job *river.Job[ScanArgs], log *slog.L
 	if err != nil {
 		return err
 	}
-	switch {
-	case s.Result != nil && s.Result.Unscanned:
-	case s.State == store.ScanPublished:
-		if again, err := r.overtaken(ctx, s); err != nil || !again {
-			return err // another delivery told of the same commits
+	return r.leased(ctx, s.ID, job.ID, func(s *store.Scan) error {
+		switch {
+		case s.Result != nil && s.Result.Unscanned:
+		case s.State == store.ScanPublished:
+			if again, err := r.overtaken(ctx, s); err != nil || !again {
+				return err // another delivery told of the same commits
+			}
+			if err := r.Store.AgainScan(ctx, s.ID, time.Now()); err != nil {
+				return err
+			}
+			if s, err = r.Store.Scan(ctx, s.ID); err != nil {
+				return err
+			}
+		case s.State == store.ScanDone:
+			return r.tellSoon(ctx, e.Installation)
 		}
-		if err := r.Store.AgainScan(ctx, s.ID); err != nil {
-			return err
-		}
-		if s, err = r.Store.Scan(ctx, s.ID); err != nil {
-			return err
-		}
-	case s.State == store.ScanDone:
-		return r.tellSoon(ctx, e.Installation)
+		return r.rescan(ctx, s, repo, job.Attempt, log)
+	})
+}
+
+// leased does work on a scan as it is now, while no other worker has it.
+func (r *Runner) leased(ctx context.Context, id string, job int64, work func(*store.Scan) error) error {
+	holder := store.Holder(r.Process, job)
+	ok, err := r.Store.LeaseScan(ctx, id, holder, time.Now(), r.Timeout+time.Minute)
+	if err != nil {
+		return err
 	}
-	return r.rescan(ctx, s, repo, job.Attempt, log)
+	if !ok {
+		return river.JobSnooze(scanSoon)
+	}
+	defer func() { _ = r.Store.ReleaseScan(context.WithoutCancel(ctx), id, holder) }() // a lease that stays lapses
+	s, err := r.Store.Scan(ctx, id)
+	if err != nil {
+		return err
+	}
+	return work(s)
 }
 
 // rescan does a scan that was begun.
@@ -118,11 +143,11 @@ func (r *Runner) takenOut(ctx context.Context, s *store.Scan, removed []string) 
 		if err != nil {
 			return "", err
 		}
-		course, err := r.Store.Course(ctx, s.Installation, fp)
+		l, err := r.Keeper.Life(ctx, s.Installation, fp)
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintf(&b, "- %s %s is %s", report.Code(cred.Rule), report.Alias(fp), course.State)
+		fmt.Fprintf(&b, "- %s %s is %s", report.Code(cred.Rule), report.Alias(fp), l.State)
 		if rot, err := r.Store.Rotation(ctx, s.Installation, fp); err == nil && rot.Number != 0 {
 			fmt.Fprintf(&b, ": %s", report.Code(fmt.Sprintf("%s#%d", rot.Repository, rot.Number)))
 		} else if err != nil && !errors.Is(err, store.ErrGone) {
@@ -143,11 +168,11 @@ func (r *Runner) see(ctx context.Context, e *webhook.Event) (*store.Repository, 
 		return nil, err
 	}
 	inst, err := r.Store.Installation(ctx, e.Installation)
+	if errors.Is(err, store.ErrGone) || err == nil && inst.Suspended { // a signed event came from it all the same
+		err = r.revive(ctx, e.Installation)
+	}
 	if err != nil {
 		return nil, err
-	}
-	if inst.Suspended {
-		return nil, github.ErrSuspended
 	}
 	old, err := r.Store.Repository(ctx, e.Repo.ID)
 	if err == nil && old.Installation == e.Installation {
@@ -181,18 +206,6 @@ func source(e *webhook.Event) string {
 func scanID(e *webhook.Event) string {
 	h := sha256.Sum256(fmt.Appendf(nil, "%d %s %d %s %s %v", e.Repo.ID, source(e), e.Number, e.Base, e.Head, e.Tag))
 	return hex.EncodeToString(h[:12])
-}
-
-// gone looks whether a repository that GitHub does not find is gone, and forgets it then.
-func (r *Runner) gone(ctx context.Context, repo *store.Repository, cause error) error {
-	_, res, err := r.GitHub.Installation(repo.Installation).Repositories.GetByID(ctx, repo.ID)
-	if err != nil && res != nil && res.StatusCode == http.StatusNotFound {
-		if err := r.forgetRepository(ctx, repo.ID, false); err != nil {
-			return err
-		}
-		return fmt.Errorf("repository %d: %w", repo.ID, store.ErrGone)
-	}
-	return cause
 }
 
 // forgetRepository forgets a repository that is deleted, or that the App does not see any
@@ -243,10 +256,7 @@ func (r *Runner) unscanned(ctx context.Context, s *store.Scan, repo *store.Repos
 		cause = late
 	}
 	if said := cause.Error(); strings.Contains(said, "not found") || strings.Contains(said, "404") || strings.Contains(said, "403") || strings.Contains(said, "301") || strings.Contains(said, "redirect") {
-		if err := r.gone(ctx, repo, cause); errors.Is(err, store.ErrGone) {
-			return err
-		}
-		if err := r.renamed(ctx, repo); err != nil {
+		if err := r.refresh(ctx, repo); err != nil {
 			return err
 		}
 	}
@@ -255,9 +265,7 @@ func (r *Runner) unscanned(ctx context.Context, s *store.Scan, repo *store.Repos
 		return cause
 	}
 	if s.Result == nil || !s.Result.Unscanned {
-		why := r.Guard.String(cause.Error())
-		result := &store.Result{Conclusion: "failure", Title: "Not scanned", Head: s.Head, Unscanned: true,
-			Summary: "### Keyward could not scan this\n\n" + report.Code(why) + "\n\nThis is no pass. It is tried again for some hours; re-run the check when the reason is gone.\n"}
+		result := r.notScanned(s, cause.Error())
 		if err := r.Store.FinishScan(ctx, s, result); err != nil {
 			return err
 		}
@@ -271,13 +279,10 @@ func (r *Runner) unscanned(ctx context.Context, s *store.Scan, repo *store.Repos
 	return cause
 }
 
-// renamed brings the name of a repository up to date.
-func (r *Runner) renamed(ctx context.Context, repo *store.Repository) error {
-	now, _, err := r.GitHub.Installation(repo.Installation).Repositories.GetByID(ctx, repo.ID)
-	if err != nil || now.GetFullName() == repo.FullName() {
-		return nil // the scan's own error says more
-	}
-	return r.Store.PutRepository(ctx, repositoryFrom(now, repo.Installation))
+// notScanned is what the check of a scan says that could not be made.
+func (r *Runner) notScanned(s *store.Scan, why string) *store.Result {
+	return &store.Result{Conclusion: "failure", Title: "Not scanned", Head: s.Head, Unscanned: true,
+		Summary: "### Keyward could not scan this\n\n" + report.Code(r.Guard.String(why)) + "\n\nThis is not a pass. Keyward retries for some hours. Re-run the check once the reason is fixed.\n"}
 }
 
 // repositoryFrom is a repository as GitHub's API tells of it.
@@ -294,20 +299,26 @@ func (r *Runner) keep(ctx context.Context, s *store.Scan, repo *store.Repository
 		state = store.StateQuiet
 	}
 	nameless(res)
-	list := r.credentials(res.Keys, res.Policy.App, state)
+	kept := mostSevere(res)
+	list := r.credentials(kept, res.Policy.App, state)
 	if s.Fork { // when its commits are merged, the key is pushed
 		for i := range list {
 			list[i].Commits = nil
+		}
+		n, err := r.Store.AllowOutsider(ctx, repo.Installation, repo.ID, time.Now(), len(list), outsiderFindings)
+		if err != nil {
+			return nil, err
+		}
+		list = list[:n]
+	}
+	if !s.Fork {
+		if err := r.returned(ctx, s, list); err != nil {
+			return nil, err
 		}
 	}
 	changes, err := r.Store.Record(ctx, repo.ID, list)
 	if err != nil {
 		return nil, err
-	}
-	if !s.Fork {
-		if err := r.pushedAgain(ctx, s, changes); err != nil {
-			return nil, err
-		}
 	}
 	if s.Default && res.Broken == "" {
 		if err := r.settle(ctx, repo, res); err != nil {
@@ -319,7 +330,7 @@ func (r *Runner) keep(ctx context.Context, s *store.Scan, repo *store.Repository
 		dismissed[change.Fingerprint] = change.State == store.StateDismissed
 	}
 	var keys []*scanner.Key
-	for _, k := range res.Keys {
+	for _, k := range kept {
 		if dismissed[k.Fingerprint] {
 			k.Known = &scanner.Known{By: "policy", Where: "the App", Reason: "people said that it is no key"}
 			res.Known = append(res.Known, k)
@@ -340,27 +351,60 @@ func (r *Runner) keep(ctx context.Context, s *store.Scan, repo *store.Repository
 	return result, err
 }
 
-// pushedAgain opens the lives of keys again that were over and came back: by a commit that
-// was not known to bring them. A pull request is scanned from its base with each push, and
-// what is merged or re-run was there before.
-func (r *Runner) pushedAgain(ctx context.Context, s *store.Scan, changes []store.Change) error {
-	for _, change := range changes {
-		if !change.Again {
-			continue
+// outsiderFindings is how many findings are stored of what people from outside write or
+// propose in a repository in a day. The check of a pull request counts all of them.
+const outsiderFindings = 200
+
+// maxStored is how many findings of one scan are stored.
+const maxStored = 1000
+
+// mostSevere returns the findings of a scan that are stored: the most severe and, among
+// these, the most confident. If there are more, the scan is not complete.
+func mostSevere(res *scan.Result) []*scanner.Key {
+	if len(res.Keys) <= maxStored {
+		return res.Keys
+	}
+	keys := slices.Clone(res.Keys) // the most severe first
+	slices.SortStableFunc(keys, func(a, b *scanner.Key) int {
+		switch {
+		case a.Severity == b.Severity:
+			return cmp.Compare(b.Confidence, a.Confidence)
+		case scanner.AtLeast(a.Severity, b.Severity):
+			return -1
 		}
-		course, err := r.Store.Course(ctx, s.Installation, change.Fingerprint)
-		if errors.Is(err, store.ErrGone) {
-			continue
-		}
+		return 1
+	})
+	res.Coverage.Gaps = append(res.Coverage.Gaps, scanner.Gap{Reason: fmt.Sprintf("%d more findings not stored: Keyward stores the %d most severe of a scan", len(keys)-maxStored, maxStored)})
+	return keys[:maxStored]
+}
+
+// endedStates are the states of keys that are opened again when they are pushed again.
+var endedStates = []string{string(life.Dead), string(life.Closed), string(life.Unproved), string(life.AcceptedRisk)}
+
+// returned opens the lives of keys again that were over and came back: by a commit that was
+// not known to bring them. A pull request is scanned from its base with each push, and what
+// is merged or re-run was there before. It comes before the commits are noted, so that a
+// process that ends in between loses nothing.
+func (r *Runner) returned(ctx context.Context, s *store.Scan, list []store.Credential) error {
+	byPrint := map[string]*store.Credential{}
+	prints := make([]string, 0, len(list))
+	for i := range list {
+		byPrint[list[i].Fingerprint] = &list[i]
+		prints = append(prints, list[i].Fingerprint)
+	}
+	over, err := r.Store.InState(ctx, s.Installation, prints, endedStates)
+	if err != nil {
+		return err
+	}
+	for _, fp := range over {
+		fresh, err := r.Store.NewCommit(ctx, s.Installation, s.Repository, fp, byPrint[fp].Commits)
 		if err != nil {
 			return err
 		}
-		switch life.State(course.State) {
-		case life.Dead, life.Closed, life.Unproved, life.AcceptedRisk:
-		default:
+		if !fresh {
 			continue
 		}
-		if _, _, err := r.Keeper.Happen(ctx, s.Installation, change.Fingerprint, life.Event{Kind: life.Again, Actor: life.Actor{System: true}}, " (scan "+s.ID+")"); err != nil {
+		if _, _, err := r.Keeper.Happen(ctx, s.Installation, fp, life.Event{Kind: life.Again, Actor: life.Actor{System: true}}, " (scan "+s.ID+")"); err != nil {
 			return err
 		}
 	}

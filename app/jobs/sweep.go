@@ -46,11 +46,6 @@ func (r *Runner) sweep(ctx context.Context, _ *river.Job[SweepArgs], log *slog.L
 	if err != nil {
 		return err
 	}
-	if !r.swept.Load() { // the configuration may name another tracker than before
-		if err := r.Store.Retry(ctx); err != nil {
-			return err
-		}
-	}
 	r.swept.Store(true)
 	if _, err := r.Store.PruneScans(ctx, time.Now().Add(-keepScans)); err != nil {
 		return err
@@ -60,6 +55,9 @@ func (r *Runner) sweep(ctx context.Context, _ *river.Job[SweepArgs], log *slog.L
 		return err
 	}
 	for _, inst := range all {
+		if err := r.Store.Retry(ctx, inst.ID); err != nil { // what was in the way of an issue may be gone
+			return err
+		}
 		if more, err := r.anything(ctx, inst.ID); err != nil {
 			return err
 		} else if more && !inst.Suspended {

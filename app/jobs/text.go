@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	gh "github.com/google/go-github/v62/github"
 	"github.com/riverqueue/river"
@@ -58,6 +59,13 @@ func (r *Runner) pasted(ctx context.Context, c *github.Client, repo *store.Repos
 			list[i].Places[j].URL = in.url
 		}
 	}
+	if state == store.StateQuiet { // anybody may write there
+		n, err := r.Store.AllowOutsider(ctx, repo.Installation, repo.ID, time.Now(), len(list), outsiderFindings)
+		if err != nil {
+			return err
+		}
+		list = list[:n]
+	}
 	changes, err := r.Store.Record(ctx, repo.ID, list)
 	if err != nil {
 		return err
@@ -75,7 +83,7 @@ func (r *Runner) heard(ctx context.Context, repo *store.Repository, e *webhook.E
 	if !repo.Public {
 		return store.StateOpen, nil
 	}
-	role, err := r.role(ctx, repo, e.SenderLogin)
+	role, err := r.role(ctx, repo, senderOf(e))
 	if err == nil && life.MayWrite(role) {
 		return store.StateOpen, nil
 	}

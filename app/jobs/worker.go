@@ -37,7 +37,7 @@ func (w *worker[T]) Work(ctx context.Context, job *river.Job[T]) error {
 		log = log.With("delivery", d.delivery())
 	}
 	start := time.Now()
-	err := w.r.verdict(ctx, w.work(ctx, job, log), log)
+	err := w.r.verdict(ctx, installationOf(job.Args), w.work(ctx, job, log), log)
 	if w.r.Observe != nil {
 		w.r.Observe(job.Kind, outcome(err), time.Since(start))
 	}
@@ -75,7 +75,7 @@ func overtime(ctx context.Context, limit time.Duration) (_ context.Context, canc
 }
 
 // verdict decides what becomes of a job by its error.
-func (r *Runner) verdict(ctx context.Context, err error, log *slog.Logger) error {
+func (r *Runner) verdict(ctx context.Context, installation int64, err error, log *slog.Logger) error {
 	var snooze *river.JobSnoozeError
 	var cancel *river.JobCancelError
 	switch {
@@ -83,19 +83,20 @@ func (r *Runner) verdict(ctx context.Context, err error, log *slog.Logger) error
 		return err
 	case errors.As(err, &cancel):
 		return river.JobCancel(errors.New(r.Guard.String(cancel.Error())))
-	case errors.Is(err, store.ErrGone), errors.Is(err, github.ErrUninstalled):
-		log.Info("nothing to do any more", "why", r.Guard.String(err.Error()))
-		return nil
-	case errors.Is(err, github.ErrSuspended):
-		log.Info("the installation is suspended: its history is scanned when it is not any more")
-		return nil
+	case errors.Is(err, github.ErrUninstalled), errors.Is(err, github.ErrSuspended):
+		if err = r.dropped(ctx, installation, err, log); errors.As(err, &cancel) {
+			return err
+		}
+	case errors.Is(err, store.ErrGone):
+		log.Info("job cancelled: what it works for is not there any more", "why", r.Guard.String(err.Error()))
+		return river.JobCancel(errors.New(r.Guard.String(err.Error())))
 	}
 	if errors.Is(err, rotation.ErrBusy) {
 		return river.JobSnooze(3 * time.Second)
 	}
 	if until, ok := github.Wait(err); ok {
 		// Spread, so that all that waited does not come at once.
-		wait := max(time.Second, time.Until(until)) + time.Duration(rand.Int64N(int64(2*time.Second)))
+		wait := min(max(time.Second, time.Until(until)), time.Hour) + time.Duration(rand.Int64N(int64(2*time.Second)))
 		log.Info("waiting for GitHub", "why", err.Error(), "for", wait.Round(time.Second).String())
 		return river.JobSnooze(wait)
 	}
@@ -103,6 +104,33 @@ func (r *Runner) verdict(ctx context.Context, err error, log *slog.Logger) error
 		return ctx.Err()
 	}
 	return errors.New(r.Guard.String(err.Error()))
+}
+
+// dropped decides what becomes of a job whose installation looks uninstalled or suspended.
+// GitHub is asked first. A job that ends so is cancelled, not done: the same delivery has to
+// be taken once more when it is sent again.
+func (r *Runner) dropped(ctx context.Context, installation int64, cause error, log *slog.Logger) error {
+	if installation == 0 {
+		return cause
+	}
+	now, err := r.confirm(ctx, installation)
+	switch {
+	case err != nil:
+		return err
+	case now == suspendedNow:
+		log.Info("job cancelled: the installation is suspended; its history is scanned when it is not any more")
+	default:
+		log.Info("job cancelled: the App was uninstalled")
+	}
+	return river.JobCancel(errors.New(r.Guard.String(cause.Error())))
+}
+
+// installationOf is the installation that a job works for, 0 if it is none or not named.
+func installationOf(args any) int64 {
+	if a, ok := args.(interface{ installation() int64 }); ok {
+		return a.installation()
+	}
+	return 0
 }
 
 // backoff doubles the time to the next try up to half an hour, so that a job outlives

@@ -133,7 +133,7 @@ func (k *Keeper) boards(ctx context.Context, c *github.Client, inst *store.Insta
 		}
 		if !known {
 			var err error
-			target, err = k.target(ctx, c, inst, cred, repos)
+			target, _, err = k.target(ctx, c, inst, cred, repos)
 			if _, nowhere := err.(errNoPlace); err != nil && !nowhere {
 				return nil, err
 			}

@@ -46,11 +46,8 @@ func (t *telling) write(ctx context.Context) error {
 	if mention == "" && t.r.Owner != "" {
 		mention = "@" + t.r.Owner
 	}
-	err := t.k.Store.Ledger(ctx, t.cred.Installation, t.cred.Fingerprint, func(r store.Record) error {
-		t.ledger = append(t.ledger, r)
-		return nil
-	})
-	if err != nil {
+	var err error
+	if t.ledger, err = t.k.Store.Proven(ctx, t.k.seal(), t.cred.Installation, t.cred.Fingerprint); err != nil {
 		return err
 	}
 	text := t.text(mention)

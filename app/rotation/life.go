@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -21,6 +22,31 @@ func LedgerKey(pepper []byte) []byte {
 	return h.Sum(nil)
 }
 
+// Seal authenticates the ledger and the states, under a pepper.
+func Seal(pepper []byte) *store.Seal {
+	return store.NewSeal(KeyID(pepper), LedgerKey(pepper), Consistent)
+}
+
+// KeyID names a pepper without giving it away.
+func KeyID(pepper []byte) string {
+	h := hmac.New(sha256.New, pepper)
+	h.Write([]byte("keyward key id"))
+	return hex.EncodeToString(h.Sum(nil)[:4])
+}
+
+// seal is that of the keeper's pepper.
+func (k *Keeper) seal() *store.Seal { return Seal(k.Pepper) }
+
+// Life returns the life of a key, or store.ErrGone; store.ErrForged if it was changed
+// outside Keyward.
+func (k *Keeper) Life(ctx context.Context, installation int64, fingerprint string) (life.Life, error) {
+	c, err := k.Store.Course(ctx, k.seal(), installation, fingerprint)
+	if err != nil {
+		return life.Life{}, err
+	}
+	return Life(c)
+}
+
 // system is who causes what becomes known.
 var system = life.Actor{System: true}
 
@@ -35,7 +61,7 @@ func (k *Keeper) Time() time.Time {
 // Begin notes that a key was found and has to be rotated, unless that is noted already,
 // and returns its life, also as the store keeps it.
 func (k *Keeper) Begin(ctx context.Context, cred *store.Credential) (l life.Life, c store.Course, err error) {
-	err = k.Store.Proceed(ctx, LedgerKey(k.Pepper), cred.Installation, cred.Fingerprint, func(old string) (store.Course, []store.Record, error) {
+	err = k.Store.Proceed(ctx, k.seal(), cred.Installation, cred.Fingerprint, func(old string) (store.Course, []store.Record, error) {
 		if old != "" {
 			var err error
 			c, l, err = decode(old)
@@ -68,7 +94,7 @@ func (k *Keeper) Happen(ctx context.Context, installation int64, fingerprint str
 	if e.At.IsZero() {
 		e.At = k.Time()
 	}
-	err = k.Store.Proceed(ctx, LedgerKey(k.Pepper), installation, fingerprint, func(old string) (store.Course, []store.Record, error) {
+	err = k.Store.Proceed(ctx, k.seal(), installation, fingerprint, func(old string) (store.Course, []store.Record, error) {
 		if old == "" {
 			return store.Course{}, nil, store.ErrGone
 		}
@@ -112,10 +138,10 @@ func records(e *life.Event, before, after *life.Life, steps []life.Step, source 
 		actor = keyward
 	}
 	if !e.Kind.ByPeople() && e.Kind != life.Tick && changed(before, after) { // the fact, and then what it led to
-		out = append(out, store.Record{At: e.At, Event: string(e.Kind), Actor: actor, From: string(before.State), To: string(before.State), Detail: said(e) + source, Due: before.Due()})
+		out = append(out, store.Record{At: e.At, Event: string(e.Kind), Actor: actor, From: string(before.State), To: string(before.State), Detail: said(e) + source, Fact: fact(e), Due: before.Due()})
 	}
 	for _, s := range steps {
-		r := store.Record{At: e.At, Event: string(e.Kind), Actor: actor, From: string(s.From), To: string(s.To), Detail: s.Why + source, Due: before.Due()}
+		r := store.Record{At: e.At, Event: string(e.Kind), Actor: actor, ActorID: e.Actor.ID, From: string(s.From), To: string(s.To), Detail: s.Why + source, Due: before.Due()}
 		if s.Remind > 0 {
 			r.Event = fmt.Sprint(reminder, s.Remind)
 		}

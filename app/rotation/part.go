@@ -73,7 +73,7 @@ func (t *telling) parts(ctx context.Context, holder string) error {
 // part brings one part up to date. Its parent is continuation at of the key's issue.
 func (t *telling) part(ctx context.Context, repo *store.Repository, parent, at int, holder string) error {
 	title := fmt.Sprintf("[rotate] take %s out of this repository", report.Alias(t.cred.Fingerprint))
-	r, err := t.side(ctx, store.PartOf(t.cred.Fingerprint, repo.ID), repo.FullName(), title, holder, func(r *store.Rotation) string {
+	r, err := t.side(ctx, store.PartOf(t.cred.Fingerprint, repo.ID), repo.FullName(), repo.ID, title, holder, func(r *store.Rotation) string {
 		var b strings.Builder
 		fmt.Fprintf(&b, "<!-- keyward v1 key=%s mac=%s -->\n", r.Fingerprint, t.k.mac(t.cred.Installation, r.Fingerprint))
 		fmt.Fprintf(&b, "A key of kind %s, %s, stands here and elsewhere. It is followed in %s#%d until it is dead: there is who rotates it, until when, and how.\n\nHere it has to be taken out: `keyward fix`. That is no rotation.\n\n",
@@ -109,7 +109,7 @@ func (t *telling) part(ctx context.Context, repo *store.Repository, parent, at i
 // before has no room, 0 if there can be none.
 func (t *telling) continuation(ctx context.Context, n int, holder string) (int, error) {
 	title := fmt.Sprintf("[rotate] %s, continued (%d)", report.Alias(t.cred.Fingerprint), n+1)
-	r, err := t.side(ctx, fmt.Sprintf("more %s %d", t.cred.Fingerprint, n), t.r.Repository, title, holder, func(r *store.Rotation) string {
+	r, err := t.side(ctx, fmt.Sprintf("more %s %d", t.cred.Fingerprint, n), t.r.Repository, t.r.RepositoryID, title, holder, func(r *store.Rotation) string {
 		return fmt.Sprintf("<!-- keyward v1 key=%s mac=%s -->\nMore repositories that the key of #%d stands in: an issue has %d sub-issues at most.\n"+report.EndMarker+"\n", r.Fingerprint, t.k.mac(t.cred.Installation, r.Fingerprint), t.r.Number, maxParts)
 	})
 	if err != nil || r == nil {
@@ -121,7 +121,7 @@ func (t *telling) continuation(ctx context.Context, n int, holder string) (int, 
 // side opens an issue beside that of the key, or brings it up to date: its text, and
 // whether it is open, which is what becomes of the key's own. Where it may not be, there
 // is none: then it is nil.
-func (t *telling) side(ctx context.Context, name, target, title, holder string, text func(*store.Rotation) string) (*store.Rotation, error) {
+func (t *telling) side(ctx context.Context, name, target string, id int64, title, holder string, text func(*store.Rotation) string) (*store.Rotation, error) {
 	r, ok, err := t.k.Store.Claim(ctx, t.cred.Installation, name, target, holder, time.Now(), claimFor)
 	if err == nil && !ok {
 		err = ErrBusy
@@ -130,6 +130,9 @@ func (t *telling) side(ctx context.Context, name, target, title, holder string, 
 		return nil, err
 	}
 	defer func() { _ = t.k.Store.Release(context.WithoutCancel(ctx), r, holder) }() // a claim that stays lapses
+	if r.Number == 0 {
+		r.RepositoryID = id
+	}
 	owner, repo, _ := strings.Cut(r.Repository, "/")
 	body := t.k.Guard.String(text(r))
 	state, reason := t.wanted()

@@ -62,6 +62,9 @@ func SigningKey(pepper []byte) ed25519.PrivateKey {
 // ErrNotClosed says that there is nothing to give a receipt for.
 var ErrNotClosed = errors.New("the key was not closed with evidence")
 
+// ErrUnproved says that the records do not prove what a receipt would state.
+var ErrUnproved = errors.New("the ledger does not prove the key dead: there is no receipt")
+
 // NewReceipt makes the receipt of a key from its records in the ledger, for when it was
 // last closed with evidence. The same records give the same receipt.
 func NewReceipt(pepper []byte, cred *store.Credential, ledger []store.Record) (*Receipt, error) {
@@ -100,6 +103,11 @@ func (k *Keeper) receipt(cred *store.Credential, ledger []store.Record, seq int6
 	}
 	if r.Closed.IsZero() {
 		return nil, ErrNotClosed
+	}
+	n := slices.IndexFunc(ledger, func(rec store.Record) bool { return rec.Seq == seq })
+	p := provedBy(ledger[:n])
+	if missing := p.unproved(); missing != "" {
+		return nil, fmt.Errorf("%w: no record proves %s", ErrUnproved, missing)
 	}
 	r.Proof = r.Proof[max(0, len(r.Proof)-maxProof):]
 	text, err := json.Marshal(r)

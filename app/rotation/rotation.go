@@ -58,6 +58,16 @@ func (k *Keeper) Mac(kind string, id int64, name string) string {
 	return hex.EncodeToString(h.Sum(nil)[:12])
 }
 
+// CommentKey is the key of what is kept of the texts of comments, see webhook.TextMAC.
+func (k *Keeper) CommentKey() []byte { return CommentKey(k.Pepper) }
+
+// CommentKey is made of the pepper.
+func CommentKey(pepper []byte) []byte {
+	h := hmac.New(sha256.New, pepper)
+	h.Write([]byte("keyward comments"))
+	return h.Sum(nil)
+}
+
 // ErrBusy says that another worker writes the issue of the key: come again soon.
 var ErrBusy = errors.New("another worker is at the issue")
 
@@ -77,7 +87,7 @@ func (k *Keeper) Tell(ctx context.Context, c *github.Client, inst *store.Install
 	if err != nil && !errors.Is(err, store.ErrGone) {
 		return err
 	}
-	course, err := k.Store.Course(ctx, inst.ID, fingerprint)
+	course, err := k.Store.Course(ctx, k.seal(), inst.ID, fingerprint)
 	if err != nil && !errors.Is(err, store.ErrGone) {
 		return err
 	}
@@ -100,12 +110,12 @@ func (k *Keeper) Tell(ctx context.Context, c *github.Client, inst *store.Install
 	if err != nil {
 		return err
 	}
-	target := ""
+	target, id := "", int64(0)
 	if old != nil && old.Number != 0 {
 		target = old.Repository
 	} else if cred.State == store.StateDismissed {
 		return k.Store.Fresh(ctx, cred, now.Life) // it never had an issue, and needs none
-	} else if target, err = k.target(ctx, c, inst, cred, repos); err != nil {
+	} else if target, id, err = k.target(ctx, c, inst, cred, repos); err != nil {
 		var nowhere errNoPlace
 		if errors.As(err, &nowhere) {
 			return errors.Join(k.nowhere(ctx, cred, nowhere.Error()), k.Store.Fresh(ctx, cred, now.Life))
@@ -120,6 +130,9 @@ func (k *Keeper) Tell(ctx context.Context, c *github.Client, inst *store.Install
 		return err
 	}
 	defer func() { _ = k.Store.Release(context.WithoutCancel(ctx), r, holder) }() // a claim that stays lapses
+	if id != 0 && r.Number == 0 {
+		r.RepositoryID = id
+	}
 	t := &telling{k, c, cred, r, repos, &l, nil}
 	if err := t.write(ctx); err != nil {
 		return err
@@ -160,7 +173,7 @@ func (k *Keeper) repositories(ctx context.Context, inst *store.Installation) (ma
 // target returns the repository in which the issue of a key belongs: the tracker, or
 // else the first private repository that the key stands in. Never a public one unless
 // that is allowed: an issue there would tell everybody of a key that still works.
-func (k *Keeper) target(ctx context.Context, c *github.Client, inst *store.Installation, cred *store.Credential, repos map[int64]*store.Repository) (string, error) {
+func (k *Keeper) target(ctx context.Context, c *github.Client, inst *store.Installation, cred *store.Credential, repos map[int64]*store.Repository) (string, int64, error) {
 	tracker := cred.Settings.Tracker
 	if tracker == "" {
 		tracker = k.Tracker
@@ -172,23 +185,23 @@ func (k *Keeper) target(ctx context.Context, c *github.Client, inst *store.Insta
 			owner, name = inst.Account, tracker
 		}
 		if !strings.EqualFold(owner, inst.Account) {
-			return "", errNoPlace("the tracker " + tracker + " belongs to another account")
+			return "", 0, errNoPlace("the tracker " + tracker + " belongs to another account")
 		}
 		repo, _, err := c.Repositories.Get(ctx, owner, name)
 		switch {
 		case github.Status(err) == http.StatusNotFound:
-			return "", errNoPlace("the tracker " + owner + "/" + name + " is not there, or the App is not installed on it")
+			return "", 0, errNoPlace("the tracker " + owner + "/" + name + " is not there, or the App is not installed on it")
 		case err != nil:
-			return "", fmt.Errorf("look up the tracker %s/%s: %w", owner, name, err)
+			return "", 0, fmt.Errorf("look up the tracker %s/%s: %w", owner, name, err)
 		case !repo.GetPrivate() && !public:
-			return "", errNoPlace("the tracker " + repo.GetFullName() + " is public: an issue there would tell everybody of a key that still works")
+			return "", 0, errNoPlace("the tracker " + repo.GetFullName() + " is public: an issue there would tell everybody of a key that still works")
 		}
-		return repo.GetFullName(), nil
+		return repo.GetFullName(), repo.GetID(), nil
 	}
 	for _, p := range cred.Places {
 		if r := repos[p.Repository]; r != nil && !r.Archived && (!r.Public || public) {
-			return r.FullName(), nil
+			return r.FullName(), r.ID, nil
 		}
 	}
-	return "", errNoPlace("the key stands in public or archived repositories only, and no private tracker is set")
+	return "", 0, errNoPlace("the key stands in public or archived repositories only, and no private tracker is set")
 }

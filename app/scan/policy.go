@@ -26,10 +26,8 @@ func (e *Engine) trusted(ctx context.Context, m *mirror, j *Job, base string) (s
 		return base, nil
 	case j.IsDefault:
 		return j.Head, nil
-	case j.Default == "":
-		return "", nil
 	}
-	if err := m.fetchTip(ctx, "+refs/heads/"+j.Default+":refs/keyward/default"); err != nil {
+	if err := m.fetchTip(ctx, "+"+j.defaultRef()+":refs/keyward/default"); err != nil {
 		if refused(err) { // it does not exist yet
 			return "", nil
 		}

@@ -26,7 +26,7 @@ elsewhere, and --expect says later whether they are still there.`,
 				if err != nil {
 					return hint(err, "use the pepper of keyward-app serve: the ledger's MACs are made with it")
 				}
-				return env.verifyLedger(c.Context(), s, rotation.LedgerKey(pepper), heads, expect)
+				return env.verifyLedger(c.Context(), s, rotation.Seal(pepper), heads, expect)
 			})
 		},
 	}
@@ -36,8 +36,8 @@ elsewhere, and --expect says later whether they are still there.`,
 	return ledger
 }
 
-func (env *Env) verifyLedger(ctx context.Context, s *store.Store, key []byte, heads bool, expect []string) error {
-	n, forged, err := s.VerifyLedger(ctx, key)
+func (env *Env) verifyLedger(ctx context.Context, s *store.Store, seal *store.Seal, heads bool, expect []string) error {
+	n, forged, err := s.VerifyLedger(ctx, seal)
 	if err != nil {
 		return err
 	}

@@ -23,12 +23,12 @@ var calls = map[string][]string{
 	"Apps.CompleteAppManifest":             nil,
 	"Apps.Get":                             nil,
 	"Apps.GetHookConfig":                   nil,
+	"Apps.GetInstallation":                 nil,
 	"Apps.ListHookDeliveries":              nil,
 	"Apps.ListInstallations":               nil,
 	"Apps.RedeliverHookDelivery":           nil,
 	"Apps.ListRepos":                       {"metadata:read"},
 	"Repositories.Get":                     {"metadata:read"},
-	"Repositories.GetByID":                 {"metadata:read"},
 	"Repositories.GetPermissionLevel":      {"metadata:read"},
 	"Issues.IsAssignee":                    {"metadata:read"},
 	"GitToken":                             {"contents:read"}, // of every fetch

@@ -50,13 +50,13 @@ func newReceipt(env *Env) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				var ledger []store.Record
-				if err := s.Ledger(c.Context(), e.installation, e.Fingerprint, func(r store.Record) error { ledger = append(ledger, r); return nil }); err != nil {
-					return err
-				}
 				pepper, err := cfg.pepper(c.Context())
 				if err != nil {
 					return err
+				}
+				ledger, err := s.Proven(c.Context(), rotation.Seal(pepper), e.installation, e.Fingerprint)
+				if err != nil {
+					return hint(fmt.Errorf("%s has no receipt: %w", e.Alias, err), "keyward-app ledger verify names every record that was changed")
 				}
 				r, err := rotation.NewReceipt(pepper, cred, ledger)
 				if errors.Is(err, rotation.ErrNotClosed) {

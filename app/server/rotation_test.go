@@ -69,7 +69,7 @@ func TestCommands(t *testing.T) {
 		say("dana", "/rotating key-2", "acknowledged -> rotating", "rotating")
 		say("dana", "/rotated", "it counts when it is seen there", "rotating")
 		say("dana", "/revoked", "it counts when a check", "rotating")
-		say("dana", "/roating", "!there is no command /roating", "rotating")
+		say("dana", "/roating", "!unknown command /roating. Did you mean /rotating", "rotating")
 		say("dana", "/accept-risk until:"+time.Now().AddDate(0, 0, 20).Format(time.DateOnly)+" reason:x", "!not among the approvers", "rotating")
 		say("dana", "/false-positive see @everyone | `x` <img src=x>", "somebody else has to confirm it", "rotating")
 		say("dana", "/confirm", "!somebody else has to confirm it", "rotating")

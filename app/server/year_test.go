@@ -184,8 +184,8 @@ func (y *year) closed(_ *yearKey, s life.Step) {
 }
 
 var (
-	dana = life.Actor{Login: "dana", Role: "write"}
-	ravi = life.Actor{Login: "ravi", Role: "admin", Approver: true}
+	dana = life.Actor{ID: 1, Login: "dana", Role: "write"}
+	ravi = life.Actor{ID: 2, Login: "ravi", Role: "admin", Approver: true}
 	self = life.Actor{System: true}
 )
 
@@ -438,7 +438,7 @@ func (y *year) limits() {
 // compare holds the report of the command equal to what was counted here.
 func (y *year) compare(end time.Time) {
 	for _, k := range y.keys {
-		c, err := y.store.Course(y.ctx, y.inst.ID, k.print)
+		c, err := y.store.Course(y.ctx, rotation.Seal([]byte(pepper)), y.inst.ID, k.print)
 		if err != nil {
 			y.t.Fatal(err)
 		}
@@ -447,7 +447,7 @@ func (y *year) compare(end time.Time) {
 		}
 	}
 	forged, err := func() ([]store.Forgery, error) {
-		_, forged, err := y.store.VerifyLedger(y.ctx, rotation.LedgerKey([]byte(pepper)))
+		_, forged, err := y.store.VerifyLedger(y.ctx, rotation.Seal([]byte(pepper)))
 		return forged, err
 	}()
 	if err != nil || len(forged) > 0 {

@@ -63,13 +63,27 @@ type Change struct {
 	State       string
 	New         bool // it was not known
 	Elsewhere   bool // it was known, and now stands in a file where it was not known to stand
-	Again       bool // it was known, and a commit brought it that was not known to
 }
+
+// recordAtOnce is how many credentials one transaction keeps: others write in between.
+const recordAtOnce = 50
 
 // Record keeps the credentials that were found in a repository, and returns what was
 // new of each. A credential that is known keeps its state, but one that is held or
-// quiet and comes again by a push that wants it open is opened.
+// quiet and comes again by a push that wants it open is opened. If it fails, some may be
+// kept: recording the same again changes nothing more.
 func (s *Store) Record(ctx context.Context, repository int64, list []Credential) (changes []Change, err error) {
+	for part := range slices.Chunk(list, recordAtOnce) {
+		more, err := s.recordPart(ctx, repository, part)
+		if err != nil {
+			return nil, err
+		}
+		changes = append(changes, more...)
+	}
+	return changes, nil
+}
+
+func (s *Store) recordPart(ctx context.Context, repository int64, list []Credential) (changes []Change, err error) {
 	err = s.tx(ctx, func(tx *tx) error {
 		changes = nil
 		lock := ""
@@ -146,11 +160,9 @@ func (tx *tx) record(c *Credential, r *Repository) (Change, error) {
 		change.Elsewhere = change.Elsewhere || !known && !change.New
 	}
 	for _, id := range c.Commits {
-		n, err := tx.exec("INSERT INTO sighting (installation, fingerprint, repository, commit_id) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", c.Installation, c.Fingerprint, r.ID, id)
-		if err != nil {
+		if _, err := tx.exec("INSERT INTO sighting (installation, fingerprint, repository, commit_id) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", c.Installation, c.Fingerprint, r.ID, id); err != nil {
 			return change, err
 		}
-		change.Again = change.Again || n > 0 && !change.New
 	}
 	if change.Elsewhere || change.New {
 		_, err = tx.exec("UPDATE credential SET stale = TRUE WHERE installation = ? AND fingerprint = ?", c.Installation, c.Fingerprint)
@@ -278,6 +290,43 @@ func (s *Store) SetState(ctx context.Context, installation int64, fingerprint, s
 	return nil
 }
 
+// InState returns those of several keys of an installation whose life is in any of the
+// states.
+func (s *Store) InState(ctx context.Context, installation int64, prints, states []string) (out []string, err error) {
+	for part := range slices.Chunk(prints, 200) {
+		args := []any{installation}
+		for _, v := range slices.Concat(states, part) {
+			args = append(args, v)
+		}
+		err := s.rows(ctx, func(r *sql.Rows) error {
+			var fp string
+			err := r.Scan(&fp)
+			out = append(out, fp)
+			return err
+		}, "SELECT fingerprint FROM life WHERE installation = ? AND state IN ("+marks(len(states))+") AND fingerprint IN ("+marks(len(part))+")", args...)
+		if err != nil {
+			return nil, fmt.Errorf("read the states of keys: %w", err)
+		}
+	}
+	return out, nil
+}
+
+// NewCommit reports whether any of the commits is not known to have brought a key to a
+// repository.
+func (s *Store) NewCommit(ctx context.Context, installation, repository int64, fingerprint string, commits []string) (bool, error) {
+	for _, id := range commits {
+		var n int
+		err := s.row(ctx, "SELECT count(*) FROM sighting WHERE installation = ? AND fingerprint = ? AND repository = ? AND commit_id = ?", installation, fingerprint, repository, id).Scan(&n)
+		if err != nil {
+			return false, fmt.Errorf("read the commits of key %.12s: %w", fingerprint, err)
+		}
+		if n == 0 {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // LiveKeys returns the keys that stand in files of a repository and have a life that is not
 // over, with their places there, at most limit keys.
 func (s *Store) LiveKeys(ctx context.Context, repository int64, over []string, limit int) (map[string][]Place, error) {
@@ -381,11 +430,11 @@ func (s *Store) Settle(ctx context.Context, installation, repository int64, sett
 	return n, nil
 }
 
-// Retry makes those keys be looked at again that are open and have no issue: what was
-// in its way may be gone.
-func (s *Store) Retry(ctx context.Context) error {
-	if _, err := s.exec(ctx, "UPDATE credential SET stale = TRUE WHERE state = ? AND NOT EXISTS "+hasIssue, StateOpen); err != nil {
-		return fmt.Errorf("look again at keys without an issue: %w", err)
+// Retry has the issues of an installation's keys opened that are open and have none: what
+// was in the way may be gone.
+func (s *Store) Retry(ctx context.Context, installation int64) error {
+	if _, err := s.exec(ctx, "UPDATE credential SET stale = TRUE WHERE installation = ? AND state = ? AND NOT stale AND NOT EXISTS "+hasIssue, installation, StateOpen); err != nil {
+		return fmt.Errorf("retry the issues of installation %d: %w", installation, err)
 	}
 	return nil
 }
@@ -419,12 +468,15 @@ func (s *Store) Fresh(ctx context.Context, c *Credential, life string) error {
 	return nil
 }
 
-// Freshen makes the issues of all keys that stand in a repository be written again,
-// as its name or visibility has changed.
-func (s *Store) Freshen(ctx context.Context, repository int64) error {
-	_, err := s.exec(ctx, `UPDATE credential SET stale = TRUE WHERE EXISTS
-		(SELECT 1 FROM place p WHERE p.installation = credential.installation AND p.fingerprint = credential.fingerprint AND p.repository = ?)`, repository)
-	return err
+// Freshen has the issues of all keys of an installation written again that stand in a
+// repository, as its name or visibility has changed.
+func (s *Store) Freshen(ctx context.Context, installation, repository int64) error {
+	_, err := s.exec(ctx, `UPDATE credential SET stale = TRUE WHERE installation = ? AND fingerprint IN
+		(SELECT p.fingerprint FROM place p WHERE p.installation = ? AND p.repository = ?)`, installation, installation, repository)
+	if err != nil {
+		return fmt.Errorf("have the issues of repository %d written: %w", repository, err)
+	}
+	return nil
 }
 
 // Restale makes the issue of a key be written again.

@@ -23,9 +23,12 @@ type Record struct {
 	Fingerprint  string
 	Event        string
 	Actor        string // login, or keyward
+	ActorID      int64  // of the account, 0 if nobody did it
 	From, To     string // states
 	Detail       string
+	Fact         string    // what a fact says, for programs; Detail is for people
 	Due          time.Time // until when the key had to be revoked before this
+	KeyID        string    // of the key of the Mac
 	Mac          string    // over all of this and the Mac of the record before
 }
 
@@ -43,7 +46,26 @@ func (r *Record) mac(key []byte, before string) string {
 		_ = binary.Write(h, binary.BigEndian, int64(len(s)))
 		h.Write([]byte(s))
 	}
+	if r.ActorID != 0 || r.Fact != "" { // the first records had neither
+		_ = binary.Write(h, binary.BigEndian, r.ActorID)
+		h.Write([]byte(r.Fact))
+	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// recordColumns are the columns of a record, of a table by a name.
+func recordColumns(table string) string {
+	columns := []string{"installation", "seq", "happened", "fingerprint", "event", "actor", "actor_id", "from_state", "to_state", "detail", "fact", "due", "key_id", "mac"}
+	return table + "." + strings.Join(columns, ", "+table+".")
+}
+
+// scanRecord reads the columns of a record, and what follows them.
+func scanRecord(row interface{ Scan(...any) error }, more ...any) (Record, error) {
+	var r Record
+	var at, due int64
+	err := row.Scan(append([]any{&r.Installation, &r.Seq, &at, &r.Fingerprint, &r.Event, &r.Actor, &r.ActorID, &r.From, &r.To, &r.Detail, &r.Fact, &due, &r.KeyID, &r.Mac}, more...)...)
+	r.At, r.Due = instant(at), instant(due)
+	return r, err
 }
 
 // A Course is the life of a key as the store keeps it: the state and when it is due, for
@@ -57,6 +79,8 @@ type Course struct {
 	Looked       bool      // it was looked at: until then a look that is wanted earlier stays
 	Dismissed    string    // why it counts as no key, "" if it is one
 	Life         string
+	Seq          int64  // of the key's last record in the ledger
+	KeyID, Mac   string // see Seal
 }
 
 // Proceed changes the life of a key, and appends what happened to the ledger, both or
@@ -64,61 +88,107 @@ type Course struct {
 // returns records of which it need not set installation, number, key and Mac. With
 // records the issue of the key has to be written again; without, nothing but the life
 // changes.
-func (s *Store) Proceed(ctx context.Context, key []byte, installation int64, fingerprint string, fn func(life string) (Course, []Record, error)) error {
+//
+// A life that Keyward did not write is ErrForged: nothing happens to it.
+func (s *Store) Proceed(ctx context.Context, seal *Seal, installation int64, fingerprint string, fn func(life string) (Course, []Record, error)) error {
 	err := s.tx(ctx, func(tx *tx) error {
-		lock := ""
-		if tx.pg {
-			lock = " FOR UPDATE"
-		}
-		var seq int64
-		var mac string
-		err := tx.QueryRowContext(ctx, numbered(tx.pg, "SELECT ledger_seq, ledger_mac FROM installation WHERE id = ? AND NOT gone"+lock), installation).Scan(&seq, &mac)
-		if errors.Is(err, sql.ErrNoRows) {
-			return fmt.Errorf("installation %d: %w", installation, ErrGone)
-		}
+		seq, mac, err := tx.ledgerHead(installation)
 		if err != nil {
 			return err
 		}
-		var old string
-		err = tx.QueryRowContext(ctx, numbered(tx.pg, "SELECT life FROM life WHERE installation = ? AND fingerprint = ?"), installation, fingerprint).Scan(&old)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return err
-		}
-		c, records, err := fn(old)
+		old, err := tx.course(installation, fingerprint)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.exec(`INSERT INTO life (installation, fingerprint, state, due, wake, look, life) VALUES (?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (installation, fingerprint) DO UPDATE SET state = excluded.state, due = excluded.due, wake = excluded.wake, life = excluded.life,
-				look = CASE WHEN excluded.look > life.look AND life.look > 0 AND NOT ? THEN life.look ELSE excluded.look END`,
-			installation, fingerprint, c.State, millis(c.Due), millis(c.Wake), millis(c.Look), clean(c.Life), c.Looked); err != nil {
-			return err
-		}
-		for i := range records {
-			r := &records[i]
-			seq++
-			r.Installation, r.Seq, r.Fingerprint = installation, seq, fingerprint
-			r.Actor, r.Detail, r.At, r.Due = clean(r.Actor), clean(r.Detail), instant(millis(r.At)), instant(millis(r.Due))
-			r.Mac = r.mac(key, mac)
-			mac = r.Mac
-			if _, err := tx.exec("INSERT INTO ledger (installation, seq, happened, fingerprint, event, actor, from_state, to_state, detail, due, mac) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-				installation, seq, millis(r.At), fingerprint, r.Event, r.Actor, r.From, r.To, r.Detail, millis(r.Due), r.Mac); err != nil {
+		if old.Life != "" {
+			if err := s.authentic(ctx, tx, seal, old); err != nil {
 				return err
 			}
 		}
-		if len(records) == 0 {
-			return nil
+		c, records, err := fn(old.Life)
+		if err != nil {
+			return err
+		}
+		c.Installation, c.Fingerprint, c.Life, c.Seq = installation, fingerprint, clean(c.Life), old.Seq
+		if len(records) > 0 {
+			if c.Seq, mac, err = tx.append(seal, installation, fingerprint, seq, mac, records); err != nil {
+				return err
+			}
+		} else if old.Life != "" && old.Mac == "" { // written by a release that did not seal
+			if c.Seq, err = tx.lastOf(installation, fingerprint); err != nil {
+				return err
+			}
+		}
+		seal.seal(&c)
+		if err := tx.putCourse(&c); err != nil || len(records) == 0 {
+			return err
 		}
 		if err := tx.follow(installation, fingerprint, c.Dismissed); err != nil {
 			return err
 		}
-		_, err = tx.exec("UPDATE installation SET ledger_seq = ?, ledger_mac = ? WHERE id = ?", seq, mac, installation)
+		_, err = tx.exec("UPDATE installation SET ledger_seq = ?, ledger_mac = ? WHERE id = ?", c.Seq, mac, installation)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("store what happened to key %.12s: %w", fingerprint, err)
 	}
 	return nil
+}
+
+// ledgerHead returns the last record's number and MAC, and lets nobody else append.
+func (tx *tx) ledgerHead(installation int64) (seq int64, mac string, err error) {
+	lock := ""
+	if tx.pg {
+		lock = " FOR UPDATE"
+	}
+	err = tx.QueryRowContext(tx.ctx, numbered(tx.pg, "SELECT ledger_seq, ledger_mac FROM installation WHERE id = ? AND NOT gone"+lock), installation).Scan(&seq, &mac)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = fmt.Errorf("installation %d: %w", installation, ErrGone)
+	}
+	return seq, mac, err
+}
+
+// course returns the life of a key, an empty one if it has none.
+func (tx *tx) course(installation int64, fingerprint string) (*Course, error) {
+	c, err := scanCourse(tx.QueryRowContext(tx.ctx, numbered(tx.pg, "SELECT "+courseColumns+" FROM life WHERE installation = ? AND fingerprint = ?"), installation, fingerprint))
+	if errors.Is(err, sql.ErrNoRows) {
+		return &Course{}, nil
+	}
+	return &c, err
+}
+
+// lastOf is the number of the last record of a key.
+func (tx *tx) lastOf(installation int64, fingerprint string) (seq int64, err error) {
+	err = tx.QueryRowContext(tx.ctx, numbered(tx.pg, "SELECT coalesce(max(seq), 0) FROM ledger WHERE installation = ? AND fingerprint = ?"), installation, fingerprint).Scan(&seq)
+	return seq, err
+}
+
+// putCourse keeps the life of a key.
+func (tx *tx) putCourse(c *Course) error {
+	_, err := tx.exec(`INSERT INTO life (installation, fingerprint, state, due, wake, look, life, seq, key_id, mac) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (installation, fingerprint) DO UPDATE SET state = excluded.state, due = excluded.due, wake = excluded.wake, life = excluded.life,
+			seq = excluded.seq, key_id = excluded.key_id, mac = excluded.mac,
+			look = CASE WHEN excluded.look > life.look AND life.look > 0 AND NOT ? THEN life.look ELSE excluded.look END`,
+		c.Installation, c.Fingerprint, c.State, millis(c.Due), millis(c.Wake), millis(c.Look), c.Life, c.Seq, c.KeyID, c.Mac, c.Looked)
+	return err
+}
+
+// append adds records to the ledger after the one with a number and MAC. It returns those
+// of the last.
+func (tx *tx) append(seal *Seal, installation int64, fingerprint string, seq int64, mac string, records []Record) (int64, string, error) {
+	for i := range records {
+		r := &records[i]
+		seq++
+		r.Installation, r.Seq, r.Fingerprint, r.KeyID = installation, seq, fingerprint, seal.current()
+		r.Actor, r.Detail, r.At, r.Due = clean(r.Actor), clean(r.Detail), instant(millis(r.At)), instant(millis(r.Due))
+		r.Mac = r.mac(seal.key(r.KeyID), mac)
+		mac = r.Mac
+		if _, err := tx.exec("INSERT INTO ledger (installation, seq, happened, fingerprint, event, actor, actor_id, from_state, to_state, detail, fact, due, key_id, mac) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			installation, seq, millis(r.At), fingerprint, r.Event, r.Actor, r.ActorID, r.From, r.To, r.Detail, r.Fact, millis(r.Due), r.KeyID, r.Mac); err != nil {
+			return 0, "", err
+		}
+	}
+	return seq, mac, nil
 }
 
 // follow has the issue of a key written again, and its state in scans follow its life.
@@ -188,11 +258,15 @@ func (s *Store) Has(ctx context.Context, h Head) (bool, error) {
 	return n > 0, err
 }
 
-// Course returns the life of a key, or ErrGone.
-func (s *Store) Course(ctx context.Context, installation int64, fingerprint string) (*Course, error) {
+// Course returns the life of a key, or ErrGone. A life that Keyward did not write is
+// ErrForged.
+func (s *Store) Course(ctx context.Context, seal *Seal, installation int64, fingerprint string) (*Course, error) {
 	list, err := s.courses(ctx, "WHERE installation = ? AND fingerprint = ?", installation, fingerprint)
 	if err == nil && len(list) == 0 {
 		err = ErrGone
+	}
+	if err == nil {
+		err = s.authentic(ctx, s.DB, seal, &list[0])
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read life of key %.12s: %w", fingerprint, err)
@@ -200,7 +274,8 @@ func (s *Store) Course(ctx context.Context, installation int64, fingerprint stri
 	return &list[0], nil
 }
 
-// Courses returns the lives of all keys of an installation.
+// Courses returns the lives of all keys of an installation, as they stand in the database:
+// for listings, not for decisions.
 func (s *Store) Courses(ctx context.Context, installation int64) ([]Course, error) {
 	list, err := s.courses(ctx, "WHERE installation = ? ORDER BY fingerprint", installation)
 	if err != nil {
@@ -209,15 +284,22 @@ func (s *Store) Courses(ctx context.Context, installation int64) ([]Course, erro
 	return list, nil
 }
 
+const courseColumns = "installation, fingerprint, state, due, wake, look, life, seq, key_id, mac"
+
+func scanCourse(row interface{ Scan(...any) error }) (Course, error) {
+	var c Course
+	var due, wake, look int64
+	err := row.Scan(&c.Installation, &c.Fingerprint, &c.State, &due, &wake, &look, &c.Life, &c.Seq, &c.KeyID, &c.Mac)
+	c.Due, c.Wake, c.Look = instant(due), instant(wake), instant(look)
+	return c, err
+}
+
 func (s *Store) courses(ctx context.Context, where string, args ...any) (out []Course, err error) {
 	err = s.rows(ctx, func(rows *sql.Rows) error {
-		var c Course
-		var due, wake, look int64
-		err := rows.Scan(&c.Installation, &c.Fingerprint, &c.State, &due, &wake, &look, &c.Life)
-		c.Due, c.Wake, c.Look = instant(due), instant(wake), instant(look)
+		c, err := scanCourse(rows)
 		out = append(out, c)
 		return err
-	}, "SELECT installation, fingerprint, state, due, wake, look, life FROM life "+where, args...)
+	}, "SELECT "+courseColumns+" FROM life "+where, args...)
 	return out, err
 }
 
@@ -260,14 +342,12 @@ func (s *Store) Ledger(ctx context.Context, installation int64, fingerprint stri
 		where, args = where+" AND fingerprint = ?", append(args, fingerprint)
 	}
 	return s.rows(ctx, func(rows *sql.Rows) error {
-		var r Record
-		var at, due int64
-		if err := rows.Scan(&r.Installation, &r.Seq, &at, &r.Fingerprint, &r.Event, &r.Actor, &r.From, &r.To, &r.Detail, &due, &r.Mac); err != nil {
+		r, err := scanRecord(rows)
+		if err != nil {
 			return err
 		}
-		r.At, r.Due = instant(at), instant(due)
 		return each(r)
-	}, "SELECT installation, seq, happened, fingerprint, event, actor, from_state, to_state, detail, due, mac FROM ledger WHERE "+where+" ORDER BY seq", args...)
+	}, "SELECT "+recordColumns("l")+" FROM ledger l WHERE "+where+" ORDER BY seq", args...)
 }
 
 // A Forgery is a place where the ledger is not as it was written.
@@ -280,64 +360,116 @@ func (f Forgery) String() string {
 	return fmt.Sprintf("installation %d, record %d: %s", f.Installation, f.Seq, f.Problem)
 }
 
-// VerifyLedger reads the ledgers of all installations, and returns how many records
-// there are, and where they are not as they were written. A record that was changed is
-// named alone: the next one is judged by the MAC that it was chained to.
-func (s *Store) VerifyLedger(ctx context.Context, key []byte) (records int, forged []Forgery, err error) {
+// VerifyLedger reads the ledgers of all installations, and returns how many records there
+// are, and where they are not as Keyward wrote them. A record that was changed is named
+// alone: the next one is judged by the MAC that it was chained to. The states are compared
+// with what their records lead to.
+func (s *Store) VerifyLedger(ctx context.Context, seal *Seal) (records int, forged []Forgery, err error) {
 	heads, err := s.heads(ctx, "")
 	if err != nil {
 		return 0, nil, err
 	}
 	for _, h := range heads {
-		var seq int64
-		before, good := "", ""
-		more := 0
-		last := map[string]Record{} // of each key
-		err := s.Ledger(ctx, h.Installation, "", func(r Record) error {
-			if r.Seq > h.Seq {
-				more++ // it came since
-				return nil
-			}
-			records++
-			last[r.Fingerprint] = Record{Seq: r.Seq, To: r.To}
-			switch chained := r.mac(key, before); {
-			case r.Seq != seq+1:
-				forged = append(forged, Forgery{h.Installation, seq + 1, fmt.Sprintf("it is gone: record %d follows", r.Seq)})
-			case r.Mac != chained && r.mac(key, good) != r.Mac:
-				forged = append(forged, Forgery{h.Installation, r.Seq, "it does not match its MAC: it was changed, or written with another pepper"})
-				good = chained // what its MAC would be, if the MAC is what was changed
-				before, seq = r.Mac, r.Seq
-				return nil
-			}
-			before, good, seq = r.Mac, r.Mac, r.Seq
-			return nil
-		})
-		if err != nil {
+		v := &verifying{seal: seal, head: h, last: map[string]Record{}}
+		if err := s.Ledger(ctx, h.Installation, "", v.record); err != nil {
 			return records, forged, fmt.Errorf("read the ledger: %w", err)
 		}
-		if seq != h.Seq || before != h.Mac && !slices.ContainsFunc(forged, func(f Forgery) bool { return f.Installation == h.Installation && f.Seq == seq }) {
-			forged = append(forged, Forgery{h.Installation, seq, fmt.Sprintf("the ledger ends here; its head says that record %d is the last", h.Seq)})
-		}
-		courses, err := s.Courses(ctx, h.Installation)
+		v.end()
+		records += v.records
+		states, err := s.verifyStates(ctx, v)
+		forged = append(append(forged, v.forged...), states...)
 		if err != nil {
 			return records, forged, err
-		}
-		if now, err := s.LedgerEnd(ctx, h.Installation); err != nil {
-			return records, forged, err
-		} else if now != h.Seq {
-			continue // the lives have gone on since: the next time
-		}
-		if more > 0 {
-			forged = append(forged, Forgery{h.Installation, h.Seq, fmt.Sprintf("its head says that it is the last; %d more follow", more)})
-		}
-		for _, c := range courses {
-			if r := last[c.Fingerprint]; r.To != c.State {
-				forged = append(forged, Forgery{h.Installation, r.Seq, fmt.Sprintf("it is the last of key %.12s and leads to %q; the database says that the key is %s", c.Fingerprint, r.To, c.State)})
-			}
 		}
 	}
 	orphans, err := s.orphans(ctx)
 	return records, append(forged, orphans...), err
+}
+
+// verifying reads one ledger.
+type verifying struct {
+	seal         *Seal
+	head         Head
+	records      int
+	more         int // records behind the head, which came since
+	seq          int64
+	before, good string            // the MAC of the record before, and what it should be
+	rank         int               // of the newest key so far
+	last         map[string]Record // of each key
+	forged       []Forgery
+}
+
+func (v *verifying) found(seq int64, format string, args ...any) {
+	v.forged = append(v.forged, Forgery{v.head.Installation, seq, fmt.Sprintf(format, args...)})
+}
+
+func (v *verifying) record(r Record) error {
+	if r.Seq > v.head.Seq {
+		v.more++
+		return nil
+	}
+	v.records++
+	v.last[r.Fingerprint] = Record{Seq: r.Seq, To: r.To}
+	key, rank := v.seal.key(r.KeyID), v.seal.rank(r.KeyID)
+	if r.Seq != v.seq+1 {
+		v.found(v.seq+1, "it is gone: record %d follows", r.Seq)
+	}
+	switch {
+	case key == nil:
+		v.found(r.Seq, "it was written under a pepper that is not known here (%s)", r.KeyID)
+	case rank < v.rank:
+		v.found(r.Seq, "it was written under a pepper that had been replaced")
+	case r.mac(key, v.before) != r.Mac && r.mac(key, v.good) != r.Mac && r.Seq == v.seq+1:
+		v.found(r.Seq, "it does not match its MAC: it was changed, or written with another pepper")
+		v.good = r.mac(key, v.before) // what its MAC would be, if the MAC is what was changed
+		v.before, v.seq = r.Mac, r.Seq
+		return nil
+	}
+	v.rank = max(v.rank, rank)
+	v.before, v.good, v.seq = r.Mac, r.Mac, r.Seq
+	return nil
+}
+
+// end compares the last record with the head.
+func (v *verifying) end() {
+	changed := slices.ContainsFunc(v.forged, func(f Forgery) bool { return f.Seq == v.seq })
+	if v.seq != v.head.Seq || v.before != v.head.Mac && !changed {
+		v.found(v.seq, "the ledger ends here; its head says that record %d is the last", v.head.Seq)
+	}
+}
+
+// verifyStates compares the states of an installation with what the ledger leads to. If
+// more was written meanwhile they are left for the next time.
+func (s *Store) verifyStates(ctx context.Context, v *verifying) (forged []Forgery, err error) {
+	courses, err := s.Courses(ctx, v.head.Installation)
+	if err != nil {
+		return nil, err
+	}
+	now, err := s.LedgerEnd(ctx, v.head.Installation)
+	if err != nil || now != v.head.Seq {
+		return nil, err
+	}
+	add := func(seq int64, format string, args ...any) {
+		forged = append(forged, Forgery{v.head.Installation, seq, fmt.Sprintf(format, args...)})
+	}
+	if v.more > 0 {
+		add(v.head.Seq, "its head says that it is the last; %d more follow", v.more)
+	}
+	for i := range courses {
+		c := &courses[i]
+		r := v.last[c.Fingerprint]
+		if r.To != c.State {
+			add(r.Seq, "it is the last of key %.12s and leads to %q; the database says that the key is %s", c.Fingerprint, r.To, c.State)
+			continue
+		}
+		switch err := s.authentic(ctx, s.DB, v.seal, c); {
+		case errors.Is(err, ErrForged):
+			add(r.Seq, "it is the last of key %.12s; what the database says of the key does not follow from its records, and has no right MAC", c.Fingerprint)
+		case err != nil:
+			return forged, err
+		}
+	}
+	return forged, nil
 }
 
 // orphans are records of installations that are not known.

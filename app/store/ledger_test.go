@@ -12,7 +12,12 @@ import (
 	"github.com/keyward/keyward/app/store"
 )
 
-var ledgerKey = []byte("a key of the tests")
+var ledgerKey = seal("a key of the tests")
+
+// seal is one that takes every state for consistent with its records.
+func seal(key string) *store.Seal {
+	return store.NewSeal("test", []byte(key), func(string, []store.Record) error { return nil })
+}
 
 // proceed appends one record to the ledger.
 func proceed(ctx context.Context, s *store.Store, inst int64, fp, detail string) error {
@@ -150,7 +155,7 @@ func TestProceedAtOnce(t *testing.T) {
 		if !errors.Is(err, no) {
 			t.Errorf("got %v", err)
 		}
-		c, err := s.Course(ctx, inst, "fp")
+		c, err := s.Course(ctx, ledgerKey, inst, "fp")
 		if err != nil || c.Life != strings.Repeat("x", 80) {
 			t.Errorf("%d changes of 80 are there (%v)", len(c.Life), err)
 		}
@@ -161,7 +166,7 @@ func TestProceedAtOnce(t *testing.T) {
 		if _, forged, err := s.VerifyLedger(ctx, ledgerKey); err != nil || len(forged) > 0 {
 			t.Errorf("forged: %v, %v", forged, err)
 		}
-		if _, forged, err := s.VerifyLedger(ctx, []byte("another key")); err != nil || len(forged) < 80 {
+		if _, forged, err := s.VerifyLedger(ctx, seal("another key")); err != nil || len(forged) < 80 {
 			t.Errorf("with another key %d records are wrong (%v), want all", len(forged), err)
 		}
 	})

@@ -14,6 +14,7 @@ type Rotation struct {
 	Installation int64
 	Fingerprint  string
 	Repository   string // owner/name of where the issue is
+	RepositoryID int64  // 0 if it is not known
 	Number       int    // 0 until GitHub has given it
 	Opened, Due  time.Time
 	Owner        string // login of the assignee
@@ -50,12 +51,12 @@ func (s *Store) Release(ctx context.Context, r *Rotation, holder string) error {
 	return err
 }
 
-const rotationColumns = "installation, fingerprint, repository, number, opened, due, owner, body, told, said, alerted, tries, claimed"
+const rotationColumns = "installation, fingerprint, repository, repository_id, number, opened, due, owner, body, told, said, alerted, tries, claimed"
 
 func scanRotation(row interface{ Scan(...any) error }) (*Rotation, error) {
 	r := &Rotation{}
 	var opened, due, claimed int64
-	err := row.Scan(&r.Installation, &r.Fingerprint, &r.Repository, &r.Number, &opened, &due, &r.Owner, &r.Body, &r.Told, &r.Said, &r.Alerted, &r.Tries, &claimed)
+	err := row.Scan(&r.Installation, &r.Fingerprint, &r.Repository, &r.RepositoryID, &r.Number, &opened, &due, &r.Owner, &r.Body, &r.Told, &r.Said, &r.Alerted, &r.Tries, &claimed)
 	r.Opened, r.Due, r.Claimed = instant(opened), instant(due), instant(claimed)
 	return r, err
 }
@@ -75,8 +76,8 @@ func (s *Store) Rotation(ctx context.Context, installation int64, fingerprint st
 // PutRotation keeps what is known of an issue, but for its repository, which may have been
 // renamed meanwhile.
 func (s *Store) PutRotation(ctx context.Context, r *Rotation) error {
-	_, err := s.exec(ctx, "UPDATE rotation SET number = ?, opened = ?, due = ?, owner = ?, body = ?, told = ?, said = ? WHERE installation = ? AND fingerprint = ?",
-		r.Number, millis(r.Opened), millis(r.Due), r.Owner, r.Body, r.Told, r.Said, r.Installation, r.Fingerprint)
+	_, err := s.exec(ctx, "UPDATE rotation SET repository_id = ?, number = ?, opened = ?, due = ?, owner = ?, body = ?, told = ?, said = ? WHERE installation = ? AND fingerprint = ?",
+		r.RepositoryID, r.Number, millis(r.Opened), millis(r.Due), r.Owner, r.Body, r.Told, r.Said, r.Installation, r.Fingerprint)
 	if err != nil {
 		return fmt.Errorf("store issue of key %.12s: %w", r.Fingerprint, err)
 	}
@@ -113,9 +114,10 @@ func (r *Rotation) KeyOf() (fingerprint string, isPart bool) {
 }
 
 // RotationAt returns the issue of a key that has a number in a repository, the whole or a
-// part, or ErrGone.
-func (s *Store) RotationAt(ctx context.Context, installation int64, repository string, number int) (*Rotation, error) {
-	r, err := scanRotation(s.row(ctx, "SELECT "+rotationColumns+" FROM rotation WHERE installation = ? AND repository = ? AND number = ? AND fingerprint NOT LIKE 'dashboard %' AND fingerprint NOT LIKE 'more %'", installation, repository, number))
+// part, or ErrGone. The repository is known by its id; issues whose repository's id was not
+// kept are known by its name.
+func (s *Store) RotationAt(ctx context.Context, installation, id int64, repository string, number int) (*Rotation, error) {
+	r, err := scanRotation(s.row(ctx, "SELECT "+rotationColumns+" FROM rotation WHERE installation = ? AND number = ? AND (repository_id = ? OR repository_id = 0 AND repository = ?) AND fingerprint NOT LIKE 'dashboard %' AND fingerprint NOT LIKE 'more %'", installation, number, id, repository))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("issue %s#%d: %w", repository, number, ErrGone)
 	}

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 )
 
@@ -34,7 +32,8 @@ type Scan struct {
 	CheckRun     int64 // 0 until GitHub has given it
 	State        string
 	Result       *Result
-	Round        int // how often it was asked for again
+	Round        int       // how often it was asked for again
+	Begun        time.Time // when it was last asked for again
 }
 
 // Nothing is what a scan is compared with that looks through a whole history.
@@ -65,14 +64,16 @@ type Annotation struct {
 	Title, Message string
 }
 
-const scanColumns = "id, installation, repository, source, head, base, compared, to_default, fork, tag, pull, sender, check_run, state, result, round"
+const scanColumns = "id, installation, repository, source, head, base, compared, to_default, fork, tag, pull, sender, check_run, state, result, round, begun"
 
 func scanScan(row interface{ Scan(...any) error }) (*Scan, error) {
 	s := &Scan{}
 	var result string
-	if err := row.Scan(&s.ID, &s.Installation, &s.Repository, &s.Source, &s.Head, &s.Base, &s.Compared, &s.Default, &s.Fork, &s.Tag, &s.Pull, &s.Sender, &s.CheckRun, &s.State, &result, &s.Round); err != nil {
+	var begun int64
+	if err := row.Scan(&s.ID, &s.Installation, &s.Repository, &s.Source, &s.Head, &s.Base, &s.Compared, &s.Default, &s.Fork, &s.Tag, &s.Pull, &s.Sender, &s.CheckRun, &s.State, &result, &s.Round, &begun); err != nil {
 		return nil, err
 	}
+	s.Begun = instant(begun)
 	if result == "" {
 		return s, nil
 	}
@@ -84,7 +85,7 @@ func scanScan(row interface{ Scan(...any) error }) (*Scan, error) {
 func (s *Store) BeginScan(ctx context.Context, c *Scan) (*Scan, error) {
 	_, err := s.exec(ctx, `INSERT INTO scan (id, installation, repository, source, head, base, to_default, fork, tag, pull, sender, state, created)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (id) DO NOTHING`, c.ID, c.Installation, c.Repository, c.Source, c.Head, c.Base, c.Default, c.Fork, c.Tag, c.Pull, c.Sender, ScanBegun, time.Now().UnixMilli())
+		ON CONFLICT (id) DO UPDATE SET to_default = scan.to_default OR excluded.to_default`, c.ID, c.Installation, c.Repository, c.Source, c.Head, c.Base, c.Default, c.Fork, c.Tag, c.Pull, c.Sender, ScanBegun, time.Now().UnixMilli())
 	if err != nil {
 		return nil, fmt.Errorf("store scan of %.12s: %w", c.Head, err)
 	}
@@ -158,8 +159,25 @@ func (s *Store) Published(ctx context.Context, c *Scan) error {
 
 // AgainScan begins a scan that was published once more, under a new check run.
 // Asked twice before it is published, it is begun once.
-func (s *Store) AgainScan(ctx context.Context, id string) error {
-	_, err := s.exec(ctx, "UPDATE scan SET state = ?, result = '', check_run = 0, round = round + 1 WHERE id = ? AND state = ?", ScanBegun, id, ScanPublished)
+func (s *Store) AgainScan(ctx context.Context, id string, now time.Time) error {
+	_, err := s.exec(ctx, "UPDATE scan SET state = ?, result = '', check_run = 0, round = round + 1, begun = ? WHERE id = ? AND state = ?", ScanBegun, millis(now), id, ScanPublished)
+	return err
+}
+
+// LeaseScan books the making of a scan for one worker until it is released, or for so long:
+// two deliveries may tell of the same commits at once, and must not make two check runs. It
+// is false if another worker has it.
+func (s *Store) LeaseScan(ctx context.Context, id, holder string, now time.Time, hold time.Duration) (bool, error) {
+	n, err := s.exec(ctx, "UPDATE scan SET holder = ?, held_until = ? WHERE id = ? AND (holder = '' OR holder = ? OR held_until < ?)", holder, millis(now.Add(hold)), id, holder, millis(now))
+	if err != nil {
+		return false, fmt.Errorf("lease scan %s: %w", id, err)
+	}
+	return n == 1, nil
+}
+
+// ReleaseScan gives a lease back.
+func (s *Store) ReleaseScan(ctx context.Context, id, holder string) error {
+	_, err := s.exec(ctx, "UPDATE scan SET holder = '', held_until = 0 WHERE id = ? AND holder = ?", id, holder)
 	return err
 }
 
@@ -190,56 +208,8 @@ func (s *Store) Alive(ctx context.Context, id string, silent time.Duration) (ali
 	return alive, err
 }
 
-// Rescue makes the jobs available again that processes hold which are not alive, and
-// takes their bookings from them. The queue would do so by itself only after its
-// longest job could have ended.
-func (s *Store) Rescue(ctx context.Context, alive []string) (int64, error) {
-	if len(alive) == 0 {
-		return 0, nil
-	}
-	if err := s.unbook(ctx, alive); err != nil {
-		return 0, fmt.Errorf("take bookings from processes that are gone: %w", err)
-	}
-	args := make([]any, len(alive))
-	for i, id := range alive {
-		args[i] = id
-	}
-	last := "json_extract(attempted_by, '$[#-1]')"
-	if s.Pool != nil {
-		last = "attempted_by[array_upper(attempted_by, 1)]"
-	}
-	return s.exec(ctx, "UPDATE river_job SET state = 'available', scheduled_at = "+s.queueNow()+" WHERE state = 'running' AND coalesce("+last+", '') NOT IN ("+marks(len(alive))+")", args...)
-}
-
 // Holder is the name under which a job of a process books something.
 func Holder(process string, job int64) string { return fmt.Sprintf("%s/%d", process, job) }
-
-// unbook gives back what processes booked that are not alive.
-func (s *Store) unbook(ctx context.Context, alive []string) error {
-	for query, give := range map[string]string{
-		"SELECT DISTINCT teller FROM installation WHERE teller <> ''": "UPDATE installation SET teller = '', teller_until = 0 WHERE teller = ?",
-		"SELECT DISTINCT holder FROM rotation WHERE holder <> ''":     "UPDATE rotation SET holder = '', held_until = 0 WHERE holder = ?",
-	} {
-		var gone []string
-		if err := s.rows(ctx, func(r *sql.Rows) error {
-			var holder string
-			err := r.Scan(&holder)
-			process, _, _ := strings.Cut(holder, "/")
-			if !slices.Contains(alive, process) {
-				gone = append(gone, holder)
-			}
-			return err
-		}, query); err != nil {
-			return err
-		}
-		for _, holder := range gone {
-			if _, err := s.exec(ctx, give, holder); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
 
 // Leave notes that a process ends: what it still held may be taken at once.
 func (s *Store) Leave(ctx context.Context, id string) error {

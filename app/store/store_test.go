@@ -218,7 +218,7 @@ func TestScans(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 2 { // asked for twice
-			if err := s.AgainScan(ctx, c.ID); err != nil {
+			if err := s.AgainScan(ctx, c.ID, time.Now()); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -1,6 +1,9 @@
 package webhook
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,15 +35,18 @@ type Event struct {
 	Deleted bool   `json:"deleted,omitempty"`
 	Forced  bool   `json:"forced,omitempty"`
 
-	Number      int    `json:"number,omitempty"`  // of the pull request or issue
-	Fork        bool   `json:"fork,omitempty"`    // the pull request comes from another repository
-	Rebased     bool   `json:"rebased,omitempty"` // an edit changed the base
-	IsPull      bool   `json:"is_pull,omitempty"` // the issue is a pull request
-	Comment     int64  `json:"comment,omitempty"`
-	CheckRun    int64  `json:"check_run,omitempty"`
-	Button      string `json:"button,omitempty"`
-	Member      string `json:"member,omitempty"` // login of who left
-	AllRepos    bool   `json:"all_repos,omitempty"`
+	Number   int    `json:"number,omitempty"`  // of the pull request or issue
+	Fork     bool   `json:"fork,omitempty"`    // the pull request comes from another repository
+	Rebased  bool   `json:"rebased,omitempty"` // an edit changed the base
+	IsPull   bool   `json:"is_pull,omitempty"` // the issue is a pull request
+	Comment  int64  `json:"comment,omitempty"`
+	TextMAC  string `json:"text_mac,omitempty"` // of the comment's text as GitHub signed it, see TextMAC
+	CheckRun int64  `json:"check_run,omitempty"`
+	Button   string `json:"button,omitempty"`
+	Member   string `json:"member,omitempty"` // login of who left
+	AllRepos bool   `json:"all_repos,omitempty"`
+
+	comment     string // its text, which is kept nowhere
 	Added, Gone []Repo `json:",omitempty"`
 }
 
@@ -52,6 +58,15 @@ type Repo struct {
 	Public   bool   `json:"public,omitempty"`
 	Archived bool   `json:"archived,omitempty"`
 	Default  string `json:"default,omitempty"` // name of the default branch, "" if it is no plain name
+}
+
+// TextMAC is what is kept of a comment's text: whether the text that is read later is the
+// one that GitHub signed can be told by it, and nothing else, as a secret may be in it.
+func TextMAC(key []byte, text string) string {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte("keyward comment "))
+	h.Write([]byte(text))
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 type account struct {
@@ -116,7 +131,8 @@ type payload struct {
 		PullRequest json.RawMessage `json:"pull_request"`
 	} `json:"issue"`
 	Comment *struct {
-		ID int64 `json:"id"`
+		ID   int64  `json:"id"`
+		Body string `json:"body"`
 	} `json:"comment"`
 	Changes struct {
 		Base       json.RawMessage `json:"base"`
@@ -260,7 +276,7 @@ func (e *Event) what(p *payload) error {
 		e.Number = p.Issue.Number
 		e.IsPull = len(p.Issue.PullRequest) > 0 && string(p.Issue.PullRequest) != "null"
 		if p.Comment != nil {
-			e.Comment = p.Comment.ID
+			e.Comment, e.comment = p.Comment.ID, p.Comment.Body
 		}
 	case e.Name == "member" && p.Member != nil:
 		e.Member = p.Member.Login

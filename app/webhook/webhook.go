@@ -49,6 +49,7 @@ var (
 type Handler struct {
 	Secrets []string // any of them may have signed, so that they can be changed one after another
 	Queue   Queue
+	Key     []byte // of what is kept of the texts of comments
 	Log     *slog.Logger
 	// Observe is told of every answer; may be nil.
 	Observe func(event string, status int, took time.Duration)
@@ -132,6 +133,9 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request) (int, error) {
 	if err != nil {
 		log.Error("delivery refused", "why", err.Error())
 		return http.StatusBadRequest, ErrPayload
+	}
+	if e.Comment != 0 {
+		e.TextMAC = TextMAC(h.Key, e.comment)
 	}
 	if err := h.Queue.Enqueue(r.Context(), e); err != nil {
 		log.Error("delivery not kept: GitHub will be asked for it again", "why", err.Error())

@@ -50,7 +50,10 @@ func Forms() []string {
 	return out
 }
 
-var commandLine = regexp.MustCompile(`^ {0,3}/([a-z][a-z-]{1,30})(?:[ \t]+(.*))?$`)
+var commandLine = regexp.MustCompile(`^ {0,3}/([A-Za-z][A-Za-z_-]{1,30})[.,;:!?]{0,3}(?:[ \t]+(.*))?$`)
+
+// roots are directories that a line may begin with which is no command.
+var roots = []string{"bin", "boot", "dev", "etc", "home", "lib", "mnt", "opt", "proc", "root", "run", "sbin", "srv", "sys", "tmp", "usr", "var", "api", "app"}
 
 // Commands returns the commands of a comment: one on a line, at its beginning. Code in
 // fences, quotes and what is commented out are left aside, and so is what only looks like
@@ -82,7 +85,11 @@ func Commands(comment string) (out []Command) {
 			continue
 		}
 		m := commandLine.FindStringSubmatch(line)
-		if m == nil || forms[m[1]] == "" && !mistyped(m[1]) {
+		if m == nil {
+			continue
+		}
+		name := strings.ToLower(strings.ReplaceAll(m[1], "_", "-"))
+		if forms[name] == "" && slices.Contains(roots, name) {
 			continue
 		}
 		rest := strings.Map(func(r rune) rune {
@@ -91,7 +98,7 @@ func Commands(comment string) (out []Command) {
 			}
 			return r
 		}, m[2])
-		out = append(out, Command{n, m[1], strings.TrimSpace(rest)})
+		out = append(out, Command{n, name, strings.TrimSpace(rest)})
 		if len(out) == maxCommands {
 			return out
 		}
@@ -99,14 +106,14 @@ func Commands(comment string) (out []Command) {
 	return out
 }
 
-// mistyped reports whether a word is nearly the name of a command.
-func mistyped(word string) bool {
+// meant is the command that a word is nearly the name of, "" if there is none.
+func meant(word string) string {
 	for name := range forms {
 		if len(name) > 3 && distance(word, name) <= 2 || strings.ReplaceAll(name, "-", "") == strings.ReplaceAll(word, "-", "") {
-			return true
+			return name
 		}
 	}
-	return false
+	return ""
 }
 
 // distance is how many letters have to be changed, put in or left out (Levenshtein).
@@ -138,7 +145,7 @@ func (c Command) Event(by Actor, at time.Time) (Event, error) {
 	switch e.Kind {
 	case Ack, Placed, Claim, Confirm:
 		e.Yes = e.Kind == Ack
-		if c.Rest != "" {
+		if strings.Trim(c.Rest, ".,;:!? ") != "" {
 			return e, wrong
 		}
 	case Rotate:
@@ -165,7 +172,10 @@ func (c Command) Event(by Actor, at time.Time) (Event, error) {
 			return e, wrong
 		}
 	default:
-		return e, refuse("there is no command /%s; there are %s", c.Name, strings.Join(Forms(), ", "))
+		if name := meant(c.Name); name != "" {
+			return e, refuse("unknown command /%s. Did you mean %s?", c.Name, forms[name])
+		}
+		return e, refuse("unknown command /%s. Commands: %s", c.Name, strings.Join(Forms(), ", "))
 	}
 	return e, nil
 }
@@ -183,13 +193,20 @@ func span(s string) (time.Duration, bool) {
 	return time.Duration(n) * unit, ok && err == nil && n > 0 && n <= 1000
 }
 
-// waiver reads until:2026-12-31 reason:why, where the reason is the rest of the line.
+// untilOption is the day of a waiver, anywhere in the line.
+var untilOption = regexp.MustCompile(`(?:^|\s)until:\s?(\S+)`)
+
+// waiver reads until:2026-12-31 and reason:why, in either order.
 func waiver(s string) (until time.Time, reason string, ok bool) {
-	day, reason, found := strings.Cut(s, "reason:")
-	day, isDay := strings.CutPrefix(strings.TrimSpace(day), "until:")
-	until, err := time.Parse(time.DateOnly, strings.TrimSpace(day))
+	m := untilOption.FindStringSubmatch(s)
+	if m == nil {
+		return until, "", false
+	}
+	rest := strings.TrimSpace(untilOption.ReplaceAllString(s, " "))
+	reason, found := strings.CutPrefix(rest, "reason:")
+	until, err := time.Parse(time.DateOnly, m[1])
 	reason = strings.TrimSpace(reason)
-	return until, reason, found && isDay && err == nil && reason != ""
+	return until, reason, found && err == nil && reason != ""
 }
 
 // Answer says in words what came of a command.

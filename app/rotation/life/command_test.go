@@ -14,7 +14,10 @@ func TestCommands(t *testing.T) {
 	t.Parallel()
 	for comment, want := range map[string]string{
 		"/ack":                             "1 ack ",
-		"/ACK":                             "",
+		"/ACK":                             "1 ack ",
+		"/revoked.":                        "1 revoked ",
+		"/False_Positive: it is a test":    "1 false-positive it is a test",
+		"/deploy now":                      "1 deploy now",
 		"  /ack  \r\n":                     "1 ack ",
 		"    /ack":                         "", // code
 		"\t/ack":                           "",
@@ -23,7 +26,8 @@ func TestCommands(t *testing.T) {
 		"/usr/bin/ack":                     "",
 		"/etc":                             "",
 		"/ack/x":                           "",
-		"/acknowledge":                     "",
+		"/acknowledge":                     "1 acknowledge ",
+		"/etc is full":                     "",
 		"/roating k2":                      "1 roating k2",
 		"/falsepositive x":                 "1 falsepositive x",
 		"thanks\n\n/rotating k2\n/revoked": "3 rotating k2|4 revoked ",
@@ -68,18 +72,19 @@ func TestForms(t *testing.T) {
 		}
 	}
 	for line, want := range map[string]string{
-		"/ack please":                            "/ack",
-		"/rotating two words":                    "/rotating [id",
-		"/false-positive":                        "/false-positive reason",
-		"/snooze":                                "/snooze 3d",
-		"/snooze 3 days":                         "/snooze 3d",
-		"/snooze -3d":                            "/snooze 3d",
-		"/snooze 99999999999999999999d":          "/snooze 3d",
-		"/accept-risk":                           "/accept-risk until:",
-		"/accept-risk until:soon reason:x":       "/accept-risk until:",
-		"/accept-risk until:2026-03-09":          "/accept-risk until:",
-		"/accept-risk reason:x until:2026-03-09": "/accept-risk until:",
-		"/roating":                               "there is no command /roating; there are /accept-risk",
+		"/ack please":                           "/ack",
+		"/rotating two words":                   "/rotating [id",
+		"/false-positive":                       "/false-positive reason",
+		"/snooze":                               "/snooze 3d",
+		"/snooze 3 days":                        "/snooze 3d",
+		"/snooze -3d":                           "/snooze 3d",
+		"/snooze 99999999999999999999d":         "/snooze 3d",
+		"/accept-risk":                          "/accept-risk until:",
+		"/accept-risk until:soon reason:x":      "/accept-risk until:",
+		"/accept-risk until:2026-03-09":         "/accept-risk until:",
+		"/accept-risk reason: until:2026-03-09": "/accept-risk until:",
+		"/roating":                              "unknown command /roating. Did you mean /rotating",
+		"/deploy":                               "unknown command /deploy. Commands: /accept-risk",
 	} {
 		list := life.Commands(line)
 		if len(list) != 1 {
@@ -87,6 +92,12 @@ func TestForms(t *testing.T) {
 		}
 		if _, err := list[0].Event(actors["writer"], noon); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", line, err, want)
+		}
+	}
+	for _, rest := range []string{"until:2026-03-09 reason:a b", "reason:a b until:2026-03-09", "until: 2026-03-09 reason: a b"} { // in any order
+		e, err := life.Command{Name: "accept-risk", Rest: rest}.Event(actors["approver"], noon)
+		if err != nil || e.Text != "a b" || e.Until.Format(time.DateOnly) != "2026-03-09" {
+			t.Errorf("/accept-risk %s: %+v %v", rest, e, err)
 		}
 	}
 	e, err := life.Command{Name: "snooze", Rest: "2w"}.Event(actors["writer"], noon)

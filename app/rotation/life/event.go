@@ -59,11 +59,27 @@ func (k Kind) ByPeople() bool {
 
 // An Actor is who caused an event.
 type Actor struct {
+	ID       int64 // of the account: it stays when the login changes
 	Login    string
 	Role     string // in the repository: admin, maintain, write, triage, read, none
 	Approver bool   // may accept risks
 	Bot      bool
 	System   bool // Keyward itself
+}
+
+// person is who an actor is, for a waiver.
+func (a *Actor) person() Person { return Person{a.Login, a.ID} }
+
+// A Person is somebody who said something: the login is for display, the id decides.
+type Person struct {
+	Login string
+	ID    int64
+}
+
+// same reports whether two are one account. Without the id of both that is not known, and
+// two people are needed: then they count as one.
+func (p Person) same(o Person) bool {
+	return p.ID == 0 || o.ID == 0 || p.ID == o.ID || strings.EqualFold(p.Login, o.Login)
 }
 
 // MayWrite reports whether a role in a repository may push to it.
@@ -306,20 +322,20 @@ func (l *Life) order(e *Event, who string) ([]Step, error) {
 	switch {
 	case !l.State.Works():
 		return nil, refuse("the key is %s already", l.State)
-	case o == nil || o.Second != "" || !e.At.Before(o.Until):
-		l.Order = &Waiver{By: e.Actor.Login, Until: e.At.Add(OrderFor)}
+	case o == nil || o.Second != "" || !e.At.Before(o.Until) || o.ByID == 0:
+		l.Order = &Waiver{By: e.Actor.Login, ByID: e.Actor.ID, Until: e.At.Add(OrderFor)}
 		step.Why = who + " wants the key revoked: somebody else has to confirm it within " + hours(OrderFor)
-	case strings.EqualFold(o.By, e.Actor.Login):
+	case o.first().same(e.Actor.person()):
 		return nil, refuse("%s has said so: somebody else has to confirm it", who)
 	default:
-		o.Second = e.Actor.Login
+		o.Second, o.SecondID = e.Actor.Login, e.Actor.ID
 		step.Why = "@" + o.By + " and " + who + " want the key revoked: its provider is told"
 	}
 	return []Step{step}, nil
 }
 
 func (l *Life) deny(e *Event, who string) ([]Step, error) {
-	w := &Waiver{By: e.Actor.Login, Reason: words(e.Text), Until: e.Until}
+	w := &Waiver{By: e.Actor.Login, ByID: e.Actor.ID, Reason: words(e.Text), Until: e.Until}
 	if longest := e.At.Add(LongestDenial); w.Until.IsZero() || w.Until.After(longest) {
 		w.Until = longest
 	}
@@ -340,19 +356,21 @@ func (l *Life) confirm(e *Event, who string) ([]Step, error) {
 	switch {
 	case l.Asked == nil:
 		return nil, refuse("there is nothing to confirm")
-	case strings.EqualFold(l.Asked.By, e.Actor.Login):
+	case l.Asked.ByID == 0:
+		return nil, refuse("the account of @%s is not known: /false-positive has to be said again, and then confirmed", l.Asked.By)
+	case l.Asked.first().same(e.Actor.person()):
 		return nil, refuse("%s has said so: somebody else has to confirm it", who)
 	case !l.Asked.Until.After(e.At):
 		l.Asked = nil
 		return nil, refuse("what was to be confirmed is over")
 	}
 	l.Waiver, l.Asked = l.Asked, nil
-	l.Waiver.Second = e.Actor.Login
+	l.Waiver.Second, l.Waiver.SecondID = e.Actor.Login, e.Actor.ID
 	return []Step{l.to(FalsePositive, e.At, "@"+l.Waiver.By+" and "+who+" say that it is no key: "+l.Waiver.Reason)}, nil
 }
 
 func (l *Life) accept(e *Event, who string) ([]Step, error) {
-	w := &Waiver{By: e.Actor.Login, Reason: words(e.Text), Until: e.Until}
+	w := &Waiver{By: e.Actor.Login, ByID: e.Actor.ID, Reason: words(e.Text), Until: e.Until}
 	switch {
 	case w.Reason == "" || w.Until.IsZero():
 		return nil, refuse("until when, and why? For example /accept-risk until:%s reason:…", e.At.AddDate(0, 0, 30).Format(time.DateOnly))

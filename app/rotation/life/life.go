@@ -68,10 +68,17 @@ type Fact struct {
 
 // A Waiver says why a key need not be rotated, and until when.
 type Waiver struct {
-	By, Second string // logins; Second is who confirmed it
-	Reason     string
-	Until      time.Time
+	By, Second     string // logins, for display; Second is who confirmed it
+	ByID, SecondID int64  `json:",omitempty"` // their accounts; 0 if not known
+	Reason         string
+	Until          time.Time
 }
+
+// first is who asked for it.
+func (w *Waiver) first() Person { return Person{w.By, w.ByID} }
+
+// AskedBy reports whether somebody asked for a waiver that waits for a second person.
+func (l *Life) AskedBy(p Person) bool { return l.Asked != nil && l.Asked.first().same(p) }
 
 // A Life is what is known of one key. The zero value is not valid; see [Begin].
 type Life struct {

@@ -1,0 +1,106 @@
+package jobs
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/riverqueue/river"
+
+	"github.com/keyward/keyward/app/rotation"
+	"github.com/keyward/keyward/app/store"
+	"github.com/keyward/keyward/app/webhook"
+	"github.com/keyward/keyward/scanner/guard"
+)
+
+// newRunner returns a runner on a database of its own, which is not started.
+func newRunner(t *testing.T) *Runner {
+	t.Helper()
+	ctx := context.Background()
+	s, err := store.Open(ctx, filepath.Join(t.TempDir(), "keyward.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	if _, err := s.Migrate(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := Migrate(ctx, s); err != nil {
+		t.Fatal(err)
+	}
+	g := &guard.Guard{}
+	r, err := New(Config{Store: s, Keeper: &rotation.Keeper{Store: s, Pepper: []byte("a fake pepper of the tests")}, Guard: g, Log: slog.New(slog.DiscardHandler), Process: "me", Workers: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// TestPoison: a job that processes keep dying of goes to quarantine, and then fails: its
+// check says so, and it is not run any more.
+func TestPoison(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	r := newRunner(t)
+	e := &webhook.Event{Delivery: "0000-poison", Name: "push", Installation: 7, Repo: &webhook.Repo{ID: 8, Owner: "acme", Name: "widgets"}, Head: strings.Repeat("a", 40), Base: strings.Repeat("b", 40)}
+	for _, err := range []error{
+		r.Store.PutInstallation(ctx, &store.Installation{ID: 7, Account: "acme", AccountID: 1}),
+		r.Store.PutRepository(ctx, repositoryOf(e.Repo, 7)),
+		r.Enqueue(ctx, e),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := r.Store.BeginScan(ctx, &store.Scan{ID: scanID(e), Installation: 7, Repository: 8, Source: "push", Head: e.Head, Base: e.Base}); err != nil {
+		t.Fatal(err)
+	}
+	job := func() (state, queue string) {
+		if err := r.Store.DB.QueryRow("SELECT state, queue FROM river_job WHERE kind = 'scan'").Scan(&state, &queue); err != nil {
+			t.Fatal(err)
+		}
+		return state, queue
+	}
+	for death, want := range []struct{ state, queue string }{
+		{"available", queueScan}, {"available", queueScan}, {"available", store.QueueQuarantine}, {"available", store.QueueQuarantine}, {"available", store.QueueQuarantine}, {"discarded", store.QueueQuarantine},
+	} {
+		if _, err := r.Store.DB.Exec("UPDATE river_job SET state = 'running', attempt = attempt + 1, attempted_by = json_array('dead')"); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.beat(ctx, false); err != nil {
+			t.Fatal(err)
+		}
+		if state, queue := job(); state != want.state || queue != want.queue {
+			t.Errorf("after %d deaths the job is %s in %s, want %s in %s", death+1, state, queue, want.state, want.queue)
+		}
+	}
+	s, err := r.Store.Scan(ctx, scanID(e))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Result == nil || s.Result.Conclusion != "failure" || !strings.Contains(s.Result.Summary, "ended 6 times") {
+		t.Errorf("its check: %+v", s.Result)
+	}
+}
+
+// TestRescuedAttempts: a job that was tried as often as allowed is not taken up once more.
+func TestRescuedAttempts(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	r := newRunner(t)
+	if err := r.insert(ctx, TellArgs{7}, &river.InsertOpts{Queue: queueTell}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Store.DB.Exec("UPDATE river_job SET state = 'running', attempt = 25, max_attempts = 25, attempted_by = json_array('dead')"); err != nil {
+		t.Fatal(err)
+	}
+	got, err := r.Store.Rescue(ctx, []string{"me"})
+	if err != nil || len(got) != 1 || !got[0].Failed {
+		t.Errorf("%+v %v, want one job that has failed", got, err)
+	}
+	if got, err := r.Store.Rescue(ctx, []string{"me"}); err != nil || len(got) != 0 {
+		t.Errorf("once more: %+v %v", got, err)
+	}
+}

@@ -1,0 +1,131 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// QueueQuarantine has one worker: it runs the jobs that processes died of.
+const QueueQuarantine = "quarantine"
+
+// How often a process may die while it runs a job before the job runs in quarantine, and
+// before it has failed for good. A kill that has nothing to do with the job counts as well,
+// so that both are more than one.
+const (
+	deathsToQuarantine = 3
+	deathsToFail       = 6
+)
+
+// A Rescued job was running in a process that is gone.
+type Rescued struct {
+	ID     int64
+	Kind   string
+	Args   string // JSON
+	Deaths int
+	Failed bool // it will not be run any more
+}
+
+// Rescue takes the jobs over that processes run which are not alive, and their bookings. The
+// queue would do so by itself only after its longest job could have ended. A job that
+// processes keep dying of goes to the quarantine queue, and then fails for good, as one does
+// that was tried as often as allowed.
+func (s *Store) Rescue(ctx context.Context, alive []string) (out []Rescued, err error) {
+	if len(alive) == 0 {
+		return nil, nil
+	}
+	if err := s.unbook(ctx, alive); err != nil {
+		return nil, fmt.Errorf("take bookings from processes that are gone: %w", err)
+	}
+	orphans, err := s.orphanJobs(ctx, alive)
+	if err != nil {
+		return nil, fmt.Errorf("read jobs of processes that are gone: %w", err)
+	}
+	for _, o := range orphans {
+		taken, err := s.rescue(ctx, &o)
+		if err != nil {
+			return out, fmt.Errorf("take over job %d: %w", o.ID, err)
+		}
+		if taken {
+			out = append(out, o.Rescued)
+		}
+	}
+	return out, nil
+}
+
+// an orphan is a job of a process that is gone.
+type orphan struct {
+	Rescued
+	attempt, most int
+}
+
+func (s *Store) orphanJobs(ctx context.Context, alive []string) (out []orphan, err error) {
+	args := make([]any, len(alive))
+	for i, id := range alive {
+		args[i] = id
+	}
+	last, text := "json_extract(j.attempted_by, '$[#-1]')", "json(j.args)"
+	if s.Pool != nil {
+		last, text = "j.attempted_by[array_upper(j.attempted_by, 1)]", "CAST(j.args AS TEXT)"
+	}
+	err = s.rows(ctx, func(r *sql.Rows) error {
+		var o orphan
+		err := r.Scan(&o.ID, &o.Kind, &o.Args, &o.attempt, &o.most, &o.Deaths)
+		out = append(out, o)
+		return err
+	}, "SELECT j.id, j.kind, "+text+", j.attempt, j.max_attempts, coalesce(d.deaths, 0) FROM river_job j LEFT JOIN job_death d ON d.job = j.id WHERE j.state = 'running' AND coalesce("+last+", '') NOT IN ("+marks(len(alive))+")", args...)
+	return out, err
+}
+
+// rescue takes one job over, unless another process has done so.
+func (s *Store) rescue(ctx context.Context, o *orphan) (taken bool, err error) {
+	o.Deaths++
+	o.Failed = o.Deaths >= deathsToFail || o.attempt >= o.most
+	set, args := "state = 'available', scheduled_at = "+s.queueNow(), []any{}
+	switch {
+	case o.Failed:
+		set = "state = 'discarded', finalized_at = " + s.queueNow()
+	case o.Deaths >= deathsToQuarantine:
+		set += ", queue = ?"
+		args = append(args, QueueQuarantine)
+	}
+	err = s.tx(ctx, func(tx *tx) error {
+		n, err := tx.exec("UPDATE river_job SET "+set+" WHERE id = ? AND state = 'running' AND attempt = ?", append(args, o.ID, o.attempt)...)
+		if taken = n == 1; err != nil || !taken {
+			return err
+		}
+		_, err = tx.exec("INSERT INTO job_death (job, deaths) VALUES (?, ?) ON CONFLICT (job) DO UPDATE SET deaths = excluded.deaths", o.ID, o.Deaths)
+		return err
+	})
+	return taken, err
+}
+
+// unbook gives back what processes booked that are not alive.
+func (s *Store) unbook(ctx context.Context, alive []string) error {
+	for _, b := range []struct{ read, give string }{
+		{"SELECT DISTINCT teller FROM installation WHERE teller <> ''", "UPDATE installation SET teller = '', teller_until = 0 WHERE teller = ?"},
+		{"SELECT DISTINCT holder FROM rotation WHERE holder <> ''", "UPDATE rotation SET holder = '', held_until = 0 WHERE holder = ?"},
+		{"SELECT DISTINCT holder FROM scan WHERE holder <> ''", "UPDATE scan SET holder = '', held_until = 0 WHERE holder = ?"},
+	} {
+		var gone []string
+		err := s.rows(ctx, func(r *sql.Rows) error {
+			var holder string
+			err := r.Scan(&holder)
+			if process, _, _ := strings.Cut(holder, "/"); !slices.Contains(alive, process) {
+				gone = append(gone, holder)
+			}
+			return err
+		}, b.read)
+		if err != nil {
+			return err
+		}
+		for _, holder := range gone {
+			if _, err := s.exec(ctx, b.give, holder); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

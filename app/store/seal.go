@@ -1,0 +1,155 @@
+package store
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// ErrForged says that a stored state is not what Keyward wrote: nothing may follow from it.
+var ErrForged = errors.New("the stored state does not match its ledger: it was changed outside Keyward (keyward-app ledger verify names it)")
+
+// A Seal authenticates the ledger and the states that follow from it. Its keys are derived
+// from the peppers.
+type Seal struct {
+	// Order are the ids of the keys, the oldest first. The last makes new MACs; what was
+	// written before keys had ids is under the first.
+	Order []string
+	Keys  map[string][]byte
+	// Consistent returns why a state cannot have come from the records of its credential.
+	// It judges states that a release wrote which did not seal them.
+	Consistent func(life string, records []Record) error
+}
+
+// NewSeal returns a seal with one key.
+func NewSeal(id string, key []byte, consistent func(life string, records []Record) error) *Seal {
+	return &Seal{Order: []string{id}, Keys: map[string][]byte{id: key}, Consistent: consistent}
+}
+
+// current is the id of the key that new MACs are made with.
+func (s *Seal) current() string { return s.Order[len(s.Order)-1] }
+
+// key returns the key of an id, nil if there is none.
+func (s *Seal) key(id string) []byte {
+	if id == "" {
+		id = s.Order[0]
+	}
+	return s.Keys[id]
+}
+
+// rank is how new a key is, -1 if it is not known.
+func (s *Seal) rank(id string) int {
+	if id == "" {
+		return 0
+	}
+	return slices.Index(s.Order, id)
+}
+
+// mac authenticates the state of a credential and the record of the ledger that it follows.
+// When it is looked at next is not a part of it: that is only a matter of time.
+func (c *Course) mac(key []byte) string {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte("keyward state"))
+	for _, n := range []int64{c.Installation, c.Seq, millis(c.Due)} {
+		_ = binary.Write(h, binary.BigEndian, n) // a hash does not fail
+	}
+	for _, s := range []string{c.Fingerprint, c.State, c.Life} {
+		_ = binary.Write(h, binary.BigEndian, int64(len(s)))
+		h.Write([]byte(s))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// seal signs a state with the newest key.
+func (s *Seal) seal(c *Course) {
+	c.KeyID = s.current()
+	c.Mac = c.mac(s.key(c.KeyID))
+}
+
+// sealed reports whether the MAC of a state is right.
+func (s *Seal) sealed(c *Course) bool {
+	key := s.key(c.KeyID)
+	return key != nil && hmac.Equal([]byte(c.mac(key)), []byte(c.Mac))
+}
+
+// An asker asks a database or a transaction.
+type asker interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// authentic returns ErrForged unless a state is what Keyward wrote: its MAC is right, and no
+// record of the ledger is newer. A state without a right MAC, as the release before wrote
+// it, has to follow from records whose own MACs are right.
+func (s *Store) authentic(ctx context.Context, db asker, seal *Seal, c *Course) error {
+	pg := s.Pool != nil
+	var last int64
+	err := db.QueryRowContext(ctx, numbered(pg, "SELECT coalesce(max(seq), 0) FROM ledger WHERE installation = ? AND fingerprint = ?"), c.Installation, c.Fingerprint).Scan(&last)
+	if err != nil {
+		return fmt.Errorf("read the ledger: %w", err)
+	}
+	if last == c.Seq && seal.sealed(c) {
+		if seal.rank(c.KeyID) == len(seal.Order)-1 {
+			return nil
+		}
+		pinned, err := s.pinned(ctx, db, seal, c.Installation)
+		if err != nil || !pinned {
+			return err
+		}
+	}
+	records, err := s.proven(ctx, db, seal, c.Installation, c.Fingerprint)
+	if err != nil {
+		return err
+	}
+	if len(records) == 0 || records[len(records)-1].To != c.State {
+		return fmt.Errorf("credential %.12s: %w", c.Fingerprint, ErrForged)
+	}
+	if err := seal.Consistent(c.Life, records); err != nil {
+		return fmt.Errorf("credential %.12s: %w: %w", c.Fingerprint, ErrForged, err)
+	}
+	return nil
+}
+
+// PepperRotated is the event of the record that ends the use of older keys in a ledger.
+const PepperRotated = "pepper-rotated"
+
+// pinned reports whether the ledger of an installation says that all its states are sealed
+// with the newest key: then an older one proves nothing any more.
+func (s *Store) pinned(ctx context.Context, db asker, seal *Seal, installation int64) (bool, error) {
+	var n int
+	err := db.QueryRowContext(ctx, numbered(s.Pool != nil, "SELECT count(*) FROM ledger WHERE installation = ? AND event = ? AND key_id = ?"), installation, PepperRotated, seal.current()).Scan(&n)
+	return n > 0, err
+}
+
+// Proven returns the records of a credential, or an error if the MAC of one is wrong.
+func (s *Store) Proven(ctx context.Context, seal *Seal, installation int64, fingerprint string) ([]Record, error) {
+	return s.proven(ctx, s.DB, seal, installation, fingerprint)
+}
+
+func (s *Store) proven(ctx context.Context, db asker, seal *Seal, installation int64, fingerprint string) (out []Record, err error) {
+	rows, err := db.QueryContext(ctx, numbered(s.Pool != nil, "SELECT "+recordColumns("r")+", coalesce(b.mac, '') FROM ledger r LEFT JOIN ledger b ON b.installation = r.installation AND b.seq = r.seq - 1 WHERE r.installation = ? AND r.fingerprint = ? ORDER BY r.seq"),
+		installation, fingerprint)
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var before string
+		r, err := scanRecord(rows, &before)
+		if err != nil {
+			return nil, fmt.Errorf("read the ledger: %w", err)
+		}
+		key := seal.key(r.KeyID)
+		if key == nil || r.mac(key, before) != r.Mac {
+			return nil, fmt.Errorf("record %d of the ledger: %w", r.Seq, ErrForged)
+		}
+		out = append(out, r)
+	}
+	return out, rows.Err()
+}
