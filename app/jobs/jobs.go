@@ -32,7 +32,6 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
-	"github.com/riverqueue/river/rivermigrate"
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/keyward/keyward/app/github"
@@ -119,20 +118,6 @@ const (
 	keepCompleted = 4 * 24 * time.Hour
 )
 
-// Migrate brings the queue's tables up to date.
-func Migrate(ctx context.Context, s *store.Store) error {
-	var err error
-	if s.Pool != nil {
-		err = migrate(ctx, riverpgxv5.New(s.Pool))
-	} else {
-		err = migrate(ctx, riversqlite.New(s.DB))
-	}
-	if err != nil {
-		return fmt.Errorf("migrate the queue: %w", err)
-	}
-	return nil
-}
-
 // New returns a runner that is not started. A runner that is never started takes events
 // all the same.
 func New(cfg Config) (*Runner, error) {
@@ -183,27 +168,6 @@ func New(cfg Config) (*Runner, error) {
 		return nil, fmt.Errorf("make the queue: %w", err)
 	}
 	return r, nil
-}
-
-// migrator is what is used of River's migrations.
-type migrator interface {
-	Migrate(context.Context, rivermigrate.Direction, *rivermigrate.MigrateOpts) (*rivermigrate.MigrateResult, error)
-}
-
-func migrate(ctx context.Context, driver any) error {
-	var m migrator
-	var err error
-	switch d := driver.(type) {
-	case *riverpgxv5.Driver:
-		m, err = rivermigrate.New[pgx.Tx](d, &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
-	case *riversqlite.Driver:
-		m, err = rivermigrate.New[*sql.Tx](d, &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
-	}
-	if err != nil {
-		return err
-	}
-	_, err = m.Migrate(ctx, rivermigrate.DirectionUp, nil)
-	return err
 }
 
 // Start begins to work. Jobs that were under way in processes that are gone are taken

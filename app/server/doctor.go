@@ -149,7 +149,17 @@ func (d *doctor) database(ctx context.Context) {
 		return
 	}
 	defer s.Close()
-	states, err := s.JobStates(ctx)
+	sc, err := d.env.schema()
+	if err == nil {
+		err = s.CheckSchema(ctx, sc)
+	}
+	var old *store.TooOldError
+	if errors.As(err, &old) {
+		d.bad("database", d.cfg.databaseName()+": "+err.Error(), newerReleaseHints(old)...)
+		return
+	}
+	states, err2 := s.JobStates(ctx)
+	err = errors.Join(err, err2)
 	switch {
 	case noTable(err):
 		d.ok("database", d.cfg.databaseName()+", empty: serve or migrate creates the tables")

@@ -132,7 +132,7 @@ func (env *Env) reading(ctx context.Context, fn func(*store.Store, *Config) erro
 	if err != nil {
 		return err
 	}
-	if _, err = s.Migrate(ctx); err == nil {
+	if _, err = env.migrateStore(ctx, s); err == nil {
 		err = fn(s, cfg)
 	}
 	return errors.Join(err, s.Close())

@@ -43,7 +43,8 @@ func newServe(env *Env) *cobra.Command {
 		},
 	}
 	c.Long = `Serve answers webhooks at /webhook, health checks at /healthz and /readyz, and Prometheus at
-/metrics of another address. It migrates the database first. On SIGTERM /readyz
+/metrics of another address. It migrates the database first, and does not start if a newer
+release has changed the database so that this one cannot work with it. On SIGTERM /readyz
 fails, the running jobs finish, and the rest is left to the next process.
 
 Settings come from the environment and from the configuration file; the environment wins.
@@ -81,7 +82,7 @@ func (env *Env) serve(ctx context.Context, cfg *Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	if _, err := migrate(ctx, s); err != nil {
+	if _, err := env.migrate(ctx, s); err != nil {
 		return err
 	}
 	m := newMetrics(s)
@@ -250,7 +251,7 @@ func (c *Config) run(ctx context.Context, runner *jobs.Runner, mux http.Handler,
 	if err := runner.Start(context.WithoutCancel(ctx)); err != nil {
 		return errors.Join(err, stop())
 	}
-	log.Info("serving", "address", l.Addr().String(), "database", c.databaseName(), "github", c.GitHubURL, "version", version())
+	log.Info("serving", "address", l.Addr().String(), "database", c.databaseName(), "github", c.GitHubURL, "version", version(), "release", store.Release)
 	select {
 	case <-ctx.Done():
 	case <-gctx.Done():

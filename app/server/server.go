@@ -30,6 +30,7 @@ type Env struct {
 	Environ        func() []string   // all variables, as os.Environ; nil: unknown ones go unnoticed
 	Transport      http.RoundTripper // to the providers of keys; http.DefaultTransport if nil
 	Now            func() time.Time  // by which keys live; time.Now if nil
+	Schema         *store.Schema     // of the database; that of this release if nil
 
 	guard *guard.Guard
 }
@@ -99,40 +100,6 @@ func (c *Config) open(ctx context.Context) (*store.Store, error) {
 		return nil, hint(err, "KEYWARD_DATABASE_URL is a PostgreSQL URL or the name of a SQLite file; without it a file in the data directory is used")
 	}
 	return s, nil
-}
-
-func newMigrate(env *Env) *cobra.Command {
-	return &cobra.Command{
-		Use: "migrate", Short: "Bring the database up to date (serve does so by itself)", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := env.config(c.Context(), false)
-			if err != nil {
-				return err
-			}
-			s, err := cfg.open(c.Context())
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			took, err := migrate(c.Context(), s)
-			if err != nil {
-				return err
-			}
-			if len(took) == 0 {
-				took = []string{"nothing to do"}
-			}
-			_, err = fmt.Fprintf(env.Stdout, "%s: %s\n", cfg.databaseName(), strings.Join(took, ", "))
-			return err
-		},
-	}
-}
-
-func migrate(ctx context.Context, s *store.Store) ([]string, error) {
-	took, err := s.Migrate(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("migrate the database: %w", err)
-	}
-	return took, jobs.Migrate(ctx, s)
 }
 
 func newRedeliver(env *Env) *cobra.Command {

@@ -27,6 +27,7 @@ import (
 
 	"github.com/keyward/keyward/app/github/githubtest"
 	"github.com/keyward/keyward/app/server"
+	"github.com/keyward/keyward/app/store"
 	"github.com/keyward/keyward/scanner/rules"
 	"github.com/keyward/keyward/scanner/verify/verifytest"
 )
@@ -181,6 +182,7 @@ type world struct {
 	apps     []*app
 	provider *verifytest.Provider // of all keys; nil: nobody is to be asked
 	clock    *clock               // by which keys live; nil: the machine's
+	schema   *store.Schema        // of the next App that is started here; nil: that of this release
 }
 
 // a clock goes on when it is told to.
@@ -386,7 +388,7 @@ func (w *world) start() *app {
 	env := w.environment(a)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan int, 1)
-	e := server.Env{Args: []string{"serve"}, Stdout: io.Discard, Stderr: a.log, Getenv: getenv(env), Environ: environ(env)}
+	e := server.Env{Args: []string{"serve"}, Stdout: io.Discard, Stderr: a.log, Getenv: getenv(env), Environ: environ(env), Schema: w.schema}
 	if w.provider != nil {
 		e.Transport, e.Now = w.provider.Transport(), w.clock.now
 	}

@@ -9,12 +9,9 @@ package store
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,9 +20,6 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	_ "modernc.org/sqlite" // the driver
 )
-
-//go:embed schema/*.sql
-var schema embed.FS
 
 // A Store is an open database.
 type Store struct {
@@ -92,54 +86,6 @@ func (s *Store) Ping(ctx context.Context) error {
 		return fmt.Errorf("the database does not answer: %w", err)
 	}
 	return nil
-}
-
-// Migrate brings the schema up to date. It returns the names of the steps it took.
-func (s *Store) Migrate(ctx context.Context) (took []string, err error) {
-	err = s.tx(ctx, func(tx *tx) error {
-		took = nil
-		if s.Pool != nil { // two processes may start at once
-			if _, err := tx.exec("SELECT pg_advisory_xact_lock(7310245982)"); err != nil {
-				return err
-			}
-		}
-		if _, err := tx.exec("CREATE TABLE IF NOT EXISTS keyward_schema (name TEXT PRIMARY KEY, applied BIGINT NOT NULL)"); err != nil {
-			return err
-		}
-		names, err := fs.Glob(schema, "schema/*.sql")
-		if err != nil {
-			return err
-		}
-		slices.Sort(names)
-		for _, name := range names {
-			text, err := schema.ReadFile(name)
-			if err != nil {
-				return err
-			}
-			name = strings.TrimSuffix(strings.TrimPrefix(name, "schema/"), ".sql")
-			done, err := tx.has("SELECT 1 FROM keyward_schema WHERE name = ?", name)
-			if err != nil || done {
-				if err != nil {
-					return err
-				}
-				continue
-			}
-			for _, stmt := range strings.Split(string(text), ";\n") {
-				if strings.TrimSpace(stmt) == "" {
-					continue
-				}
-				if _, err := tx.exec(stmt); err != nil {
-					return fmt.Errorf("migration %s: %w", name, err)
-				}
-			}
-			if _, err := tx.exec("INSERT INTO keyward_schema (name, applied) VALUES (?, ?)", name, time.Now().UnixMilli()); err != nil {
-				return err
-			}
-			took = append(took, name)
-		}
-		return nil
-	})
-	return took, err
 }
 
 // a tx is a transaction that writes its placeholders as the database wants them.

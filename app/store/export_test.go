@@ -1,0 +1,4 @@
+package store
+
+// OlderRelease is olderRelease, for the tests.
+var OlderRelease = olderRelease
