@@ -35,6 +35,9 @@ const (
 )
 
 func (r *Runner) sweep(ctx context.Context, _ *river.Job[SweepArgs], log *slog.Logger) error {
+	if _, err := r.Store.ScrubUninstalled(ctx, time.Now()); err != nil { // first: it must not wait for GitHub
+		return err
+	}
 	since := redeliverFor
 	if r.swept.Load() {
 		since = redeliverEach

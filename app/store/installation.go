@@ -101,7 +101,7 @@ func (s *Store) Triaged(ctx context.Context, id int64, at time.Time) error {
 func (s *Store) Forget(ctx context.Context, id int64) error {
 	return s.tx(ctx, func(tx *tx) error {
 		// The installation first, as Proceed does: else two could wait for each other.
-		if _, err := tx.exec("UPDATE installation SET gone = TRUE, account = '', account_id = 0, suspended = FALSE, triaged = 0, ledger_seq = 0, ledger_mac = '' WHERE id = ?", id); err != nil {
+		if _, err := tx.exec("UPDATE installation SET gone = TRUE, account = '', account_id = 0, suspended = FALSE, triaged = 0, ledger_seq = 0, ledger_mac = '', scrubbed = 0 WHERE id = ?", id); err != nil {
 			return err
 		}
 		for _, table := range []string{"place", "sighting", "unseen", "verification", "rotation", "life", "ledger", "credential", "scan", "repository"} {

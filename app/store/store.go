@@ -33,8 +33,9 @@ func Open(ctx context.Context, address string) (*Store, error) {
 	if !Postgres(address) {
 		// One connection: SQLite has one writer, and waiting for it here is cheaper than
 		// being refused there. FULL, as a webhook that was answered must outlive a power cut.
+		// Secure delete, as what is deleted must not stay readable in the file.
 		dsn := "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(address) +
-			"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)&_txlock=immediate"
+			"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)&_pragma=secure_delete(1)&_txlock=immediate"
 		f, err := os.OpenFile(address, os.O_CREATE|os.O_RDWR, 0o600) // for us alone, as SQLite's other files then are
 		if err != nil {
 			return nil, fmt.Errorf("open database: %w", err)

@@ -157,6 +157,15 @@ func getUser(c *call) (int, any) {
 	return 200, c.accountJSON(a)
 }
 
+func getUserByID(c *call) (int, any) {
+	for _, a := range c.state.accounts {
+		if fmt.Sprint(a.id) == c.params["account_id"] {
+			return 200, c.accountJSON(a)
+		}
+	}
+	return c.notFound()
+}
+
 func getOrg(c *call) (int, any) {
 	a := c.state.accounts[strings.ToLower(c.params["org"])]
 	if a == nil || a.kind != "Organization" {

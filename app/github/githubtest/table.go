@@ -18,6 +18,7 @@ func (s *Server) table() []route {
 		{method: "GET", pattern: "/rate_limit", do: getRateLimit},
 		{method: "GET", pattern: "/meta", do: getMeta},
 		{method: "GET", pattern: "/users/{username}", do: getUser},
+		{method: "GET", pattern: "/user/{account_id}", do: getUserByID},
 		{method: "GET", pattern: "/orgs/{org}", do: getOrg},
 		{method: "GET", pattern: "/orgs/{org}/members/{username}", perms: needs("members:read"), do: getMember},
 		{method: "GET", pattern: "/orgs/{org}/personal-access-tokens", perms: needs("organization_personal_access_tokens:read"), do: listGrants},
