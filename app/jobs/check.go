@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	gh "github.com/google/go-github/v62/github"
 
@@ -101,7 +102,8 @@ const maxSummary = 65_000
 
 // result makes what the check of a scan says.
 func (r *Runner) result(s *store.Scan, repo *store.Repository, res *scan.Result) (*store.Result, error) {
-	out := &store.Result{Head: res.Head, Conclusion: conclusion(res, res.Keys), Rest: conclusion(res, nil), Title: title(res), Silent: s.Tag && len(res.Keys) == 0 && res.Coverage.Complete() && res.Broken == ""}
+	out := &store.Result{Head: res.Head, Conclusion: conclusion(res, res.Keys), Rest: conclusion(res, nil), Title: title(res), Silent: s.Tag && len(res.Keys) == 0 && res.Coverage.Complete() && res.Broken == "",
+		Observed: res.Policy.App.Observe.At(time.Now())}
 	if out.Head == "" {
 		out.Head, out.Silent = s.Head, true // a tag at a blob: there is no commit to hang a check on
 	}
@@ -229,7 +231,7 @@ func (r *Runner) overtaken(ctx context.Context, s *store.Scan) (bool, error) {
 // check of a name for a commit, and it may be what both require. Else a pull request
 // into a branch that has the key already would let the other one pass.
 func (r *Runner) worst(ctx context.Context, c *github.Client, s *store.Scan, repo *store.Repository) error {
-	if s.Source == "push" || s.Result.Conclusion == "failure" {
+	if s.Source == "push" || s.Result.Conclusion == "failure" && !s.Result.Observed {
 		return nil
 	}
 	all, err := r.Store.ScansOf(ctx, s.Repository, s.Head, 0)
@@ -237,7 +239,7 @@ func (r *Runner) worst(ctx context.Context, c *github.Client, s *store.Scan, rep
 		return err
 	}
 	for _, o := range all {
-		if o.Source == "pull" && o.Pull != s.Pull && o.Result != nil && o.Result.Conclusion == "failure" {
+		if o.Source == "pull" && o.Pull != s.Pull && o.Result != nil && o.Result.Conclusion == "failure" && !o.Result.Observed {
 			pull, _, err := c.PullRequests.Get(ctx, repo.Owner, repo.Name, o.Pull)
 			if err == nil && pull.GetState() == "closed" || github.Status(err) == http.StatusNotFound {
 				continue
@@ -245,7 +247,7 @@ func (r *Runner) worst(ctx context.Context, c *github.Client, s *store.Scan, rep
 			if err != nil && github.Status(err) != http.StatusForbidden {
 				return fmt.Errorf("look up pull request %d: %w", o.Pull, err)
 			}
-			s.Result.Conclusion, s.Result.Title = "failure", fmt.Sprintf("Fails for pull request #%d", o.Pull)
+			s.Result.Conclusion, s.Result.Title, s.Result.Observed = "failure", fmt.Sprintf("Fails for pull request #%d", o.Pull), false
 			s.Result.Note = fmt.Sprintf("> Pull request #%d has the same last commit, and fails: a commit has one check, for all.", o.Pull)
 			return nil
 		}
@@ -268,6 +270,9 @@ func (r *Runner) publish(ctx context.Context, c *github.Client, s *store.Scan, a
 		return err
 	}
 	if err := r.worst(ctx, c, s, repo); err != nil {
+		return err
+	}
+	if err := r.observe(ctx, c, s, repo); err != nil {
 		return err
 	}
 	there := 0

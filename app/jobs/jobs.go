@@ -40,6 +40,7 @@ import (
 	"github.com/keyward/keyward/app/store"
 	"github.com/keyward/keyward/app/webhook"
 	"github.com/keyward/keyward/scanner/guard"
+	"github.com/keyward/keyward/scanner/policy"
 	"github.com/keyward/keyward/scanner/verify"
 )
 
@@ -68,6 +69,8 @@ type Config struct {
 	Revoking Revoking
 	// Watch is how often it is looked what time has changed; 0 means a minute.
 	Watch time.Duration
+	// ObserveOnly says that checks of all repositories end neutral where they would fail.
+	ObserveOnly policy.Observe
 	// Observe is told of every job that ends; may be nil.
 	Observe func(kind, outcome string, took time.Duration)
 }

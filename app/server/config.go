@@ -18,6 +18,7 @@ import (
 
 	"github.com/keyward/keyward/app/github"
 	"github.com/keyward/keyward/app/store"
+	"github.com/keyward/keyward/scanner/policy"
 )
 
 // Config is the configuration of the server. The tags are the names in the file; each
@@ -57,6 +58,7 @@ type Config struct {
 	VerifyPause       string   `toml:"verify-pause"`
 	Watch             string   `toml:"watch"`
 	Revoke            []string `toml:"revoke"`
+	Observe           any      `toml:"observe"` // true, false or a date
 
 	file       string   // it was read from, or ""
 	renamed    []string // settings that have old names, as "old -> new"
@@ -70,6 +72,7 @@ type Config struct {
 	timeout    time.Duration // of one scan
 	asking     time.Duration // between two requests to a host
 	watch      time.Duration
+	observing  policy.Observe
 }
 
 // leastSecret is how long webhook secrets and peppers have to be: they must not be

@@ -14,6 +14,7 @@ import (
 
 	"github.com/keyward/keyward/app/github"
 	"github.com/keyward/keyward/scanner"
+	"github.com/keyward/keyward/scanner/policy"
 )
 
 var trackerRE = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9-]{0,38}/)?[A-Za-z0-9._-]{1,100}$`)
@@ -44,6 +45,9 @@ func (c *Config) check() (bad []string) {
 		if _, _, err := net.SplitHostPort(a[1]); err != nil && (a[1] != "none" || a[0] == "KEYWARD_LISTEN") {
 			say("%s: invalid value %q: expected an address such as :8080", a[0], a[1])
 		}
+	}
+	if c.observing, err = policy.ParseObserve(c.Observe); err != nil {
+		say("KEYWARD_OBSERVE: invalid value %.40q: %v", fmt.Sprint(c.Observe), err)
 	}
 	for _, s := range c.sources() {
 		if err := s.check(); err != nil {

@@ -94,6 +94,7 @@ var settings = []setting{
 	{"KEYWARD_VERIFY_MINT", "", "true: also send checks that mint a token or leave a sign-in event (AWS, Google Cloud, Entra, IBM, Docker Hub)", yes(func(c *Config) *bool { return &c.VerifyMint })},
 	{"KEYWARD_VERIFY_PAUSE", "", "pause between two requests to a provider (default 1s)", text(func(c *Config) *string { return &c.VerifyPause })},
 	{"KEYWARD_REVOKE", "", "what two people may revoke with /revoke: rule ids or classes, deploy-key, token-grant, separated by commas, or all (default: nothing)", list(func(c *Config) *[]string { return &c.Revoke })},
+	{"KEYWARD_OBSERVE", "", "true, or the last day (2027-01-31): checks that would fail end neutral, in all repositories; issues are opened as usual (default false)", func(c *Config, v string) error { c.Observe = v; return nil }},
 	{"KEYWARD_WATCH", "", "interval for checking due reminders and re-checks (default 1m)", text(func(c *Config) *string { return &c.Watch })},
 	{"KEYWARD_FIRST_ISSUES", "", "issues opened for the first scan of an organisation's history (default 10)", count(func(c *Config) *int { return &c.FirstIssues })},
 	{"KEYWARD_WORKERS", "", "parallel scans (default: one per processor, at least 4)", count(func(c *Config) *int { return &c.Workers })},

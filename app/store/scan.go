@@ -54,6 +54,7 @@ type Result struct {
 	Note        string   // what is said before the summary
 	Rest        string   // the conclusion if Keys were none
 	Unscanned   bool     // it could not be scanned, which is tried again
+	Observed    bool     `json:",omitempty"` // by policy its check ends neutral if it fails
 }
 
 // An Annotation is a key beside the line on which it stands.

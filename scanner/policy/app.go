@@ -1,11 +1,15 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pelletier/go-toml/v2"
 )
 
 // App is the policy file's table [app]: what the App does with the keys that it
@@ -25,6 +29,40 @@ type App struct {
 	// Team, Security and Owners are mentioned when a key is overdue, when it has taken
 	// half again its time, and twice its time: logins or owner/team.
 	Team, Security, Owners string
+	// Observe says that checks of the App end neutral where they would fail.
+	Observe Observe
+}
+
+// Observe is a trial: checks report what they find, and block nothing. Issues are opened
+// as ever. The zero value enforces.
+type Observe struct {
+	On    bool
+	Until time.Time // the last day, by UTC, or zero for no end
+}
+
+// At reports whether checks that end at a time are only observed.
+func (o Observe) At(now time.Time) bool {
+	return o.On && (o.Until.IsZero() || now.Before(o.Until.AddDate(0, 0, 1)))
+}
+
+// ParseObserve reads true, false, or the last day of the trial. Nil is false.
+func ParseObserve(v any) (Observe, error) {
+	switch v := v.(type) {
+	case nil:
+		return Observe{}, nil
+	case bool:
+		return Observe{On: v}, nil
+	case toml.LocalDate:
+		return Observe{On: true, Until: v.AsTime(time.UTC)}, nil
+	case string:
+		if on, err := strconv.ParseBool(v); err == nil {
+			return Observe{On: on}, nil
+		}
+		if day, err := time.Parse(time.DateOnly, v); err == nil {
+			return Observe{On: true, Until: day}, nil
+		}
+	}
+	return Observe{}, errors.New("expected true, false, or a date such as 2027-01-31")
 }
 
 type tomlApp struct {
@@ -39,6 +77,8 @@ type tomlApp struct {
 	Team            string            `toml:"team"`
 	Security        string            `toml:"security-contact"`
 	Owners          string            `toml:"organisation-owners"`
+	Observe         bool              `toml:"observe"`
+	ObserveUntil    any               `toml:"observe-until"`
 }
 
 // maxApprovers is how many people a policy may name.
@@ -93,9 +133,28 @@ func (t *tomlApp) app() (App, error) {
 			a.Due[severity] = d
 		}
 	}
+	var err error
+	if a.Observe, err = t.observe(); err != nil {
+		bad = append(bad, err.Error())
+	}
 	slices.Sort(bad)
 	if len(bad) > 0 {
 		return App{}, fmt.Errorf("[app]: %s", strings.Join(bad, "; "))
 	}
 	return a, nil
+}
+
+// observe reads the trial. A date without observe = true would end what never began.
+func (t *tomlApp) observe() (Observe, error) {
+	if t.ObserveUntil == nil {
+		return Observe{On: t.Observe}, nil
+	}
+	if !t.Observe {
+		return Observe{}, errors.New("observe-until needs observe = true")
+	}
+	o, err := ParseObserve(t.ObserveUntil)
+	if err != nil || o.Until.IsZero() {
+		return Observe{}, fmt.Errorf("observe-until = %.40q is no date: write 2027-01-31", fmt.Sprint(t.ObserveUntil))
+	}
+	return o, nil
 }

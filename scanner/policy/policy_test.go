@@ -27,6 +27,11 @@ func TestParseRefuses(t *testing.T) {
 		"rules outside":      {"rules = [\"../x.toml\"]\n", "outside the repository"},
 		"rules absolute":     {"rules = [\"/x.toml\"]\n", "outside the repository"},
 		"app":                {"[app]\nfail-on = \"bad\"\ntracker = \"x\"\ndefault-assignee = \"a b\"\nrisk-approvers = [\"@dana\", \"a b\"]\nteam = \"a b\"\nsecurity-contact = \"@acme/security\"\norganisation-owners = \"<img>\"\ndue = {critical = \"1s\", soon = \"1h\"}\n", `[app]: default-assignee = "a b" is no login; due.critical = "1s": want a time of an hour or more, such as 72h; due.soon: want one of critical, high, medium, low; fail-on = "bad" is not one of critical, high, medium, low, none; organisation-owners = "<img>" is neither a login nor owner/team; risk-approvers: "a b" is no login, or there are more than 50; team = "a b" is neither a login nor owner/team; tracker = "x" is not of the form owner/name`},
+		"observe":            {"[app]\nobserve = true\nobserve-until = \"soon\"\n", `observe-until = "soon" is no date: write 2027-01-31`},
+		"observe no day":     {"[app]\nobserve = true\nobserve-until = true\n", `observe-until = "true" is no date`},
+		"observe a time":     {"[app]\nobserve = true\nobserve-until = 2027-01-31T12:00:00Z\n", "is no date"},
+		"observe not":        {"[app]\nobserve-until = 2027-01-31\n", "observe-until needs observe = true"},
+		"observe yes":        {"[app]\nobserve = \"yes\"\n", "Observe of type bool"},
 		"disable":            {"[[disable]]\nrule = \"x\"\n", "needs rule and reason"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -36,6 +41,34 @@ func TestParseRefuses(t *testing.T) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
 		})
+	}
+}
+
+func TestObserve(t *testing.T) {
+	t.Parallel()
+	at := func(day string) time.Time {
+		d, err := time.Parse(time.DateTime, day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	for text, want := range map[string][2]bool{ // at the end of January 31, and a second later
+		"":                {false, false},
+		"observe = true":  {true, true},
+		"observe = false": {false, false},
+		"observe = true\nobserve-until = 2027-01-31":     {true, false},
+		"observe = true\nobserve-until = \"2027-01-31\"": {true, false},
+		"observe = true\nobserve-until = 2027-01-30":     {false, false},
+	} {
+		p, err := policy.Parse("p.toml", []byte("[app]\n"+text+"\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := p.App.Observe
+		if got := [2]bool{o.At(at("2027-01-31 23:59:59")), o.At(at("2027-02-01 00:00:00"))}; got != want {
+			t.Errorf("%q: got %v, want %v", text, got, want)
+		}
 	}
 }
 
