@@ -204,7 +204,11 @@ func (c *Config) alone() (bool, func(), error) {
 		_ = f.Close() // the other error says more
 		return false, nil, hint(fmt.Errorf("database %s is used by another process", c.Database), "several processes need PostgreSQL: KEYWARD_DATABASE_URL=postgres://…")
 	}
-	return true, func() { _ = f.Close() }, nil // closing it unlocks it
+	return true, func() {
+		// Closing the file is not enough: a child that was just forked has it until its exec.
+		_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
+		_ = f.Close()
+	}, nil
 }
 
 // newMux answers webhooks and questions of how the server is.
