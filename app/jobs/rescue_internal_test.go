@@ -27,7 +27,7 @@ func newRunner(t *testing.T) *Runner {
 	if _, err := s.Migrate(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := Migrate(ctx, s); err != nil {
+	if _, err := Migrate(ctx, s); err != nil {
 		t.Fatal(err)
 	}
 	g := &guard.Guard{}

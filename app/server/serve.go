@@ -106,7 +106,7 @@ func (env *Env) serve(ctx context.Context, cfg *Config) (err error) {
 	if err != nil {
 		return err
 	}
-	hook := &webhook.Handler{Secrets: cfg.WebhookSecrets, Queue: runner, Key: rotation.CommentKey([]byte(cfg.Pepper)), Log: log, Observe: m.delivery}
+	hook := &webhook.Handler{Secrets: cfg.WebhookSecrets, Queue: runner, Guard: env.guard, Key: rotation.CommentKey([]byte(cfg.Pepper)), Log: log, Observe: m.delivery}
 	ready, err := newReadiness(cfg, s, log)
 	if err != nil {
 		return err

@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/keyward/keyward/scanner/guard"
 )
 
-// An Event is what is kept of a delivery: identities, hashes and flags. No text that
-// people wrote is among it, as a key may stand in a branch's name, a commit's
-// message or a comment.
+// An Event is the part of a delivery that Keyward stores: identities, hashes and flags. It
+// has no text that people wrote, such as a branch name, a commit message or a comment,
+// because such text can contain a credential. The one exception is Repo.Default.
 // https://docs.github.com/webhooks/webhook-events-and-payloads
 type Event struct {
 	Delivery     string `json:"delivery" river:"unique"` // GitHub's GUID; a redelivery keeps it
@@ -57,7 +59,7 @@ type Repo struct {
 	Name     string `json:"name"`
 	Public   bool   `json:"public,omitempty"`
 	Archived bool   `json:"archived,omitempty"`
-	Default  string `json:"default,omitempty"` // name of the default branch, "" if it is no plain name
+	Default  string `json:"default,omitempty"` // name of the default branch, "" if it is not stored: see branchName
 }
 
 // TextMAC is what is kept of a comment's text: whether the text that is read later is the
@@ -152,12 +154,12 @@ var (
 	ownerRE  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
 	nameRE   = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
 	loginRE  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}(\[bot\])?$`)
-	branchRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$`)
 	wordRE   = regexp.MustCompile(`^[a-z_-]{0,40}$`)
 )
 
-// Decode reads a payload. What GitHub would never send is an error.
-func Decode(delivery, name string, body []byte) (*Event, error) {
+// Decode reads a payload. Values that GitHub never sends are errors. The guard keeps
+// credentials out of the event.
+func Decode(g *guard.Guard, delivery, name string, body []byte) (*Event, error) {
 	var p payload
 	if err := json.Unmarshal(body, &p); err != nil {
 		var syntax *json.SyntaxError
@@ -177,7 +179,7 @@ func Decode(delivery, name string, body []byte) (*Event, error) {
 	if !wordRE.MatchString(p.Action) {
 		return nil, fmt.Errorf("payload of event %s: the action is none of GitHub's", name)
 	}
-	if err := e.where(&p); err != nil {
+	if err := e.where(g, &p); err != nil {
 		return nil, fmt.Errorf("payload of event %s: %w", name, err)
 	}
 	if err := e.what(&p); err != nil {
@@ -187,14 +189,14 @@ func Decode(delivery, name string, body []byte) (*Event, error) {
 }
 
 // where reads the installation, account and repositories.
-func (e *Event) where(p *payload) (err error) {
+func (e *Event) where(g *guard.Guard, p *payload) (err error) {
 	if p.Installation != nil {
 		e.Installation = p.Installation.ID
 		e.Account, e.AccountID = p.Installation.Account.Login, p.Installation.Account.ID
 		e.AllRepos = p.Installation.RepositorySelection == "all"
 	}
 	if p.Repository != nil {
-		if e.Repo, err = p.Repository.repo(); err != nil {
+		if e.Repo, err = p.Repository.repo(g); err != nil {
 			return err
 		}
 		e.From = p.renamed(e)
@@ -213,7 +215,7 @@ func (e *Event) where(p *payload) (err error) {
 		to   *[]Repo
 	}{{p.Repositories, &e.Added}, {p.RepositoriesAdded, &e.Added}, {p.RepositoriesRemoved, &e.Gone}} {
 		for i := range list.from {
-			r, err := list.from[i].repo()
+			r, err := list.from[i].repo(g)
 			if err != nil {
 				return err
 			}
@@ -236,16 +238,12 @@ func (p *payload) renamed(e *Event) string {
 	return was.Name.From
 }
 
-func (r *repository) repo() (*Repo, error) {
+func (r *repository) repo(g *guard.Guard) (*Repo, error) {
 	owner, name, _ := strings.Cut(r.FullName, "/")
 	if r.ID == 0 || !ownerRE.MatchString(owner) || !nameRE.MatchString(name) || name == "." || name == ".." {
 		return nil, errors.New("the repository's name has characters that no name has")
 	}
-	out := &Repo{ID: r.ID, Owner: owner, Name: name, Public: !r.Private && r.Visibility != "internal", Archived: r.Archived}
-	if branchRE.MatchString(r.DefaultBranch) {
-		out.Default = r.DefaultBranch
-	}
-	return out, nil
+	return &Repo{ID: r.ID, Owner: owner, Name: name, Public: !r.Private && r.Visibility != "internal", Archived: r.Archived, Default: branchName(g, r.DefaultBranch)}, nil
 }
 
 // what reads what happened.

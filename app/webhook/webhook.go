@@ -21,6 +21,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/keyward/keyward/scanner/guard"
 )
 
 // A Queue keeps events durably.
@@ -49,7 +51,8 @@ var (
 type Handler struct {
 	Secrets []string // any of them may have signed, so that they can be changed one after another
 	Queue   Queue
-	Key     []byte // of what is kept of the texts of comments
+	Key     []byte       // of what is kept of the texts of comments
+	Guard   *guard.Guard // keeps credentials out of events
 	Log     *slog.Logger
 	// Observe is told of every answer; may be nil.
 	Observe func(event string, status int, took time.Duration)
@@ -66,7 +69,7 @@ const (
 
 var (
 	guid      = regexp.MustCompile(`^[0-9A-Za-z-]{8,64}$`)
-	eventName = regexp.MustCompile(`^[a-z_]{1,64}$`)
+	eventName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`) // such as projects_v2_item
 )
 
 // known are the events that are worked on. Others are taken and forgotten.
@@ -129,7 +132,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request) (int, error) {
 		return http.StatusAccepted, nil // ping, and what somebody subscribed to besides
 	}
 	log := h.Log.With("delivery", delivery, "event", name)
-	e, err := Decode(delivery, name, payloadOf(r, body))
+	e, err := Decode(h.Guard, delivery, name, payloadOf(r, body))
 	if err != nil {
 		log.Error("delivery refused", "why", err.Error())
 		return http.StatusBadRequest, ErrPayload

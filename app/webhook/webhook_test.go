@@ -23,12 +23,16 @@ import (
 	"unicode/utf8"
 
 	"github.com/keyward/keyward/app/webhook"
+	"github.com/keyward/keyward/scanner/guard"
 )
 
 const (
 	secret = "fake-secret-of-the-tests"
 	other  = "another-fake-secret-of-them"
 )
+
+// cleaner is shared by the tests: it takes time to load its rules.
+var cleaner = &guard.Guard{}
 
 type queue struct {
 	err  error
@@ -85,13 +89,15 @@ func TestHandler(t *testing.T) {
 		"hostile delivery id":    {body: push, signature: sign(push, secret), header: map[string]string{"X-GitHub-Delivery": "a'; DROP TABLE x"}, status: 400},
 		"no event":               {body: push, signature: sign(push, secret), header: map[string]string{"X-GitHub-Event": ""}, status: 400},
 		"ping":                   {body: "{}", signature: sign("{}", secret), header: map[string]string{"X-GitHub-Event": "ping"}, status: 202},
+		"event with digits":      {body: "{}", signature: sign("{}", secret), header: map[string]string{"X-GitHub-Event": "projects_v2_item"}, status: 202},
+		"hostile event":          {body: "{}", signature: sign("{}", secret), header: map[string]string{"X-GitHub-Event": "2'; DROP"}, status: 400},
 		"the database is down":   {body: push, signature: sign(push, secret), err: errors.New("down"), status: 503},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			q := &queue{err: tt.err}
 			var log bytes.Buffer
-			h := &webhook.Handler{Secrets: []string{other, "", secret}, Queue: q, Log: slog.New(slog.NewTextHandler(&log, nil))}
+			h := &webhook.Handler{Secrets: []string{other, "", secret}, Queue: q, Guard: cleaner, Log: slog.New(slog.NewTextHandler(&log, nil))}
 			if tt.method == "" {
 				tt.method = "POST"
 			}
@@ -118,7 +124,7 @@ func TestHandler(t *testing.T) {
 func TestNothingOfTheText(t *testing.T) {
 	t.Parallel()
 	body := strings.Replace(push, "refs/heads/main", "refs/heads/SECRET", 1)
-	e, err := webhook.Decode("d", "push", []byte(strings.Replace(body, "a key may stand here", "SECRET", 1)))
+	e, err := webhook.Decode(cleaner, "d", "push", []byte(strings.Replace(body, "a key may stand here", "SECRET", 1)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,13 +141,13 @@ func TestHostileNames(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"acme/..", "acme/.", "acme/a b", "../x/y", "acme/a\\nb", "acme/%2e%2e", "acme", "-acme/x", "acme/x/y", "acme/<b>"} {
 		body := strings.Replace(push, "acme/widgets", name, 1)
-		if _, err := webhook.Decode("d", "push", []byte(body)); err == nil {
+		if _, err := webhook.Decode(cleaner, "d", "push", []byte(body)); err == nil {
 			t.Errorf("%q is taken for a repository's name", name)
 		}
 	}
 	for _, id := range []string{"--upload-pack=x", "main", "1111", strings.Repeat("g", 40)} {
 		body := strings.Replace(push, strings.Repeat("1", 40), id, 1)
-		if _, err := webhook.Decode("d", "push", []byte(body)); err == nil {
+		if _, err := webhook.Decode(cleaner, "d", "push", []byte(body)); err == nil {
 			t.Errorf("%q is taken for a commit", id)
 		}
 	}
@@ -168,7 +174,7 @@ func TestExamples(t *testing.T) {
 	n := map[string]int{}
 	for _, event := range events {
 		for i, body := range event.Examples {
-			e, err := webhook.Decode("d", event.Name, body)
+			e, err := webhook.Decode(cleaner, "d", event.Name, body)
 			if err != nil {
 				t.Errorf("%s, example %d: %v", event.Name, i, err)
 				continue
@@ -198,7 +204,7 @@ func FuzzDecode(f *testing.F) {
 		if !utf8.ValidString(name) {
 			return // the handler refuses it
 		}
-		e, err := webhook.Decode("d", name, body)
+		e, err := webhook.Decode(cleaner, "d", name, body)
 		if err != nil {
 			return
 		}
@@ -214,7 +220,7 @@ func FuzzDecode(f *testing.F) {
 }
 
 func BenchmarkHandler(b *testing.B) {
-	h := &webhook.Handler{Secrets: []string{secret}, Queue: &queue{err: errors.New("not kept")}, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	h := &webhook.Handler{Secrets: []string{secret}, Queue: &queue{err: errors.New("not kept")}, Guard: cleaner, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	signature := sign(push, secret)
 	for i := range b.N {
 		r := httptest.NewRequest(http.MethodPost, "/webhook", strings.NewReader(push))
