@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/keyward/keyward/app/store"
+	"github.com/keyward/keyward/app/webhook"
 )
 
 // metrics are what Prometheus is told. No label holds a name that people chose.
@@ -43,8 +44,8 @@ func (m *metrics) handler() http.Handler {
 	return mux
 }
 
-func (m *metrics) delivery(event string, status int, took time.Duration) {
-	m.deliveries.WithLabelValues(event, strconv.Itoa(status)).Observe(took.Seconds())
+func (m *metrics) delivery(a webhook.Answer) {
+	m.deliveries.WithLabelValues(a.Event, strconv.Itoa(a.Status())).Observe(a.Took.Seconds())
 }
 
 func (m *metrics) job(kind, outcome string, took time.Duration) {

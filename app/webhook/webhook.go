@@ -1,154 +1,178 @@
-// Package webhook takes GitHub's deliveries in: it verifies one, decodes what is
-// needed of it, hands it to the queue and answers. It does nothing else, so that it
+// Package webhook accepts GitHub's deliveries: it verifies the signature, decodes what
+// Keyward needs, stores it in the queue and answers. It does nothing else, so that it
 // answers at once whatever the rest of the App is doing.
 //
-// 202 means that the delivery is kept and will be worked on, or that it was. 503
-// means that it could not be kept: GitHub records a failure, and the sweep of failed
+// 202 means that the delivery is stored, now or earlier, or that Keyward ignores its event.
+// 503 means that it could not be stored: GitHub records a failure, and the sweep of failed
 // deliveries asks for it again.
+//
+// Before the signature is verified, anybody can be the sender. Until then connections,
+// memory and time are limited, and what is slow or unfinished makes room for what is new.
 package webhook
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/keyward/keyward/scanner/guard"
 )
 
-// A Queue keeps events durably.
+// A Queue stores events durably.
 type Queue interface {
-	// Enqueue returns when the event is kept, or was before.
+	// Enqueue returns when the event is stored, now or earlier.
 	Enqueue(ctx context.Context, e *Event) error
 }
 
-// maxBody is GitHub's own cap on payloads, 25 MB, with room.
-// https://docs.github.com/webhooks/webhook-events-and-payloads#payload-cap
-const maxBody = 26 << 20
-
-// The faults of a delivery, by which they are counted.
-var (
-	ErrMethod    = errors.New("not a POST")
-	ErrSize      = errors.New("the body is too large")
-	ErrBody      = errors.New("the body could not be read")
-	ErrSignature = errors.New("the signature is missing or wrong")
-	ErrHeaders   = errors.New("the headers are not those of a delivery")
-	ErrPayload   = errors.New("the payload is not understood")
-	ErrQueue     = errors.New("the queue did not take it")
-	ErrBusy      = errors.New("too many large deliveries at once")
-)
-
-// A Handler answers GitHub's deliveries.
+// A Handler answers GitHub's deliveries. Its fields must not change once it answers.
 type Handler struct {
-	Secrets []string // any of them may have signed, so that they can be changed one after another
+	Secrets []string // any of them may have signed, so that they can be replaced one after another
 	Queue   Queue
 	Key     []byte       // of what is kept of the texts of comments
 	Guard   *guard.Guard // keeps credentials out of events
 	Log     *slog.Logger
-	// Observe is told of every answer; may be nil.
-	Observe func(event string, status int, took time.Duration)
+	Limits  Limits       // DefaultLimits if zero
+	Observe func(Answer) // called after each answer; may be nil
 
-	large atomic.Int64 // large bodies that are being read
+	once   sync.Once
+	bodies *budget
 }
 
-// A body is read before its signature can be verified. So that nobody fills our memory,
-// few large ones are read at once; GitHub's are seldom large.
-const (
-	largeBody = 1 << 20
-	maxLarge  = 4
-)
+// An Answer is what the handler answered to one request.
+type Answer struct {
+	Event   string   // one that Keyward works on, or "other"
+	Refusal *Refusal // nil: the delivery was accepted
+	Took    time.Duration
+}
+
+// Status returns the status of the answer.
+func (a Answer) Status() int {
+	if a.Refusal != nil {
+		return a.Refusal.Status
+	}
+	return http.StatusAccepted
+}
+
+// Reading returns how many bodies are being read, and how much memory they hold.
+func (h *Handler) Reading() (bodies, bytes int64) {
+	b := h.budget()
+	return b.reading.Load(), b.small.used() + b.large.used()
+}
+
+func (h *Handler) budget() *budget {
+	h.once.Do(func() {
+		if h.Limits == (Limits{}) {
+			h.Limits = DefaultLimits()
+		}
+		h.bodies = newBudget(h.Limits)
+	})
+	return h.bodies
+}
 
 var (
 	guid      = regexp.MustCompile(`^[0-9A-Za-z-]{8,64}$`)
 	eventName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`) // such as projects_v2_item
 )
 
-// known are the events that are worked on. Others are taken and forgotten.
+// known are the events that Keyward works on. Others are accepted and ignored.
 var known = map[string]bool{
 	"push": true, "pull_request": true, "merge_group": true, "check_run": true, "check_suite": true, "issues": true, "issue_comment": true,
 	"installation": true, "installation_repositories": true, "repository": true, "member": true, "organization": true,
 }
 
-// Events returns the names of the events to subscribe to. Those of the App's own
-// installation arrive without.
+// Events returns the names of the events to subscribe to. GitHub sends those of the App's
+// own installation without a subscription.
 func Events() []string {
 	return []string{"push", "pull_request", "merge_group", "check_run", "check_suite", "issues", "issue_comment", "repository", "member", "organization"}
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	status, err := h.take(w, r)
+	a := Answer{Event: r.Header.Get("X-GitHub-Event"), Refusal: h.take(w, r)}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(status)
-	if err != nil {
-		_, _ = io.WriteString(w, err.Error()+"\n") // the other side has gone
+	if a.Refusal != nil && a.Refusal.closes {
+		w.Header().Set("Connection", "close")
+		// Otherwise the server would read the rest of the body before it closes.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // see body.abort
 	}
-	event := r.Header.Get("X-GitHub-Event")
-	if !known[event] {
-		event = "other"
+	w.WriteHeader(a.Status())
+	if a.Refusal != nil {
+		_, _ = io.WriteString(w, a.Refusal.Error()+"\n") // the sender may have left
 	}
-	if h.Observe != nil {
-		h.Observe(event, status, time.Since(start))
+	if !known[a.Event] {
+		a.Event = "other"
+	}
+	if a.Took = time.Since(start); h.Observe != nil {
+		h.Observe(a)
 	}
 }
 
-// take does all but answer. The error that it returns is for the other side to read.
-func (h *Handler) take(w http.ResponseWriter, r *http.Request) (int, error) {
+// take does all but answer. It reads no body of a request that cannot be a delivery.
+func (h *Handler) take(w http.ResponseWriter, r *http.Request) *Refusal {
+	s, refusal := h.check(r)
+	if refusal != nil {
+		h.Log.Debug("request refused", "why", refusal.Error(), "from", r.RemoteAddr)
+		return refusal
+	}
+	b := h.budget().open(w, r, s)
+	defer b.close()
+	if refusal := b.receive(); refusal != nil {
+		h.Log.Warn("delivery refused", "why", refusal.Error(), "from", r.RemoteAddr, "bytes", b.size)
+		return refusal
+	}
+	if !s.valid() {
+		h.Log.Warn("delivery refused", "why", ErrSignature.Error(), "from", r.RemoteAddr, "bytes", b.size)
+		return ErrSignature
+	}
+	b.verified()
+	return h.accept(r, b.bytes())
+}
+
+// check checks everything that can be checked without the body.
+func (h *Handler) check(r *http.Request) (*signature, *Refusal) {
 	if r.Method != http.MethodPost {
-		return http.StatusMethodNotAllowed, ErrMethod
+		return nil, ErrMethod
 	}
-	if r.ContentLength < 0 || r.ContentLength > largeBody {
-		defer h.large.Add(-1)
-		if h.large.Add(1) > maxLarge {
-			return http.StatusServiceUnavailable, ErrBusy
-		}
+	if !guid.MatchString(r.Header.Get("X-GitHub-Delivery")) || !eventName.MatchString(r.Header.Get("X-GitHub-Event")) {
+		return nil, ErrHeaders
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
-			return http.StatusRequestEntityTooLarge, ErrSize
-		}
-		return http.StatusBadRequest, ErrBody
+	s := newSignature(h.Secrets, r.Header.Get("X-Hub-Signature-256"))
+	if s == nil {
+		return nil, ErrUnsigned
 	}
-	if !h.signed(body, r.Header.Get("X-Hub-Signature-256")) {
-		h.Log.Warn("delivery refused", "why", ErrSignature.Error(), "from", r.RemoteAddr, "bytes", len(body))
-		return http.StatusUnauthorized, ErrSignature
-	}
+	return s, nil
+}
+
+// accept decodes a delivery that GitHub signed, and stores it in the queue.
+func (h *Handler) accept(r *http.Request, body []byte) *Refusal {
 	delivery, name := r.Header.Get("X-GitHub-Delivery"), r.Header.Get("X-GitHub-Event")
-	if !guid.MatchString(delivery) || !eventName.MatchString(name) {
-		return http.StatusBadRequest, ErrHeaders
-	}
 	if !known[name] {
-		return http.StatusAccepted, nil // ping, and what somebody subscribed to besides
+		return nil // ping, and other events that somebody subscribed to
 	}
 	log := h.Log.With("delivery", delivery, "event", name)
 	e, err := Decode(h.Guard, delivery, name, payloadOf(r, body))
 	if err != nil {
 		log.Error("delivery refused", "why", err.Error())
-		return http.StatusBadRequest, ErrPayload
+		return ErrPayload
 	}
 	if e.Comment != 0 {
 		e.TextMAC = TextMAC(h.Key, e.comment)
 	}
 	if err := h.Queue.Enqueue(r.Context(), e); err != nil {
-		log.Error("delivery not kept: GitHub will be asked for it again", "why", err.Error())
-		return http.StatusServiceUnavailable, ErrQueue
+		log.Error("delivery not stored: Keyward will ask GitHub for it again", "why", err.Error())
+		return ErrQueue
 	}
-	log.Info("delivery taken", "action", e.Action, "installation", e.Installation)
-	return http.StatusAccepted, nil
+	log.Info("delivery accepted", "action", e.Action, "installation", e.Installation)
+	return nil
 }
 
-// payloadOf is the JSON of a delivery, which GitHub can also be told to send as a form.
+// payloadOf returns the JSON of a delivery. A webhook can be set to send it as a form.
 func payloadOf(r *http.Request, body []byte) []byte {
 	if !strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
 		return body
@@ -158,27 +182,4 @@ func payloadOf(r *http.Request, body []byte) []byte {
 		return nil
 	}
 	return []byte(form.Get("payload"))
-}
-
-// signed reports whether one of the secrets signed the body. All are tried, whichever
-// fits, and compared in constant time.
-// https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries
-func (h *Handler) signed(body []byte, header string) bool {
-	digits, ok := strings.CutPrefix(header, "sha256=")
-	got, err := hex.DecodeString(digits)
-	if !ok || err != nil || len(got) != sha256.Size {
-		return false
-	}
-	fits := false
-	for _, secret := range h.Secrets {
-		if secret == "" {
-			continue
-		}
-		mac := hmac.New(sha256.New, []byte(secret))
-		mac.Write(body)
-		if hmac.Equal(mac.Sum(nil), got) {
-			fits = true
-		}
-	}
-	return fits
 }

@@ -63,11 +63,13 @@ func TestHandler(t *testing.T) {
 		m.Write([]byte(body))
 		return "sha1=" + hex.EncodeToString(m.Sum(nil))
 	}
+	largest := push + strings.Repeat(" ", 26<<20-len(push))
 	form := "payload=" + url.QueryEscape(push)
 	for name, tt := range map[string]struct {
 		method, body, signature string
 		header                  map[string]string
 		err                     error
+		chunked                 bool // no Content-Length
 		status, kept            int
 	}{
 		"right":                  {body: push, signature: sign(push, secret), status: 202, kept: 1},
@@ -83,7 +85,11 @@ func TestHandler(t *testing.T) {
 		"with an empty secret":   {body: push, signature: sign(push, ""), status: 401},
 		"truncated":              {body: push[:100], signature: sign(push[:100], secret), status: 400},
 		"not JSON":               {body: "x", signature: sign("x", secret), status: 400},
-		"too large":              {body: strings.Repeat(" ", 27<<20), signature: "sha256=00", status: 413},
+		"too large":              {body: strings.Repeat(" ", 27<<20), signature: sign("", secret), status: 413},
+		"too large, undeclared":  {body: strings.Repeat(" ", 27<<20), signature: sign("", secret), chunked: true, status: 413},
+		"as large as allowed":    {body: largest, signature: sign(largest, secret), status: 202, kept: 1},
+		"the same, undeclared":   {body: largest, signature: sign(largest, secret), chunked: true, status: 202, kept: 1},
+		"undeclared":             {body: push, signature: sign(push, secret), chunked: true, status: 202, kept: 1},
 		"GET":                    {method: "GET", status: 405},
 		"no delivery id":         {body: push, signature: sign(push, secret), header: map[string]string{"X-GitHub-Delivery": ""}, status: 400},
 		"hostile delivery id":    {body: push, signature: sign(push, secret), header: map[string]string{"X-GitHub-Delivery": "a'; DROP TABLE x"}, status: 400},
@@ -102,6 +108,9 @@ func TestHandler(t *testing.T) {
 				tt.method = "POST"
 			}
 			r := httptest.NewRequest(tt.method, "/webhook", strings.NewReader(tt.body))
+			if tt.chunked {
+				r.ContentLength = -1
+			}
 			r.Header.Set("X-GitHub-Event", "push")
 			r.Header.Set("X-GitHub-Delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958")
 			r.Header.Set("X-Hub-Signature-256", tt.signature)
