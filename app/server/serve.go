@@ -233,13 +233,14 @@ const lastAnswers = 5 * time.Second
 // their time. Meanwhile /readyz fails, and deliveries that still arrive are stored for the
 // next process. Then it stops answering.
 func (c *Config) run(ctx context.Context, runner *jobs.Runner, mux http.Handler, ready *readiness, m *metrics, log *slog.Logger) error {
-	web, err := c.webServer(mux, log)
-	if err != nil {
-		return err
-	}
-	l, err := net.Listen("tcp", c.Listen)
+	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return hint(fmt.Errorf("listen for webhooks: %w", err), "KEYWARD_LISTEN sets another address")
+	}
+	l := webhook.Limit(listener, maxConnections)
+	web, err := c.webServer(l, mux, log)
+	if err != nil {
+		return errors.Join(err, l.Close())
 	}
 	group, gctx := errgroup.WithContext(context.WithoutCancel(ctx))
 	group.Go(func() error {
@@ -272,10 +273,17 @@ func (c *Config) run(ctx context.Context, runner *jobs.Runner, mux http.Handler,
 	return err
 }
 
-// webServer is the server of webhooks, not started.
-func (c *Config) webServer(mux http.Handler, log *slog.Logger) (*http.Server, error) {
-	web := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+// maxConnections is how many connections of webhooks and health checks may be open. An
+// idle one takes about 25 KB.
+const maxConnections = 1000
+
+// webServer returns the server of webhooks, not started. It has no HTTP/2, which GitHub does
+// not need, because a connection with many requests would undermine the limits.
+func (c *Config) webServer(l *webhook.Listener, mux http.Handler, log *slog.Logger) (*http.Server, error) {
+	web := &http.Server{Handler: l.Handler(mux), ConnContext: l.Context, Protocols: &http.Protocols{}, MaxHeaderBytes: 16 << 10,
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	web.Protocols.SetHTTP1(true)
 	if c.TLSCert != "" {
 		cert, err := newCertificate(c.TLSCert, c.TLSKey, log)
 		if err != nil {

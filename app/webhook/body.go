@@ -3,6 +3,7 @@ package webhook
 import (
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -166,7 +167,7 @@ func (b *body) fill(chunk []byte) (n int, refusal *Refusal) {
 		case errors.Is(err, io.EOF):
 			b.ended = true
 		case err == nil:
-		case b.share.aborted.Load():
+		case b.share.aborted.Load(), errors.Is(err, net.ErrClosed): // the latter by Listener
 			return n, ErrBusy
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return n, ErrSlow

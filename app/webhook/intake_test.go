@@ -82,6 +82,13 @@ func (in *intake) serve(test func()) {
 	time.Sleep(2 * time.Hour) // all that still waits ends; in a bubble it takes no time
 }
 
+// answered returns how many answers had this reason.
+func (in *intake) answered(reason string) int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.answers[reason]
+}
+
 // want compares the numbers of answers.
 func (in *intake) want(answers map[string]int) {
 	in.t.Helper()

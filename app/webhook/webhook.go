@@ -131,6 +131,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request) *Refusal {
 		return ErrSignature
 	}
 	b.verified()
+	connOf(r.Context()).enter(verified)
 	return h.accept(r, b.bytes())
 }
 
