@@ -237,7 +237,7 @@ func (c *Config) run(ctx context.Context, runner *jobs.Runner, mux http.Handler,
 	if err != nil {
 		return hint(fmt.Errorf("listen for webhooks: %w", err), "KEYWARD_LISTEN sets another address")
 	}
-	l := webhook.Limit(listener, maxConnections)
+	l := webhook.Limit(listener, webhook.MaxConnections)
 	web, err := c.webServer(l, mux, log)
 	if err != nil {
 		return errors.Join(err, l.Close())
@@ -272,10 +272,6 @@ func (c *Config) run(ctx context.Context, runner *jobs.Runner, mux http.Handler,
 	log.Info("stopped")
 	return err
 }
-
-// maxConnections is how many connections of webhooks and health checks may be open. An
-// idle one takes about 25 KB.
-const maxConnections = 1000
 
 // webServer returns the server of webhooks, not started. It has no HTTP/2, which GitHub does
 // not need, because a connection with many requests would undermine the limits.

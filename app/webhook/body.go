@@ -13,43 +13,72 @@ import (
 
 // Limits bound what senders cost while they are not known to be GitHub.
 type Limits struct {
-	Body  int64 // bytes of one body
-	Small int64 // bytes up to which a body is small
-
-	SmallTotal int64 // bytes of all small bodies that are being read
-	LargeTotal int64 // bytes of all others
-	SmallTurn  time.Duration
-	LargeTurn  time.Duration // how long a body may hold bytes that another one needs
-	Wait       time.Duration // how long a body waits for bytes
+	Tiers []Tier        // by size; the last bounds a body
+	Turn  time.Duration // how long a body may hold bytes that another one needs
+	Wait  time.Duration // how long a body waits for bytes
 
 	Grace   time.Duration // how long a body may be slow
 	Rate    int64         // bytes a second, on average, after that
 	Longest time.Duration // for a whole body
 }
 
-// DefaultLimits are those of a handler without limits. A body may have GitHub's own cap of
-// 25 MB, with room. GitHub gives up after 10 seconds, so waiting longer is useless.
+// A Tier is the memory that all bodies up to a size share while they are read. A body that
+// grows moves to the next one, so that larger bodies never keep smaller ones waiting.
+type Tier struct{ UpTo, Total int64 }
+
+// DefaultLimits are those of a handler without limits. Bodies up to 28 KiB, which most
+// deliveries have, get memory for every connection that may be open. A body may have
+// GitHub's own cap of 25 MB, with room. GitHub gives up after 10 seconds, so waiting longer
+// is useless.
 // https://docs.github.com/webhooks/webhook-events-and-payloads#payload-cap
 func DefaultLimits() Limits {
-	const mb = 1 << 20
+	const kb, mb = 1 << 10, 1 << 20
 	return Limits{
-		Body: 26 * mb, Small: mb,
-		SmallTotal: 16 * mb, LargeTotal: 48 * mb, SmallTurn: time.Second, LargeTurn: 5 * time.Second, Wait: 2 * time.Second,
+		Tiers: []Tier{{28 * kb, MaxConnections * 28 * kb}, {mb, 12 * mb}, {26 * mb, 32 * mb}},
+		Turn:  time.Second, Wait: 2 * time.Second,
 		Grace: 5 * time.Second, Rate: 16 << 10, Longest: time.Minute,
 	}
 }
 
-// A budget bounds the memory of all bodies that are being read. Small bodies, which nearly
-// all deliveries have, and large ones have a pool each, so that large ones never keep small
-// ones waiting.
+// largest is the size of the largest body.
+func (l *Limits) largest() int64 { return l.Tiers[len(l.Tiers)-1].UpTo }
+
+// A budget bounds the memory of all bodies that are being read.
 type budget struct {
-	limits       Limits
-	small, large *pool
-	reading      atomic.Int64
+	limits  Limits
+	pools   []*pool // of the tiers
+	reading atomic.Int64
 }
 
+// chunkSizes are the sizes of the first, the second and all other chunks of a body. The
+// first is small, because most of the senders that do not finish send little. Two of them
+// fit into the first tier.
+var chunkSizes = [...]int64{4 << 10, 24 << 10, 64 << 10}
+
 func newBudget(l Limits) *budget {
-	return &budget{limits: l, small: newPool(l.SmallTotal, l.SmallTurn), large: newPool(l.LargeTotal, l.LargeTurn)}
+	b := &budget{limits: l}
+	for _, t := range l.Tiers {
+		b.pools = append(b.pools, newPool(t.Total, l.Turn))
+	}
+	return b
+}
+
+// pool returns the pool of bodies of a size.
+func (b *budget) pool(size int64) *pool {
+	for i, t := range b.limits.Tiers {
+		if size <= t.UpTo {
+			return b.pools[i]
+		}
+	}
+	return b.pools[len(b.pools)-1] // one byte more than allowed, see nextChunk
+}
+
+// used returns how many bytes the bodies hold.
+func (b *budget) used() (n int64) {
+	for _, p := range b.pools {
+		n += p.used()
+	}
+	return n
 }
 
 // A body is one that is being read.
@@ -63,6 +92,7 @@ type body struct {
 	signature *signature
 	chunks    [][]byte
 	size      int64
+	reserved  bool // memory for all of it
 	ended     bool
 }
 
@@ -70,11 +100,7 @@ type body struct {
 func (b *budget) open(w http.ResponseWriter, r *http.Request, s *signature) *body {
 	b.reading.Add(1)
 	out := &body{budget: b, from: r.Body, declared: r.ContentLength, rc: http.NewResponseController(w), began: time.Now(), signature: s}
-	from := b.small
-	if r.ContentLength > b.limits.Small {
-		from = b.large
-	}
-	out.share = from.join(out.began, out.abort)
+	out.share = b.pool(0).join(out.began, out.abort)
 	return out
 }
 
@@ -101,22 +127,23 @@ func (b *body) bytes() []byte {
 	return slices.Concat(b.chunks...)
 }
 
-// receive reads the whole body. Memory is taken as bytes arrive, because it costs a sender
-// nothing to declare a length. Only large bodies take their declared length at once: two of
-// them that grow side by side could otherwise both run out of memory halfway.
+// receive reads the whole body. It takes memory as bytes arrive, because it costs a sender
+// nothing to declare a length. Only bodies of the largest tier take their declared length
+// at once: two of them that grow side by side could otherwise both run out of memory.
 func (b *body) receive() *Refusal {
 	l := &b.budget.limits
-	if b.declared > l.Body {
+	if b.declared > l.largest() {
 		return ErrSize
 	}
-	if b.declared > l.Small && !b.share.take(b.declared, l.Wait) {
+	if b.reserved = b.declared > l.Tiers[len(l.Tiers)-2].UpTo; b.reserved && !b.grow(b.declared) {
 		return ErrBusy
 	}
 	for !b.ended && b.size != b.declared {
-		chunk := b.nextChunk()
-		if b.declared <= l.Small && !b.grow(int64(len(chunk))) {
+		size := b.nextChunk()
+		if !b.reserved && !b.grow(size) {
 			return ErrBusy
 		}
+		chunk := make([]byte, size)
 		n, refusal := b.fill(chunk)
 		b.signature.add(chunk[:n])
 		b.chunks = append(b.chunks, chunk[:n])
@@ -127,30 +154,26 @@ func (b *body) receive() *Refusal {
 	return nil
 }
 
-// nextChunk returns an empty chunk. The first is small: most of the senders that do not
-// finish send little.
-func (b *body) nextChunk() []byte {
-	size := int64(64 << 10)
-	if len(b.chunks) < 2 {
-		size = 4 << 10 << (2 * len(b.chunks))
-	}
-	size = min(size, b.budget.limits.Body-b.size+1) // one more byte tells that it is too large
+// nextChunk returns the size of the next chunk.
+func (b *body) nextChunk() int64 {
+	size := chunkSizes[min(len(b.chunks), len(chunkSizes)-1)]
+	size = min(size, b.budget.limits.largest()-b.size+1) // one more byte tells that it is too large
 	if b.declared >= 0 {
 		size = min(size, b.declared-b.size)
 	}
-	return make([]byte, size)
+	return size
 }
 
-// grow takes n bytes. A body that turns out to be large moves to the other pool.
+// grow takes n bytes. A body that becomes too large for its tier moves to another one.
 func (b *body) grow(n int64) bool {
-	l := &b.budget.limits
-	if b.size+n <= l.Small || b.share.pool == b.budget.large {
-		return b.share.take(n, l.Wait)
-	}
 	old := b.share
+	p := b.budget.pool(old.bytes + n)
+	if p == old.pool {
+		return old.take(n, b.budget.limits.Wait)
+	}
 	defer old.release()
-	b.share = b.budget.large.join(b.began, b.abort)
-	return b.share.take(old.bytes+n, l.Wait)
+	b.share = p.join(b.began, b.abort)
+	return b.share.take(old.bytes+n, b.budget.limits.Wait)
 }
 
 // fill reads until the chunk is full or the body ends.
@@ -175,7 +198,7 @@ func (b *body) fill(chunk []byte) (n int, refusal *Refusal) {
 			return n, ErrBody
 		}
 	}
-	if b.size > b.budget.limits.Body {
+	if b.size > b.budget.limits.largest() {
 		return n, ErrSize
 	}
 	return n, nil

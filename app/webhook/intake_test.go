@@ -275,7 +275,7 @@ func trickle(s *sender, length int, body string, part int, every time.Duration) 
 // small are limits that a test reaches with a few bodies.
 func small() webhook.Limits {
 	l := webhook.DefaultLimits()
-	l.Small, l.SmallTotal, l.LargeTotal, l.Body = 16<<10, 64<<10, 128<<10, 100<<10
+	l.Tiers = []webhook.Tier{{UpTo: 4 << 10, Total: 16 << 10}, {UpTo: 32 << 10, Total: 96 << 10}, {UpTo: 200 << 10, Total: 220 << 10}}
 	return l
 }
 
@@ -289,13 +289,13 @@ func TestOldestMakesRoom(t *testing.T) {
 			fake := sign("x", secret)
 			var stuck []*sender
 			for range 4 {
-				s := in.begin(16<<10, fake)
-				s.send(strings.Repeat("x", 16<<10-1))
+				s := in.begin(4<<10, fake)
+				s.send(strings.Repeat("x", 4<<10-1))
 				stuck = append(stuck, s)
 				time.Sleep(time.Millisecond)
 			}
 			synctest.Wait()
-			if n, bytes := in.handler.Reading(); n != 4 || bytes != 64<<10 {
+			if n, bytes := in.handler.Reading(); n != 4 || bytes != 16<<10 {
 				t.Errorf("%d bodies hold %d bytes, want 4 with all", n, bytes)
 			}
 			in.whole(push, 202)
@@ -312,7 +312,7 @@ func TestOldestMakesRoom(t *testing.T) {
 	})
 }
 
-// TestLargeBodiesDoNotDelaySmallOnes fills the memory of large bodies, with declared and
+// TestLargeBodiesDoNotDelaySmallOnes fills the memory of larger bodies, with declared and
 // undeclared lengths. Small deliveries are accepted without any delay.
 func TestLargeBodiesDoNotDelaySmallOnes(t *testing.T) {
 	t.Parallel()
@@ -320,13 +320,15 @@ func TestLargeBodiesDoNotDelaySmallOnes(t *testing.T) {
 		in := newIntake(t, small())
 		in.serve(func() {
 			fake := sign("x", secret)
-			declared := in.begin(100<<10, fake)
-			declared.send("x")
-			undeclared := in.begin(-1, fake)
-			undeclared.chunk(18 << 10)
+			stuck := []*sender{in.begin(200<<10, fake)}
+			for range 3 {
+				s := in.begin(-1, fake)
+				s.chunk(5 << 10)
+				stuck = append(stuck, s)
+			}
 			synctest.Wait()
-			if n, bytes := in.handler.Reading(); n != 2 || bytes <= 100<<10 || bytes > 128<<10 {
-				t.Errorf("%d bodies hold %d bytes, want 2 with nearly all", n, bytes)
+			if n, bytes := in.handler.Reading(); n != 4 || bytes != (200+3*28)<<10 {
+				t.Errorf("%d bodies hold %d bytes, want 4 with all", n, bytes)
 			}
 			began := time.Now()
 			for range 100 {
@@ -335,10 +337,7 @@ func TestLargeBodiesDoNotDelaySmallOnes(t *testing.T) {
 			if took := time.Since(began); took != 0 {
 				t.Errorf("small deliveries waited for %s", took)
 			}
-			late := in.begin(90<<10, fake)
-			late.answer(503) // there is no room before the others' turn ends
-			in.want(map[string]int{"": 100, "busy": 1})
-			for _, s := range []*sender{declared, undeclared} {
+			for _, s := range stuck {
 				_ = s.Close()
 			}
 		})
@@ -349,16 +348,38 @@ func TestLargeBodiesDoNotDelaySmallOnes(t *testing.T) {
 // send nothing.
 func TestLargeDeliveryGetsItsTurn(t *testing.T) {
 	t.Parallel()
+	for _, size := range []int{20 << 10, 150 << 10} {
+		synctest.Test(t, func(t *testing.T) {
+			in := newIntake(t, small())
+			body := push + strings.Repeat(" ", size)
+			in.serve(func() {
+				for range 3 {
+					in.begin(-1, sign("x", secret)).chunk(5 << 10)
+				}
+				stuck := in.begin(200<<10, sign("x", secret))
+				stuck.send(strings.Repeat("x", 199<<10))
+				in.whole(body, 202)
+				in.want(map[string]int{"": 1, "busy": 1})
+			})
+		})
+	}
+}
+
+// TestBusy refuses a body when memory does not come free in time: the others finish before
+// their turn ends, and the next ones take their place.
+func TestBusy(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		in := newIntake(t, small())
-		body := push + strings.Repeat(" ", 50<<10)
+		l := small()
+		l.Turn = time.Minute
+		in := newIntake(t, l)
 		in.serve(func() {
-			stuck := in.begin(100<<10, sign("x", secret))
-			stuck.send(strings.Repeat("x", 99<<10))
-			time.Sleep(4 * time.Second)
-			in.whole(body, 202)
-			stuck.answer(503)
-			in.want(map[string]int{"": 1, "busy": 1})
+			in.begin(200<<10, sign("x", secret))
+			began := time.Now()
+			in.begin(190<<10, sign("x", secret)).answer(503)
+			if took := time.Since(began); took != l.Wait {
+				t.Errorf("it waited for %s, want %s", took, l.Wait)
+			}
 		})
 	})
 }
@@ -371,12 +392,12 @@ func TestMemoryIsBounded(t *testing.T) {
 		in := newIntake(t, l)
 		in.serve(func() {
 			for i := range 100 {
-				s := in.begin([]int{10 << 10, 90 << 10, -1}[i%3], sign("x", secret))
+				s := in.begin([]int{10 << 10, 190 << 10, -1}[i%3], sign("x", secret))
 				go s.chunk(8 << 10)
 			}
 			for range 40 {
 				time.Sleep(100 * time.Millisecond)
-				if _, bytes := in.handler.Reading(); bytes > l.SmallTotal+l.LargeTotal {
+				if _, bytes := in.handler.Reading(); bytes > (16+96+220)<<10 {
 					t.Fatalf("the bodies hold %d bytes", bytes)
 				}
 				in.whole(push, 202)

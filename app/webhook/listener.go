@@ -13,7 +13,9 @@ import (
 // takes the place of the one that has waited longest without a complete request header.
 // If there is none of these, it takes the place of the one whose request is read for
 // longest. Connections that brought a signed delivery stay: the new one waits for them.
-// So senders that send slowly or nothing at all never keep GitHub out.
+// So senders that send slowly or nothing at all never keep GitHub out. Each connection has
+// a turn of half a second first: without it, a burst of new connections would close those
+// of deliveries that are just arriving.
 type Listener struct {
 	net.Listener
 	max     int
@@ -21,7 +23,7 @@ type Listener struct {
 
 	mu    sync.Mutex
 	open  map[*conn]bool
-	room  chan struct{} // closed when a connection ends or may be closed again
+	room  chan struct{} // closed when a connection ends or starts another phase
 	ended chan struct{}
 	once  sync.Once
 }
@@ -30,7 +32,8 @@ type Listener struct {
 type phase int
 
 const (
-	waiting  phase = iota // for a complete header
+	closing  phase = iota // its request was refused, and nothing else will come
+	waiting               // for a complete header
 	reading               // a request that may not be GitHub's
 	verified              // handling a delivery that GitHub signed
 )
@@ -41,6 +44,13 @@ type conn struct {
 	phase    phase
 	since    time.Time // of the phase
 }
+
+const (
+	// MaxConnections is how many connections may be open. An unfinished one takes about 30 KB.
+	MaxConnections = 750
+	// connectionTurn is how long a connection keeps its place, at least.
+	connectionTurn = 500 * time.Millisecond
+)
 
 // Limit bounds the open connections of a listener to max. The server must use the
 // Listener's Context and Handler.
@@ -54,14 +64,15 @@ func (l *Listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{Conn: accepted, listener: l, since: time.Now()}
+	c := &conn{Conn: accepted, listener: l, phase: waiting}
 	for {
-		added, room := l.add(c)
+		added, room, next := l.add(c)
 		if added {
 			return c, nil
 		}
 		select {
 		case <-room:
+		case <-time.After(next):
 		case <-l.ended:
 			_ = accepted.Close() // nobody will use it
 			return nil, net.ErrClosed
@@ -70,33 +81,41 @@ func (l *Listener) Accept() (net.Conn, error) {
 }
 
 // add adds a connection if there is room or can be made. If not, it returns what to wait
-// for.
-func (l *Listener) add(c *conn) (added bool, room <-chan struct{}) {
+// for: a channel that is closed when a connection ends or starts another phase, and the
+// time until a turn ends.
+func (l *Listener) add(c *conn) (added bool, room <-chan struct{}, next time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.open) >= l.max {
-		old := l.oldest()
+		old, next := l.oldest()
 		if old == nil {
-			return false, l.room
+			return false, l.room, next
 		}
 		delete(l.open, old)
 		_ = old.Conn.Close() // its reads fail now, which is what counts
 		l.evicted.Add(1)
 	}
+	c.since = time.Now()
 	l.open[c] = true
-	return true, nil
+	return true, nil, 0
 }
 
-// oldest returns the connection that makes room, nil if there is none.
-func (l *Listener) oldest() (old *conn) {
+// oldest returns the connection that makes room. If there is none, it returns the time
+// until the first turn ends.
+func (l *Listener) oldest() (old *conn, next time.Duration) {
+	next = time.Hour
+	now := time.Now()
 	for c := range l.open {
+		left := c.since.Add(connectionTurn).Sub(now)
 		switch {
 		case c.phase == verified:
+		case c.phase != closing && left > 0:
+			next = min(next, left)
 		case old == nil || c.phase < old.phase || c.phase == old.phase && c.since.Before(old.since):
 			old = c
 		}
 	}
-	return old
+	return old, next
 }
 
 // Close stops listening. It closes no connection.
@@ -141,9 +160,7 @@ func (c *conn) enter(p phase) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c.phase, c.since = p, time.Now()
-	if p == waiting {
-		l.wake()
-	}
+	l.wake()
 }
 
 type connKey struct{}
@@ -167,7 +184,11 @@ func (l *Listener) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := connOf(r.Context())
 		c.enter(reading)
-		defer c.enter(waiting)
 		next.ServeHTTP(w, r)
+		if w.Header().Get("Connection") == "close" {
+			c.enter(closing)
+			return
+		}
+		c.enter(waiting)
 	})
 }

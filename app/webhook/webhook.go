@@ -62,12 +62,12 @@ func (a Answer) Status() int {
 // Reading returns how many bodies are being read, and how much memory they hold.
 func (h *Handler) Reading() (bodies, bytes int64) {
 	b := h.budget()
-	return b.reading.Load(), b.small.used() + b.large.used()
+	return b.reading.Load(), b.used()
 }
 
 func (h *Handler) budget() *budget {
 	h.once.Do(func() {
-		if h.Limits == (Limits{}) {
+		if h.Limits.Tiers == nil {
 			h.Limits = DefaultLimits()
 		}
 		h.bodies = newBudget(h.Limits)
