@@ -51,13 +51,12 @@ func TestProxyAndPrivateCA(t *testing.T) {
 	proxy := &connectProxy{to: secure.Listener.Addr().String(), seen: map[string]bool{}}
 	proxied := httptest.NewServer(proxy)
 	defer proxied.Close()
-	write(t, filepath.Join(mkdir(t, dir, "ca/git"), "config"), "[http]\n\tsslCAInfo = "+filepath.Join(dir, "ca/ca.crt")+"\n")
 	address := freeAddress(t)
 	log := startApp(t, dir, map[string]string{
-		"GITHUB_URL": "https://" + host, "GITHUB_APP_ID": fmt.Sprint(gh.AppID()), "GITHUB_APP_PRIVATE_KEY": string(gh.AppKeyPEM()),
-		"GITHUB_WEBHOOK_SECRET": "fake-webhook-secret", "KEYWARD_PEPPER": "fake-pepper-of-a-test", "KEYWARD_DATA": filepath.Join(dir, "app"),
-		"LISTEN": address, "METRICS_LISTEN": "none", "HTTPS_PROXY": proxied.URL, "NO_PROXY": "localhost,127.0.0.1",
-		"SSL_CERT_FILE": filepath.Join(dir, "ca/ca.crt"), "XDG_CONFIG_HOME": filepath.Join(dir, "ca"),
+		"KEYWARD_GITHUB_URL": "https://" + host, "KEYWARD_GITHUB_APP_ID": fmt.Sprint(gh.AppID()), "KEYWARD_GITHUB_APP_PRIVATE_KEY": string(gh.AppKeyPEM()),
+		"KEYWARD_GITHUB_WEBHOOK_SECRET": "fake-webhook-secret", "KEYWARD_PEPPER": "fake-pepper-of-a-test", "KEYWARD_DATA": filepath.Join(dir, "app"),
+		"KEYWARD_LISTEN": address, "KEYWARD_METRICS_LISTEN": "none", "HTTPS_PROXY": proxied.URL, "NO_PROXY": "localhost,127.0.0.1",
+		"SSL_CERT_FILE": filepath.Join(dir, "ca/ca.crt"), "GIT_SSL_CAINFO": filepath.Join(dir, "ca/ca.crt"),
 	})
 	eventually(t, log, "the App is ready", func() bool {
 		res, err := http.Get("http://" + address + "/readyz")

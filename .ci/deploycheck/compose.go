@@ -13,7 +13,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// drainTime is how long a process may take to stop: DRAIN is 30 seconds by default, then
+// drainTime is how long a process may take to stop: KEYWARD_DRAIN is 30 seconds by default, then
 // the jobs still running are cancelled, which may take 15 more.
 const drainTime = 45 * time.Second
 

@@ -69,8 +69,8 @@ func checkLastStage(stage *instructions.Stage, settings map[string]bool) (proble
 		case *instructions.EnvCommand:
 			for _, kv := range c.Env {
 				problems = append(problems, checkVariable(kv.Key, settings)...)
-				if kv.Key == "METRICS_LISTEN" && !loopback(kv.Value) {
-					problems = append(problems, "METRICS_LISTEN="+kv.Value+" opens the metrics port to everyone")
+				if kv.Key == "KEYWARD_METRICS_LISTEN" && !loopback(kv.Value) {
+					problems = append(problems, "KEYWARD_METRICS_LISTEN="+kv.Value+" opens the metrics port to everyone")
 				}
 			}
 		}

@@ -14,7 +14,7 @@ var (
 	quotedVariable = regexp.MustCompile("`([A-Z]+(?:_[A-Z]+)+)(?:=[^`]*)?`")
 	quotedAlert    = regexp.MustCompile("(?m)^\\| `(Keyward[A-Za-z]+)` \\| ([a-z]+) ")
 	// elsewhere are variables that the documents name, but not as settings of a process.
-	elsewhere = map[string]bool{"GIT_SSL_CAINFO": true, "KEYWARD_NPM": true}
+	elsewhere = map[string]bool{"KEYWARD_NPM": true}
 )
 
 // checkOperations compares docs/operations.md with the settings of the App and with the

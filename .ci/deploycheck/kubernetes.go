@@ -220,7 +220,7 @@ func (m *manifest) checkMetricsPort(pod *core.PodTemplateSpec) []string {
 	open := false
 	for _, c := range pod.Spec.Containers {
 		for _, e := range c.Env {
-			open = open || e.Name == "METRICS_LISTEN" && !loopback(e.Value)
+			open = open || e.Name == "KEYWARD_METRICS_LISTEN" && !loopback(e.Value)
 		}
 	}
 	if !open {
@@ -241,7 +241,7 @@ func (m *manifest) checkMetricsPort(pod *core.PodTemplateSpec) []string {
 		}
 	}
 	if !guarded {
-		return []string{"METRICS_LISTEN opens the metrics port, and no NetworkPolicy limits who reaches it"}
+		return []string{"KEYWARD_METRICS_LISTEN opens the metrics port, and no NetworkPolicy limits who reaches it"}
 	}
 	return nil
 }

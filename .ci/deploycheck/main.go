@@ -99,12 +99,12 @@ func readSettings(root string) (map[string]bool, error) {
 	}
 	known := map[string]bool{
 		"SSL_CERT_FILE": true, "SSL_CERT_DIR": true, "HTTPS_PROXY": true, "HTTP_PROXY": true, "NO_PROXY": true,
-		"GOMEMLIMIT": true, "GOMAXPROCS": true, "XDG_CONFIG_HOME": true,
+		"GOMEMLIMIT": true, "GOMAXPROCS": true, "GIT_SSL_CAINFO": true,
 	}
 	for _, m := range settingLine.FindAllSubmatch(help, -1) {
 		known[string(m[1])] = true
 	}
-	if !known["DATABASE_URL"] || !known["METRICS_LISTEN"] {
+	if !known["KEYWARD_DATABASE_URL"] || !known["KEYWARD_METRICS_LISTEN"] {
 		return nil, fmt.Errorf("list the settings of the App: not found in the help text")
 	}
 	return known, nil

@@ -17,7 +17,7 @@ func TestRepository(t *testing.T) {
 	}
 }
 
-var known = map[string]bool{"METRICS_LISTEN": true, "KEYWARD_DATA": true, "CACHE_MB": true, "HTTPS_PROXY": true, "NO_PROXY": true, "SSL_CERT_FILE": true, "XDG_CONFIG_HOME": true}
+var known = map[string]bool{"KEYWARD_METRICS_LISTEN": true, "KEYWARD_DATA": true, "KEYWARD_CACHE_MB": true, "HTTPS_PROXY": true, "NO_PROXY": true, "SSL_CERT_FILE": true, "GIT_SSL_CAINFO": true}
 
 // A change breaks an artefact: old becomes new, and the check has to report want.
 type change struct{ name, old, new, want string }
@@ -45,7 +45,7 @@ func TestDockerfileProblems(t *testing.T) {
 		{"base image of a major version", "FROM alpine:3.22", "FROM alpine:3", "base image alpine:3: expected a version"},
 		{"root", "USER 10001\n", "", "runs as root"},
 		{"named user", "USER 10001", "USER keyward", "expected a number"},
-		{"open metrics", "ENV KEYWARD_DATA=/data", "ENV KEYWARD_DATA=/data METRICS_LISTEN=:9090", "opens the metrics port"},
+		{"open metrics", "ENV KEYWARD_DATA=/data", "ENV KEYWARD_DATA=/data KEYWARD_METRICS_LISTEN=:9090", "opens the metrics port"},
 		{"unknown setting", "ENV KEYWARD_DATA=/data", "ENV KEYWARD_DATADIR=/data", "KEYWARD_DATADIR: the App has no such setting"},
 		{"unknown stage", "--from=build", "--from=builder", "COPY --from=builder: no such stage"},
 		{"lint", "FROM golang:1.26 AS build", "FROM golang:1.26 as build", "FromAsCasing"},
@@ -89,7 +89,7 @@ func TestKubernetesProblems(t *testing.T) {
 		{"no limit", "limits: {memory: 2Gi, ", "limits: {", "resources: memory"},
 		{"limit below request", "limits: {memory: 2Gi", "limits: {memory: 200Mi", "resources: memory"},
 		{"short grace period", "terminationGracePeriodSeconds: 60", "terminationGracePeriodSeconds: 30", "shorter than a drain"},
-		{"unknown setting", "name: CACHE_MB", "name: CACHE_GB", "CACHE_GB: the App has no such setting"},
+		{"unknown setting", "name: KEYWARD_CACHE_MB", "name: CACHE_GB", "CACHE_GB: the App has no such setting"},
 		{"unknown volume", "- name: ca\n", "- name: certs\n", "volume ca: no such volume"},
 		{"metrics for everyone", "      from:\n        - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}\n          podSelector: {matchLabels: {app.kubernetes.io/name: prometheus}}\n", "", "opens the metrics port to everyone"},
 		{"policy of another app", "podSelector: {matchLabels: {app: keyward-app}}", "podSelector: {matchLabels: {app: other}}", "NetworkPolicy keyward-app selects no pod"},
@@ -110,9 +110,9 @@ func TestRuleProblems(t *testing.T) {
 
 func TestOperationsProblems(t *testing.T) {
 	rules := "groups:\n- rules:\n  - {alert: KeywardA, labels: {severity: critical}}\n  - {alert: KeywardB, labels: {severity: warning}}\n"
-	docs := "Set `METRICS_LISTEN=none` or `METRICS_LISTENS`.\n\n| `KeywardA` | warning | x |\n| `KeywardB` | warning | x |\n| `KeywardC` | warning | x |\n"
+	docs := "Set `KEYWARD_METRICS_LISTEN=none` or `KEYWARD_METRICS_LISTENS`.\n\n| `KeywardA` | warning | x |\n| `KeywardB` | warning | x |\n| `KeywardC` | warning | x |\n"
 	got := strings.Join(checkOperations([]byte(docs), []byte(rules), known), "\n")
-	want := "environment variable METRICS_LISTENS: the App has no such setting\nalert KeywardA of severity critical is not documented as such\nalert KeywardC does not exist"
+	want := "environment variable KEYWARD_METRICS_LISTENS: the App has no such setting\nalert KeywardA of severity critical is not documented as such\nalert KeywardC does not exist"
 	if got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
