@@ -84,6 +84,7 @@ func TestLimits(t *testing.T) {
 		"too many":             {githubtest.Fault{Status: 429}, time.Minute},
 		"secondary by message": {githubtest.Fault{Status: 403, Body: `{"message":"You have exceeded a secondary rate limit. Please wait"}`}, time.Minute},
 		"absurd":               {githubtest.Fault{Status: 429, Header: http.Header{"Retry-After": {"999999"}}}, time.Hour},
+		"primary in ten years": {githubtest.Fault{Status: 403, Header: http.Header{"X-Ratelimit-Remaining": {"0"}, "X-Ratelimit-Reset": {fmt.Sprint(time.Now().AddDate(10, 0, 0).Unix())}}}, time.Hour},
 		"primary":              {githubtest.Fault{Status: 403, Header: http.Header{"X-Ratelimit-Remaining": {"0"}, "X-Ratelimit-Reset": {fmt.Sprint(time.Now().Add(40 * time.Second).Unix())}}}, 40 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {

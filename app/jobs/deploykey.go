@@ -80,7 +80,7 @@ func (r *Runner) listed(ctx context.Context, cred *store.Credential, l *life.Lif
 		return e, nil, false, nil
 	}
 	e.Kind, e.Verdict = life.Check, life.Inactive // one list is evidence: a second has to say so, too
-	if l.Order != nil && l.Order.Second != "" { // it was ordered to be deleted: that is the second
+	if l.Order != nil && l.Order.Second != "" {   // it was ordered to be deleted: that is the second
 		e.Kind = life.Remove
 	}
 	e.Text = "GitHub does not list it among the deploy keys of " + was + " any more, nor of another repository"

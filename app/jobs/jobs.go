@@ -71,6 +71,8 @@ type Config struct {
 	Watch time.Duration
 	// ObserveOnly says that checks of all repositories end neutral where they would fail.
 	ObserveOnly policy.Observe
+	// Retention is how long findings without an issue are kept; 0 means 400 days.
+	Retention time.Duration
 	// Observe is told of every job that ends; may be nil.
 	Observe func(kind, outcome string, took time.Duration)
 }
@@ -129,6 +131,9 @@ func New(cfg Config) (*Runner, error) {
 	}
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = 15 * time.Minute
+	}
+	if cfg.Retention <= 0 {
+		cfg.Retention = 400 * 24 * time.Hour
 	}
 	if cfg.Watch <= 0 {
 		cfg.Watch = time.Minute

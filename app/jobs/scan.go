@@ -255,7 +255,7 @@ func (r *Runner) unscanned(ctx context.Context, s *store.Scan, repo *store.Repos
 	if late != nil {
 		cause = late
 	}
-	if said := cause.Error(); strings.Contains(said, "not found") || strings.Contains(said, "404") || strings.Contains(said, "403") || strings.Contains(said, "301") || strings.Contains(said, "redirect") {
+	if said := cause.Error(); errors.Is(cause, scan.ErrTokenRefused) || strings.Contains(said, "not found") || strings.Contains(said, "404") || strings.Contains(said, "403") || strings.Contains(said, "301") || strings.Contains(said, "redirect") {
 		if err := r.refresh(ctx, repo); err != nil {
 			return err
 		}

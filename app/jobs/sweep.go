@@ -50,8 +50,16 @@ func (r *Runner) sweep(ctx context.Context, _ *river.Job[SweepArgs], log *slog.L
 		return err
 	}
 	r.swept.Store(true)
-	if _, err := r.Store.PruneScans(ctx, time.Now().Add(-keepScans)); err != nil {
+	if _, err := r.Store.PruneScans(ctx, time.Now().Add(-min(keepScans, r.Retention))); err != nil {
 		return err
+	}
+	if err := r.Store.PruneDeaths(ctx); err != nil {
+		return err
+	}
+	if n, err := r.Store.Prune(ctx, time.Now().Add(-r.Retention)); err != nil {
+		return err
+	} else if n > 0 {
+		log.Info("old findings deleted", "rows", n, "older_than", r.Retention.String())
 	}
 	all, err := r.Store.Installations(ctx)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -49,7 +50,8 @@ func (k *Keeper) Triage(ctx context.Context, c *github.Client, inst *store.Insta
 type board struct {
 	held   []*store.Credential // they wait for their issues
 	lines  []boardLine
-	proved int // closed with evidence
+	proved int            // closed with evidence
+	none   map[string]int // credentials that have no issue, by the reason
 }
 
 // a boardLine is a key that has an issue.
@@ -72,14 +74,14 @@ func (k *Keeper) Dashboard(ctx context.Context, c *github.Client, inst *store.In
 		return err
 	}
 	byName := map[string]*store.Rotation{}
-	none, behind := true, waiting
+	without, behind := true, waiting
 	for _, r := range rotations {
 		byName[r.Fingerprint] = r
 		if strings.HasPrefix(r.Fingerprint, store.Dashboard("")) {
-			none, behind = false, behind || r.Said != seq
+			without, behind = false, behind || r.Said != seq
 		}
 	}
-	if !behind && (!none || len(rotations) < dashboardFrom) {
+	if !behind && (!without || len(rotations) < dashboardFrom) {
 		return nil
 	}
 	held, err := k.Store.Credentials(ctx, inst.ID, store.StateHeld)
@@ -94,7 +96,12 @@ func (k *Keeper) Dashboard(ctx context.Context, c *github.Client, inst *store.In
 	if err != nil {
 		return err
 	}
+	none, err := k.Store.Unissued(ctx, inst.ID)
+	if err != nil {
+		return err
+	}
 	for target, b := range boards {
+		b.none = none
 		name := store.Dashboard(target)
 		under := slices.ContainsFunc(b.lines, func(l boardLine) bool { return !life.State(l.course.State).Done() })
 		if old := byName[name]; old == nil && len(b.held) == 0 && (!under || len(b.lines) < dashboardFrom) {
@@ -269,8 +276,21 @@ func (k *Keeper) dashboardBody(inst *store.Installation, r *store.Rotation, show
 	k.section(&b, "Waived", waived)
 	k.section(&b, "Closed without evidence", unproved)
 	k.waiting(&b, shown.held, repos)
+	unissued(&b, shown.none)
 	b.WriteString("\nThis issue is kept up to date, and opened again when something happens.\n" + report.EndMarker + "\n")
 	return b.String()
+}
+
+// unissued lists why credentials have no issue. Keyward retries hourly, and when GitHub
+// reports a change of permissions or repositories.
+func unissued(b *strings.Builder, none map[string]int) {
+	if len(none) == 0 {
+		return
+	}
+	b.WriteString("\n## No issue\n\n")
+	for _, why := range slices.Sorted(maps.Keys(none)) {
+		fmt.Fprintf(b, "- %s no issue: %s\n", plural(none[why], "credential has", "credentials have"), report.Code(why))
+	}
 }
 
 // maxDashboard is how long the text of a dashboard gets, but for its last lines.

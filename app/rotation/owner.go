@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 
 	gh "github.com/google/go-github/v62/github"
 	"github.com/hmarr/codeowners"
@@ -29,7 +30,7 @@ func (k *Keeper) owner(ctx context.Context, c *github.Client, cred *store.Creden
 		if repo == nil || p.URL != "" {
 			continue
 		}
-		owners, err := k.codeowners(ctx, c, repo, p.Path)
+		owners, err := k.codeowners(ctx, c, repo, p.Commit, p.Path)
 		if err != nil {
 			return "", "", err
 		}
@@ -90,18 +91,58 @@ func assignable(ctx context.Context, c *github.Client, owner, name, login string
 const maxCodeowners = 3 << 20
 
 // codeowners returns the owners of a file, without the @ before them.
-func (k *Keeper) codeowners(ctx context.Context, c *github.Client, repo *store.Repository, path string) ([]string, error) {
+func (k *Keeper) codeowners(ctx context.Context, c *github.Client, repo *store.Repository, commit, path string) ([]string, error) {
+	text, err := k.ownersFile(ctx, c, repo, commit)
+	if err != nil || text == "" {
+		return nil, err
+	}
+	return match(text, path), nil
+}
+
+// ownersFile returns the text of CODEOWNERS, "" if there is none. However many keys a commit
+// brought, it is read once for it.
+func (k *Keeper) ownersFile(ctx context.Context, c *github.Client, repo *store.Repository, commit string) (string, error) {
+	name := fmt.Sprint(repo.ID, " ", commit)
+	if text, ok := k.owners.get(name); ok && commit != "" {
+		return text, nil
+	}
 	for _, file := range []string{".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"} {
 		text, err := c.File(ctx, repo.Owner, repo.Name, file, maxCodeowners)
 		if err != nil {
-			return nil, err
+			return "", err
 		}
-		if text == nil {
-			continue
+		if text != nil {
+			k.owners.put(name, string(text))
+			return string(text), nil
 		}
-		return match(string(text), path), nil
 	}
-	return nil, nil
+	k.owners.put(name, "")
+	return "", nil
+}
+
+// maxOwners is of how many commits CODEOWNERS is remembered.
+const maxOwners = 100
+
+// ownersFiles remembers the CODEOWNERS of commits. It is safe for concurrent use.
+type ownersFiles struct {
+	mu    sync.Mutex
+	texts map[string]string
+}
+
+func (o *ownersFiles) get(name string) (string, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	text, ok := o.texts[name]
+	return text, ok
+}
+
+func (o *ownersFiles) put(name, text string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.texts == nil || len(o.texts) >= maxOwners {
+		o.texts = map[string]string{}
+	}
+	o.texts[name] = text
 }
 
 // match returns the owners of the last rule that fits a path. A line that can not be

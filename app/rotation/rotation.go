@@ -40,6 +40,8 @@ type Keeper struct {
 	Public  bool   // issues may be opened in public repositories
 	Log     *slog.Logger
 	Now     func() time.Time // by which keys live; time.Now if nil
+
+	owners ownersFiles
 }
 
 // claimFor is how long a claim holds without being renewed: longer than a job may

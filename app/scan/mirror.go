@@ -110,8 +110,14 @@ func (m *mirror) fetch(ctx context.Context, args ...string) error {
 	if err != nil && ctx.Err() == nil && unauthorized.MatchString(err.Error()) {
 		err = m.fetchWith(ctx, true, args)
 	}
+	if err != nil && ctx.Err() == nil && unauthorized.MatchString(err.Error()) {
+		return ErrTokenRefused
+	}
 	return err
 }
+
+// ErrTokenRefused says that GitHub refused a new token for a fetch.
+var ErrTokenRefused = errors.New("GitHub refused the token for git: the App needs contents: read, and the repository has to be among those of the installation (keyward-app doctor)")
 
 // unauthorized is what git says when its token is refused.
 var unauthorized = regexp.MustCompile(`Authentication failed|could not read Username|error: 40[13]\b`)

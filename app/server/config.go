@@ -52,6 +52,7 @@ type Config struct {
 	Heartbeat         string   `toml:"heartbeat"`
 	OldHeartbeat      string   `toml:"beat"` // the name of Heartbeat in the release before
 	ScanTimeout       string   `toml:"scan-timeout"`
+	Retention         string   `toml:"retention"`
 	Verify            bool     `toml:"verify"`
 	VerifyCloud       bool     `toml:"verify-cloud"`
 	VerifyMint        bool     `toml:"verify-mint"`
@@ -70,6 +71,7 @@ type Config struct {
 	pause      time.Duration // between two writes of an installation to GitHub
 	beat       time.Duration
 	timeout    time.Duration // of one scan
+	retention  time.Duration
 	asking     time.Duration // between two requests to a host
 	watch      time.Duration
 	observing  policy.Observe
@@ -208,6 +210,7 @@ func (c *Config) defaults() {
 	or(&c.WritePause, "1s")
 	or(&c.Heartbeat, "3s")
 	or(&c.ScanTimeout, "15m")
+	or(&c.Retention, "9600h")
 	or(&c.VerifyPause, "1s")
 	or(&c.Watch, "1m")
 	c.GitHubURL = strings.TrimSuffix(c.GitHubURL, "/")

@@ -63,7 +63,7 @@ func (c *Config) checkTimes() (bad []string) {
 		to         *time.Duration
 	}{
 		{"KEYWARD_DRAIN", c.Drain, &c.drain}, {"KEYWARD_WRITE_PAUSE", c.WritePause, &c.pause}, {"KEYWARD_HEARTBEAT", c.Heartbeat, &c.beat},
-		{"KEYWARD_SCAN_TIMEOUT", c.ScanTimeout, &c.timeout}, {"KEYWARD_VERIFY_PAUSE", c.VerifyPause, &c.asking}, {"KEYWARD_WATCH", c.Watch, &c.watch},
+		{"KEYWARD_SCAN_TIMEOUT", c.ScanTimeout, &c.timeout}, {"KEYWARD_RETENTION", c.Retention, &c.retention}, {"KEYWARD_VERIFY_PAUSE", c.VerifyPause, &c.asking}, {"KEYWARD_WATCH", c.Watch, &c.watch},
 	} {
 		var err error
 		if *d.to, err = time.ParseDuration(d.text); err != nil || *d.to < time.Millisecond {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/keyward/keyward/app/scan"
 	"github.com/keyward/keyward/app/store"
+	"github.com/keyward/keyward/scanner/report"
 )
 
 // errSick says that a check of doctor failed, which was printed.
@@ -51,6 +52,7 @@ func newDoctor(env *Env) *cobra.Command {
 			d.disk()
 			d.certificate()
 			d.database(c.Context())
+			d.issues(c.Context())
 			d.github(c.Context())
 			if d.sick {
 				return errSick
@@ -216,4 +218,26 @@ func counts(of map[string]int) string {
 		parts = append(parts, fmt.Sprintf("%d %s", of[name], name))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// issues lists the credentials that have no issue, and why.
+func (d *doctor) issues(ctx context.Context) {
+	s, err := d.cfg.open(ctx)
+	if err != nil {
+		return // the check of the database says why
+	}
+	defer func() { _ = s.Close() }() // nothing was written
+	all, err := s.Installations(ctx)
+	if err != nil {
+		return
+	}
+	for i := range all {
+		none, err := s.Unissued(ctx, all[i].ID)
+		if err != nil {
+			return
+		}
+		for _, why := range slices.Sorted(maps.Keys(none)) {
+			d.bad("issues", fmt.Sprintf("%s: no issue for %s: %s", all[i].Account, report.Count(none[why], "credential"), why), "fix the cause; Keyward retries within an hour")
+		}
+	}
 }

@@ -159,7 +159,7 @@ func (env *Env) runner(cfg *Config, s *store.Store, app *github.App, log *slog.L
 	if verifier == nil { // nobody is asked, but who may be told
 		revoking.Verifier = &verify.Verifier{Transport: env.Transport, Pause: cfg.asking, Version: version(), Now: env.Now}
 	}
-	return jobs.New(jobs.Config{Store: s, GitHub: app, Engine: engine, Keeper: keeper, Guard: env.guard, Log: log, Process: processName(), Workers: workers, First: cfg.FirstIssues, Alone: alone, Beat: cfg.beat, Timeout: cfg.timeout, Verifier: verifier, Revoking: revoking, Watch: cfg.watch, ObserveOnly: cfg.observing, Observe: m.job})
+	return jobs.New(jobs.Config{Store: s, GitHub: app, Engine: engine, Keeper: keeper, Guard: env.guard, Log: log, Process: processName(), Workers: workers, First: cfg.FirstIssues, Alone: alone, Beat: cfg.beat, Timeout: cfg.timeout, Retention: cfg.retention, Verifier: verifier, Revoking: revoking, Watch: cfg.watch, ObserveOnly: cfg.observing, Observe: m.job})
 }
 
 // cloud is where GitHub's API is, but for those who have an Enterprise Server.

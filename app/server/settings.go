@@ -102,6 +102,7 @@ var settings = []setting{
 	{"KEYWARD_CACHE_MB", "CACHE_MB", "disk space for copies of repositories (default 20000)", number(func(c *Config) *int64 { return &c.Cache })},
 	{"KEYWARD_MAX_FILE_MB", "MAX_FILE_MB", "do not read larger files (default 100)", number(func(c *Config) *int64 { return &c.MaxFile })},
 	{"KEYWARD_LOG_LEVEL", "LOG_LEVEL", "debug, info (default), warn or error", text(func(c *Config) *string { return &c.LogLevel })},
+	{"KEYWARD_RETENTION", "", "how long findings without an issue, their locations and the records of checks are kept (default 9600h, 400 days)", text(func(c *Config) *string { return &c.Retention })},
 	{"KEYWARD_SCAN_TIMEOUT", "SCAN_TIMEOUT", "time limit of one scan; after it the check fails and says so (default 15m)", text(func(c *Config) *string { return &c.ScanTimeout })},
 	{"KEYWARD_WRITE_PAUSE", "", "pause between two writes of an installation to GitHub (default 1s)", text(func(c *Config) *string { return &c.WritePause })},
 	{"KEYWARD_HEARTBEAT", "KEYWARD_BEAT", "interval of this process's heartbeat; after five missed heartbeats its jobs are requeued (default 3s)", text(func(c *Config) *string { return &c.Heartbeat })},

@@ -327,6 +327,22 @@ func (s *Store) NewCommit(ctx context.Context, installation, repository int64, f
 	return false, nil
 }
 
+// Unissued counts the open credentials of an installation that have no issue, by the reason.
+func (s *Store) Unissued(ctx context.Context, installation int64) (map[string]int, error) {
+	out := map[string]int{}
+	err := s.rows(ctx, func(r *sql.Rows) error {
+		var why string
+		var n int
+		err := r.Scan(&why, &n)
+		out[why] = n
+		return err
+	}, "SELECT note, count(*) FROM credential WHERE installation = ? AND state = ? AND note <> '' AND NOT EXISTS "+hasIssue+" GROUP BY note", installation, StateOpen)
+	if err != nil {
+		return nil, fmt.Errorf("count credentials of installation %d without an issue: %w", installation, err)
+	}
+	return out, nil
+}
+
 // LiveKeys returns the keys that stand in files of a repository and have a life that is not
 // over, with their places there, at most limit keys.
 func (s *Store) LiveKeys(ctx context.Context, repository int64, over []string, limit int) (map[string][]Place, error) {

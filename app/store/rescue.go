@@ -129,3 +129,11 @@ func (s *Store) unbook(ctx context.Context, alive []string) error {
 	}
 	return nil
 }
+
+// PruneDeaths forgets the jobs that the queue has forgotten.
+func (s *Store) PruneDeaths(ctx context.Context) error {
+	if _, err := s.exec(ctx, "DELETE FROM job_death WHERE job NOT IN (SELECT id FROM river_job)"); err != nil {
+		return fmt.Errorf("prune the deaths of jobs: %w", err)
+	}
+	return nil
+}

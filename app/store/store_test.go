@@ -261,3 +261,52 @@ func TestAlive(t *testing.T) {
 		look(b, -time.Hour, b) // it is alone
 	})
 }
+
+// TestPrune: what nobody has to act on and was last seen long ago goes, the rest stays.
+func TestPrune(t *testing.T) {
+	stores(t, func(t *testing.T, s *store.Store) {
+		ctx := context.Background()
+		inst, repo := installed(t, s)
+		for state, fp := range map[string]string{store.StateQuiet: "a1", store.StateHeld: "b2", store.StateOpen: "c3", store.StateDismissed: "d4"} {
+			if _, err := s.Record(ctx, repo, []store.Credential{{Fingerprint: fp, Rule: "gitlab-pat", Severity: "low", State: state, Places: []store.Place{{Path: "x", Line: 1}}, Commits: []string{"1", "2"}}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		left := func() (n int) {
+			list, err := s.Credentials(ctx, inst, store.StateQuiet, store.StateHeld, store.StateOpen, store.StateDismissed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(list)
+		}
+		if _, err := s.Prune(ctx, time.Now().Add(-time.Hour)); err != nil || left() != 4 {
+			t.Errorf("of today: %d left, %v", left(), err)
+		}
+		if n, err := s.Prune(ctx, time.Now().Add(time.Hour)); err != nil || left() != 2 || n < 8 {
+			t.Errorf("of long ago: %d left after %d rows, %v, want the open and the dismissed one", left(), n, err)
+		}
+	})
+}
+
+// TestOutsiders: in a day no more than the limit is added, whoever writes and how often.
+func TestOutsiders(t *testing.T) {
+	stores(t, func(t *testing.T, s *store.Store) {
+		ctx := context.Background()
+		inst, repo := installed(t, s)
+		now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+		total := 0
+		for range 10 {
+			n, err := s.AllowOutsider(ctx, inst, repo, now, 30, 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			total += n
+		}
+		if total != 100 {
+			t.Errorf("%d were allowed, want 100", total)
+		}
+		if n, err := s.AllowOutsider(ctx, inst, repo, now.Add(24*time.Hour), 30, 100); err != nil || n != 30 {
+			t.Errorf("the next day: %d %v, want 30", n, err)
+		}
+	})
+}

@@ -166,7 +166,7 @@ func Code(s string) string {
 func text(s string) string { return markdownEscapes.Replace(plain(s)) }
 
 var markdownEscapes = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "<", "&lt;", ">", "&gt;",
-	"|", `\|`, "#", `\#`, "@", "@\u200b", "!", `\!`, "~", `\~`, "://", ":/\u200b/")
+	"|", `\|`, "#", `\#`, "@", "@\u200b", "!", `\!`, "~", `\~`, "://", `\://`) // an escaped colon makes no link, and can be copied
 
 // An Issue is what a rotation issue says of a key. It is the same text whether the
 // Action opens it or the App, which knows more.
