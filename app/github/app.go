@@ -138,7 +138,7 @@ func (a *App) Installation(id int64) *Client {
 	auth := &installed{app: a, id: id}
 	auth.renew()
 	c := &Client{ID: id, app: a, auth: auth}
-	c.Client = a.client(&limited{app: a, installation: id, next: newConditional(auth)})
+	c.Client = a.client(&limited{app: a, installation: id, next: doubtful{newConditional(auth)}})
 	a.clients.Add(id, c)
 	return c
 }

@@ -257,6 +257,20 @@ func (t readable) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
+// doubtful asks once more where GitHub answers 404 to a read: it does so for a moment for
+// what was made just now, and by mistake. Files are mostly not there, and are not asked for
+// twice.
+type doubtful struct{ next http.RoundTripper }
+
+func (t doubtful) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := t.next.RoundTrip(r)
+	if err != nil || res.StatusCode != http.StatusNotFound || r.Method != http.MethodGet || strings.Contains(r.URL.Path, "/contents/") {
+		return res, err
+	}
+	_ = res.Body.Close() // the second answer counts
+	return t.next.RoundTrip(r.Clone(r.Context()))
+}
+
 // installed signs requests as an installation. A token that is refused before its
 // time is replaced, and the request made once more.
 type installed struct {

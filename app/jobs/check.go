@@ -299,11 +299,8 @@ func (r *Runner) publish(ctx context.Context, c *github.Client, s *store.Scan, a
 	}
 	if there == 0 && (attempt > 1 || len(s.Result.Annotations) > 0) { // an answer may have been lost
 		run, _, err := c.Checks.GetCheckRun(ctx, repo.Owner, repo.Name, s.CheckRun)
-		if github.Status(err) == http.StatusNotFound {
-			if err := r.gone(ctx, repo, nil); err != nil {
-				return err
-			}
-			return r.Store.Published(ctx, s)
+		if github.Status(err) == http.StatusNotFound { // of the commit, or for a moment
+			return r.lostCheck(ctx, c, s, repo, err)
 		}
 		if err != nil {
 			return fmt.Errorf("read the check run: %w", err)
@@ -314,6 +311,24 @@ func (r *Runner) publish(ctx context.Context, c *github.Client, s *store.Scan, a
 		return err
 	}
 	return r.Store.Published(ctx, s)
+}
+
+// lostCheck decides what becomes of a result whose check run GitHub does not find. If the
+// repository is there and the commit's checks can be listed without it, another is made.
+func (r *Runner) lostCheck(ctx context.Context, c *github.Client, s *store.Scan, repo *store.Repository, cause error) error {
+	if err := r.gone(ctx, repo, nil); err != nil {
+		return err
+	}
+	id, err := r.findCheck(ctx, c, s, repo, s.Result.Head)
+	if err != nil {
+		return err
+	}
+	if id == 0 {
+		if err := r.Store.SetCheckRun(ctx, s, 0); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("read the check run: %w", cause) // it is tried again, with what is known now
 }
 
 // buttons are shown beside a check that found something. GitHub takes three at most,

@@ -105,6 +105,9 @@ func (t *telling) open(ctx context.Context, text *report.Issue) error {
 		case http.StatusForbidden:
 			return k.nowhere(ctx, cred, "the App may not open issues in "+r.Repository+" (permission issues: write)")
 		case http.StatusNotFound:
+			if _, _, there := c.Repositories.Get(ctx, owner, name); there == nil {
+				break // for a moment: it is tried again
+			}
 			return k.nowhere(ctx, cred, r.Repository+" is not there any more")
 		}
 		if err != nil {
