@@ -15,10 +15,12 @@ import (
 	"github.com/keyward/keyward/app/webhook"
 )
 
-// metrics are what Prometheus is told. No label holds a name that people chose.
+// metrics are what Prometheus reads. No label has a value that people choose.
 type metrics struct {
 	registry   *prometheus.Registry
 	deliveries *prometheus.HistogramVec
+	refused    *prometheus.CounterVec
+	last       *prometheus.GaugeVec
 	jobs       *prometheus.HistogramVec
 	requests   *prometheus.HistogramVec
 }
@@ -28,12 +30,19 @@ func newMetrics(s *store.Store) *metrics {
 		registry: prometheus.NewRegistry(),
 		deliveries: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "keyward_delivery_seconds", Help: "Time to answer a webhook delivery.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, 1, 10}}, []string{"event", "status"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "keyward_deliveries_refused_total", Help: "Requests that were not accepted as deliveries."}, []string{"reason"}),
+		// Without labels, a vector still has no value before the first delivery. A zero would
+		// look like one in 1970.
+		last: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "keyward_last_delivery_timestamp_seconds", Help: "Unix time of the last accepted delivery."}, nil),
 		jobs: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "keyward_job_seconds", Help: "Time that a job took, by how it ended.",
 			Buckets: []float64{.01, .05, .1, .5, 1, 5, 30, 120, 600}}, []string{"kind", "outcome"}),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "keyward_github_request_seconds", Help: "Time that GitHub's API took to answer.",
 			Buckets: []float64{.01, .05, .1, .5, 1, 5, 30}}, []string{"method", "status"}),
 	}
-	m.registry.MustRegister(m.deliveries, m.jobs, m.requests, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &queued{s: s,
+	for _, r := range webhook.Refusals() {
+		m.refused.WithLabelValues(r.Reason) // a counter that begins with 1 has no increase
+	}
+	m.registry.MustRegister(m.deliveries, m.refused, m.last, m.jobs, m.requests, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &queued{s: s,
 		desc: prometheus.NewDesc("keyward_jobs", "Jobs in the queue, by kind and state; those discarded and cancelled are dead.", []string{"kind", "state"}, nil)})
 	return m
 }
@@ -46,6 +55,23 @@ func (m *metrics) handler() http.Handler {
 
 func (m *metrics) delivery(a webhook.Answer) {
 	m.deliveries.WithLabelValues(a.Event, strconv.Itoa(a.Status())).Observe(a.Took.Seconds())
+	if a.Refusal != nil {
+		m.refused.WithLabelValues(a.Refusal.Reason).Inc()
+		return
+	}
+	m.last.WithLabelValues().SetToCurrentTime()
+}
+
+// intake adds what the handler of deliveries and its listener hold at the moment.
+func (m *metrics) intake(h *webhook.Handler, l *webhook.Listener) {
+	gauge := func(name, help string, value func() float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+	}
+	gauge("keyward_bodies_reading", "Bodies of webhook requests that are being read or stored.", func() float64 { n, _ := h.Reading(); return float64(n) })
+	gauge("keyward_body_bytes", "Memory reserved for these bodies.", func() float64 { _, n := h.Reading(); return float64(n) })
+	gauge("keyward_connections", "Open connections of webhooks and health checks.", func() float64 { return float64(l.Open()) })
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "keyward_connections_evicted_total", Help: "Unfinished connections that were closed for new ones."},
+		func() float64 { return float64(l.Evicted()) }))
 }
 
 func (m *metrics) job(kind, outcome string, took time.Duration) {

@@ -111,7 +111,7 @@ func (env *Env) serve(ctx context.Context, cfg *Config) (err error) {
 	if err != nil {
 		return err
 	}
-	return cfg.run(ctx, runner, newMux(hook, ready), ready, m, log)
+	return cfg.run(ctx, runner, hook, ready, m, log)
 }
 
 // rulesByID returns the rules that are built in.
@@ -232,13 +232,14 @@ const lastAnswers = 5 * time.Second
 // run serves until ctx ends, then drains: it starts no more jobs and gives the running ones
 // their time. Meanwhile /readyz fails, and deliveries that still arrive are stored for the
 // next process. Then it stops answering.
-func (c *Config) run(ctx context.Context, runner *jobs.Runner, mux http.Handler, ready *readiness, m *metrics, log *slog.Logger) error {
+func (c *Config) run(ctx context.Context, runner *jobs.Runner, hook *webhook.Handler, ready *readiness, m *metrics, log *slog.Logger) error {
 	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return hint(fmt.Errorf("listen for webhooks: %w", err), "KEYWARD_LISTEN sets another address")
 	}
 	l := webhook.Limit(listener, webhook.MaxConnections)
-	web, err := c.webServer(l, mux, log)
+	m.intake(hook, l)
+	web, err := c.webServer(l, newMux(hook, ready), log)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
