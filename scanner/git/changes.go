@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -40,11 +41,7 @@ func (r *Repo) Staged(ctx context.Context) ([]Change, error) {
 		return nil, err
 	}
 	if head == "" {
-		out, err := r.output(ctx, "ls-files", "--stage", "-z")
-		if err != nil {
-			return nil, err
-		}
-		return parseStage(out)
+		return r.listIndex(ctx)
 	}
 	if open, err := r.list(ctx, "ls-files", "-u", "-z"); err != nil {
 		return nil, err
@@ -79,33 +76,22 @@ func (r *Repo) Staged(ctx context.Context) ([]Change, error) {
 }
 
 func (r *Repo) diffIndex(ctx context.Context, tree string) ([]Change, error) {
-	out, err := r.output(ctx, "diff-index", "--cached", "--raw", "--no-abbrev", "-z", "-M", "--diff-filter=d", tree, "--")
-	if err != nil {
-		return nil, err
-	}
 	var changes []Change
-	p := keepAll(&changes)
-	err = p.parse(bytes.NewReader(out))
+	p := keepAll(r.meter(), &changes)
+	err := r.stream(ctx, 0, []string{"diff-index", "--cached", "--raw", "--no-abbrev", "-z", "-M", "--diff-filter=d", tree, "--"}, nil, p.parse)
 	return changes, err
 }
 
-// parseStage reads the output of ls-files --stage -z.
-func parseStage(out []byte) ([]Change, error) {
+// listIndex returns all that the index has.
+func (r *Repo) listIndex(ctx context.Context) ([]Change, error) {
 	var changes []Change
-	for _, rec := range strings.Split(string(out), "\x00") {
-		if rec == "" {
-			continue
+	err := r.entries(ctx, []string{"ls-files", "--stage", "-z"}, func(mode, id, path string) error {
+		if isBlob(mode) {
+			changes = append(changes, Change{Path: path, ID: id})
 		}
-		meta, path, ok := strings.Cut(rec, "\t")
-		f := strings.Fields(meta)
-		if !ok || len(f) != 3 {
-			return nil, fmt.Errorf("git ls-files printed %q", rec)
-		}
-		if isBlob(f[0]) {
-			changes = append(changes, Change{Path: path, ID: f[1]})
-		}
-	}
-	return changes, nil
+		return nil
+	})
+	return changes, err
 }
 
 // isBlob reports whether an entry of this mode is a file or a symbolic link.
@@ -122,6 +108,9 @@ type Range struct {
 
 func (g *Range) args() []string {
 	args := []string{"rev-list", "--topo-order"} // newest first, as packs store trees: twice as fast as oldest first
+	if len(g.Paths) == 0 {
+		args = append(args, "--parents") // with paths it would select other commits
+	}
 	if g.all {
 		args = append(args, "--all", "HEAD", "--ignore-missing")
 	}
@@ -151,11 +140,11 @@ func (r *Repo) Changes(ctx context.Context, g Range) (changes []Change, commits 
 	if r.bin == "" {
 		return r.changesLibrary(ctx, g)
 	}
-	list, err := r.output(ctx, g.args()...)
+	list, err := r.revList(ctx, nil, g.args()...)
 	if err != nil {
 		return nil, 0, err
 	}
-	commits = bytes.Count(list, []byte("\n"))
+	commits = int(list.commits)
 	if !g.Renames {
 		l, err := r.listed(ctx, list, &g)
 		if err != nil {
@@ -164,7 +153,17 @@ func (r *Repo) Changes(ctx context.Context, g Range) (changes []Change, commits 
 		return slices.Collect(l.Each()), commits, nil
 	}
 	changes, err = r.replaced(ctx, list, &g)
-	return append(changes, messages(list)...), commits, err
+	if err != nil {
+		return nil, 0, err
+	}
+	return append(changes, messages(list.ids)...), commits, nil
+}
+
+// revList runs git rev-list.
+func (r *Repo) revList(ctx context.Context, stdin io.Reader, args ...string) (*commitList, error) {
+	l := &commitList{meter: r.meter()}
+	err := r.stream(ctx, r.Budget.Commits, args, stdin, func(out io.Reader) error { return lines(out, l.add) })
+	return l, err
 }
 
 // History returns what the commits brought that any ref or HEAD reaches, oldest first,
@@ -184,30 +183,35 @@ func (r *Repo) History(ctx context.Context) (l *List, commits int, err error) {
 	if head == "" { // nothing is checked out: HEAD would be an error
 		args = slices.DeleteFunc(args, func(a string) bool { return a == "HEAD" })
 	}
-	list, err := r.output(ctx, args...)
+	list, err := r.revList(ctx, nil, args...)
 	if err != nil {
 		return nil, 0, err
 	}
 	if l, err = r.listed(ctx, list, &g); err != nil {
 		return nil, 0, err
 	}
-	for id := range bytes.Lines(list) {
+	for id := range bytes.Lines(list.ids) {
 		id = bytes.TrimSpace(id)
 		l.entries = l.put(l.entries, []byte(scanner.CommitMessage), id, id)
 	}
-	return l, bytes.Count(list, []byte("\n")), nil
+	return l, int(list.commits), nil
 }
 
 // listed returns what the commits of list, newest first, brought: oldest first, each
 // blob once for each path.
-func (r *Repo) listed(ctx context.Context, list []byte, g *Range) (*List, error) {
+func (r *Repo) listed(ctx context.Context, list *commitList, g *Range) (*List, error) {
 	l := newList()
-	parts := make([][]entry, partsOf(list))
-	err := r.diffTrees(ctx, list, g, len(parts), func(i int) rawParser {
-		return rawParser{add: func(path, id, commit []byte, _ []string) {
+	parts := make([][]entry, partsOf(list.ids))
+	err := r.diffTrees(ctx, list, g, len(parts), func(i int) *rawParser {
+		return &rawParser{meter: list.meter, add: func(path, id, commit []byte, _ []string) error {
 			l.mu.Lock()
 			defer l.mu.Unlock()
+			n := len(l.paths)
 			parts[i] = l.put(parts[i], path, id, commit)
+			if len(l.paths) > n {
+				return list.path(len(path))
+			}
+			return nil
 		}}
 	})
 	if err != nil || l.bad != nil {
@@ -220,9 +224,9 @@ func (r *Repo) listed(ctx context.Context, list []byte, g *Range) (*List, error)
 
 // replaced returns what the commits of list, newest first, brought: oldest first, with
 // what it took the place of.
-func (r *Repo) replaced(ctx context.Context, list []byte, g *Range) ([]Change, error) {
-	parts := make([][]Change, partsOf(list))
-	err := r.diffTrees(ctx, list, g, len(parts), func(i int) rawParser { return keepAll(&parts[i]) })
+func (r *Repo) replaced(ctx context.Context, list *commitList, g *Range) ([]Change, error) {
+	parts := make([][]Change, partsOf(list.ids))
+	err := r.diffTrees(ctx, list, g, len(parts), func(i int) *rawParser { return keepAll(list.meter, &parts[i]) })
 	if err != nil {
 		return nil, err
 	}
@@ -231,10 +235,30 @@ func (r *Repo) replaced(ctx context.Context, list []byte, g *Range) ([]Change, e
 	return changes, nil
 }
 
-// keepAll is a parser that appends the changes to a slice.
-func keepAll(to *[]Change) rawParser {
-	return rawParser{old: true, add: func(path, id, commit []byte, old []string) {
-		*to = append(*to, Change{Path: string(path), ID: string(id), Old: old, Commit: string(commit)})
+// keepAll is a parser that appends the changes to a slice. What many changes have alike is
+// kept once.
+func keepAll(m *meter, to *[]Change) *rawParser {
+	paths := map[string]string{}
+	var last Change
+	return &rawParser{meter: m, old: true, add: func(path, id, commit []byte, old []string) error {
+		c := Change{ID: last.ID, Old: old, Commit: last.Commit}
+		if c.ID != string(id) {
+			c.ID = string(id)
+		}
+		if c.Commit != string(commit) {
+			c.Commit = string(commit)
+		}
+		var known bool
+		if c.Path, known = paths[string(path)]; !known {
+			c.Path = string(path)
+			paths[c.Path] = c.Path
+			if err := m.path(len(path)); err != nil {
+				return err
+			}
+		}
+		last = c
+		*to = append(*to, c)
+		return nil
 	}}
 }
 
@@ -243,12 +267,12 @@ func partsOf(list []byte) int { return min(runtime.GOMAXPROCS(0), 4, 1+len(list)
 
 // diffTrees hands what the commits of list brought to as many parsers as there are
 // parts, each of which has the commits of a part.
-func (r *Repo) diffTrees(ctx context.Context, list []byte, g *Range, parts int, parser func(part int) rawParser) error {
-	var group errgroup.Group
+func (r *Repo) diffTrees(ctx context.Context, list *commitList, g *Range, parts int, parser func(part int) *rawParser) error {
+	group, ctx := errgroup.WithContext(ctx)
 	for i := range parts {
-		from, to := lineAt(list, i*len(list)/parts), lineAt(list, (i+1)*len(list)/parts)
+		from, to := lineAt(list.ids, i*len(list.ids)/parts), lineAt(list.ids, (i+1)*len(list.ids)/parts)
 		p := parser(i)
-		group.Go(func() error { return r.diffTree(ctx, list[from:to], g, &p) })
+		group.Go(func() error { return r.diffTree(ctx, list.ids[from:to], g, p) })
 	}
 	return group.Wait()
 }
@@ -271,37 +295,37 @@ func (r *Repo) diffTree(ctx context.Context, list []byte, g *Range, p *rawParser
 	if g.Renames {
 		args[len(args)-1] = "-M"
 	}
-	cmd := r.command(ctx, append(append(args, "--"), g.Paths...)...)
-	cmd.Stdin = bytes.NewReader(list)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
+	p.list = list
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	end := r.watch(ctx, list, g, p, cancel)
+	err := r.stream(ctx, int64(len(list)/41), append(append(args, "--"), g.Paths...), bytes.NewReader(list), p.parse)
+	end()
+	if errors.Is(err, errMemory) {
+		var over *scanner.BudgetError
+		if why := r.weigh(ctx, list, g, int(p.at.Load())); errors.As(why, &over) {
+			return over
+		}
 	}
-	widen(out)
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("git diff-tree: %w", err)
-	}
-	parseErr := p.parse(out)
-	if parseErr != nil {
-		_ = cmd.Process.Kill()
-	}
-	if err := cmd.Wait(); err != nil && parseErr == nil {
-		return gitError("diff-tree", err, stderr.String())
-	}
-	r.warn(stderr.String())
-	return parseErr
+	return err
 }
 
 // rawParser reads the output of git diff-tree or diff-index --raw -z.
 // https://git-scm.com/docs/git-diff-tree#_raw_output_format
 type rawParser struct {
-	add    func(path, id, commit []byte, old []string) // keeps nothing of the bytes
-	old    bool                                        // tell what the blobs took the place of
-	commit []byte
-	meta   []byte // the record that is read
-	rest   []byte // of one that is longer than the reader's buffer
+	*meter
+	add      func(path, id, commit []byte, old []string) error // keeps nothing of the bytes
+	old      bool                                              // tell what the blobs took the place of
+	commit   []byte
+	meta     []byte // the record that is read
+	rest     []byte // of one that is longer than the reader's buffer
+	mine     load   // of the commit
+	unmerged bool   // a conflict is open
+	counted  int64  // of the records, those that the meter knows of
+
+	list    []byte       // the commits that git was given
+	at      atomic.Int64 // where in it the commit stands
+	records atomic.Int64
 }
 
 func (p *rawParser) parse(r io.Reader) error {
@@ -309,14 +333,14 @@ func (p *rawParser) parse(r io.Reader) error {
 	for {
 		rec, err := p.record(br)
 		if errors.Is(err, io.EOF) && len(rec) == 0 {
-			return nil
+			return p.tell()
 		}
 		if err != nil {
 			return fmt.Errorf("read git's list of changes: %w", err)
 		}
 		if len(rec) == 0 || rec[0] != ':' {
 			id, _, _ := bytes.Cut(bytes.TrimSpace(rec), []byte(" "))
-			p.commit = append(p.commit[:0], id...)
+			p.begin(id)
 			continue
 		}
 		p.meta = append(p.meta[:0], rec...)
@@ -324,6 +348,40 @@ func (p *rawParser) parse(r io.Reader) error {
 			return err
 		}
 	}
+}
+
+// begin notes that the changes of a commit follow.
+func (p *rawParser) begin(id []byte) {
+	p.commit = append(p.commit[:0], id...)
+	p.mine = load{}
+	at := int(p.at.Load())
+	if n := bytes.Index(p.list[at:], id); n >= 0 {
+		p.at.Store(int64(at + n))
+	}
+}
+
+// tell tells the meter of the changes that it does not know of yet.
+func (p *rawParser) tell() error {
+	n := p.records.Load()
+	news := n - p.counted
+	p.counted = n
+	return p.meter.change(news)
+}
+
+// count counts a change of so many bytes of paths.
+func (p *rawParser) count(length int) error {
+	p.mine.changes++
+	p.mine.bytes += int64(length)
+	if err := scanner.Exceeds(whatOneCommit, p.mine.changes, p.OneCommit); err != nil {
+		return err
+	}
+	if err := scanner.Exceeds(whatPathBytes, p.mine.bytes, p.PathBytes); err != nil {
+		return err
+	}
+	if p.records.Add(1)-p.counted >= 256 { // several processes share the meter
+		return p.tell()
+	}
+	return nil
 }
 
 // record returns what comes before the next zero byte, until the next call.
@@ -351,11 +409,17 @@ func (p *rawParser) change(br *bufio.Reader) error {
 	if err != nil {
 		return fmt.Errorf("git's list of changes ends early: %w", err)
 	}
+	length := len(path)
 	status := f[len(f)-1]
+	p.unmerged = p.unmerged || status[0] == 'U'
 	if parents == 1 && (status[0] == 'R' || status[0] == 'C') {
 		if path, err = p.record(br); err != nil {
 			return fmt.Errorf("git's list of changes ends early: %w", err)
 		}
+		length += len(path)
+	}
+	if err := p.count(length); err != nil {
+		return err
 	}
 	id := f[2*parents+1]
 	if !isBlob(string(f[parents])) || len(bytes.Trim(id, "0")) == 0 {
@@ -367,8 +431,7 @@ func (p *rawParser) change(br *bufio.Reader) error {
 			old = append(old, string(o))
 		}
 	}
-	p.add(path, id, p.commit, old)
-	return nil
+	return p.add(path, id, p.commit, old)
 }
 
 // Commits returns what is known of the given commits.
@@ -469,16 +532,12 @@ func StagedQuickly(ctx context.Context, dir string, opt Options) (r *Repo, chang
 	if _, err := os.Lstat(filepath.Join(dir, ".git")); err != nil || opt.NoGit {
 		return nil, nil, false
 	}
-	r = &Repo{Dir: dir, env: environment(opt)}
+	r = &Repo{Dir: dir, Budget: opt.Budget.Or(scanner.Budget{}), env: environment(opt)}
 	var err error
 	if r.bin, err = exec.LookPath("git"); err != nil {
 		return nil, nil, false
 	}
-	out, err := r.output(ctx, "diff-index", "--cached", "--raw", "--no-abbrev", "-z", "--no-renames", "--diff-filter=d", "HEAD", "--")
-	if err != nil || bytes.Contains(out, []byte(" U\x00")) || len(r.Warnings()) > 0 {
-		return nil, nil, false
-	}
-	p := keepAll(&changes)
-	err = p.parse(bytes.NewReader(out))
-	return r, changes, err == nil
+	p := keepAll(r.meter(), &changes)
+	err = r.stream(ctx, 0, []string{"diff-index", "--cached", "--raw", "--no-abbrev", "-z", "--no-renames", "--diff-filter=d", "HEAD", "--"}, nil, p.parse)
+	return r, changes, err == nil && !p.unmerged && len(r.Warnings()) == 0
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/files"
 )
 
@@ -123,7 +124,7 @@ func FuzzRawParser(f *testing.F) {
 	f.Add([]byte(":000000 100644 0 1 R100\x00a\x00b\x00"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var changes []Change
-		p := keepAll(&changes)
+		p := keepAll((&Repo{Budget: scanner.Budget{}.Or(scanner.Budget{})}).meter(), &changes)
 		_ = p.parse(bytes.NewReader(data)) // an error is an answer, a panic is not
 		for _, c := range changes {
 			if c.ID == "" {

@@ -1,6 +1,7 @@
 package git
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -104,7 +105,11 @@ func (r *Repo) stagedLibrary() ([]Change, error) {
 		}
 	}
 	var out []Change
-	for _, e := range idx.Entries {
+	m := r.meter()
+	for n, e := range idx.Entries {
+		if err := m.file(n+1, len(e.Name)); err != nil {
+			return nil, err
+		}
 		head, merged, id := at["HEAD\x00"+e.Name], at["MERGE_HEAD\x00"+e.Name], e.Hash.String()
 		if !isFile(e.Mode) || id == head || id == merged || e.IntentToAdd {
 			continue
@@ -137,7 +142,11 @@ func (r *Repo) treeLibrary(rev string) ([]Change, error) {
 
 func (r *Repo) flatten(tree *object.Tree) ([]Change, error) {
 	var out []Change
-	err := r.added(tree, nil, "", 0, func(c Change) { out = append(out, c) })
+	m := r.meter()
+	err := r.added(tree, nil, "", 0, func(c Change) error {
+		out = append(out, c)
+		return m.file(len(out), len(c.Path))
+	})
 	return out, err
 }
 
@@ -145,9 +154,9 @@ func (r *Repo) flatten(tree *object.Tree) ([]Change, error) {
 const maxTreeDepth = 256
 
 // added calls add for each blob of tree that none of the parents has at its path.
-func (r *Repo) added(tree *object.Tree, parents []*object.Tree, dir string, depth int, add func(Change)) error {
+func (r *Repo) added(tree *object.Tree, parents []*object.Tree, dir string, depth int, add func(Change) error) error {
 	if depth > maxTreeDepth {
-		return fmt.Errorf("%s: directories nested deeper than %d", dir, maxTreeDepth)
+		return &scanner.BudgetError{What: tooDeep, Count: int64(depth), Limit: maxTreeDepth}
 	}
 	for i := range tree.Entries {
 		e := &tree.Entries[i]
@@ -183,7 +192,9 @@ func (r *Repo) added(tree *object.Tree, parents []*object.Tree, dir string, dept
 				return err
 			}
 		case isFile(e.Mode):
-			add(Change{Path: name, ID: e.Hash.String(), Old: old})
+			if err := add(Change{Path: name, ID: e.Hash.String(), Old: old}); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -204,6 +215,9 @@ func (r *Repo) changesLibrary(ctx context.Context, g Range) ([]Change, int, erro
 		}
 		tips = append(tips, "HEAD")
 		err = refs.ForEach(func(ref *plumbing.Reference) error {
+			if err := scanner.Exceeds(whatRefs, int64(len(tips)), r.Budget.Refs); err != nil {
+				return err
+			}
 			if ref.Type() == plumbing.SymbolicReference {
 				return nil // what it leads to is a ref itself, or is not there yet
 			}
@@ -222,11 +236,19 @@ func (r *Repo) changesLibrary(ctx context.Context, g Range) ([]Change, int, erro
 		return nil, 0, err
 	}
 	var out []Change
+	m := r.meter()
+	paths := map[string]bool{}
 	for i := len(commits) - 1; i >= 0; i-- { // oldest first
 		c := commits[i]
+		if err := ctx.Err(); err != nil {
+			return nil, 0, err
+		}
 		tree, err := c.Tree()
 		if err != nil {
 			return nil, 0, fmt.Errorf("read tree of commit %s: %w", c.Hash, err)
+		}
+		if err := scanner.Exceeds(whatParents, int64(len(c.ParentHashes)), m.Parents); err != nil {
+			return nil, 0, err
 		}
 		var parents []*object.Tree
 		for _, h := range c.ParentHashes {
@@ -241,11 +263,20 @@ func (r *Repo) changesLibrary(ctx context.Context, g Range) ([]Change, int, erro
 			parents = append(parents, t)
 		}
 		id := c.Hash.String()
-		err = r.added(tree, parents, "", 0, func(ch Change) {
+		n := int64(0)
+		err = r.added(tree, parents, "", 0, func(ch Change) error {
 			ch.Commit = id
 			if len(g.Paths) == 0 || within(ch.Path, g.Paths) {
 				out = append(out, ch)
 			}
+			if !paths[ch.Path] {
+				paths[ch.Path] = true
+				if err := m.path(len(ch.Path)); err != nil {
+					return err
+				}
+			}
+			n++
+			return cmp.Or(scanner.Exceeds(whatOneCommit, n, m.OneCommit), m.change(1))
 		})
 		if err != nil {
 			return nil, 0, err
@@ -292,6 +323,9 @@ func (r *Repo) ancestors(ctx context.Context, revs []string, seen map[plumbing.H
 			seen[c.Hash] = true
 			if list != nil {
 				*list = append(*list, c)
+				if err := scanner.Exceeds(whatCommits, int64(len(*list)), r.Budget.Commits); err != nil {
+					return err
+				}
 			}
 			return ctx.Err()
 		})
@@ -366,6 +400,7 @@ func (r *Repo) oddLibrary() ([]Change, error) {
 		return nil, err
 	}
 	var out []Change
+	seen := map[plumbing.Hash]bool{} // trees, each read once
 	err = refs.ForEach(func(ref *plumbing.Reference) error {
 		id := ref.Hash()
 		if tag, err := r.lib.TagObject(id); err == nil {
@@ -373,12 +408,18 @@ func (r *Repo) oddLibrary() ([]Change, error) {
 		}
 		if _, err := r.lib.BlobObject(id); err == nil {
 			out = append(out, Change{Path: ref.Name().String(), ID: id.String()})
-		} else if tree, err := r.lib.TreeObject(id); err == nil {
+		} else if tree, err := r.lib.TreeObject(id); err == nil && !seen[id] {
+			seen[id] = true
+			if err := scanner.Exceeds(whatOddTrees, int64(len(seen)), mostTrees); err != nil {
+				return err
+			}
 			in, err := r.flatten(tree)
+			if err != nil {
+				return err
+			}
 			out = append(out, in...)
-			return err
 		}
-		return nil
+		return scanner.Exceeds(whatChanges, int64(len(out)), r.Budget.Changes)
 	})
 	return out, err
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/keyward/keyward/scanner"
 )
 
 // An Update is what a push does to one ref. Ids of zeros, and "", mean none: a
@@ -28,12 +30,16 @@ func (r *Repo) Arrivals(ctx context.Context, updates []Update, known Refs) ([]Ch
 	if r.bin == "" {
 		return nil, 0, errors.New("a push can be scanned only with git installed")
 	}
+	if err := scanner.Exceeds(whatRefs, int64(len(updates)), r.Budget.Refs); err != nil {
+		return nil, 0, err
+	}
 	kinds, err := r.kinds(ctx, updates)
 	if err != nil {
 		return nil, 0, err
 	}
 	g := Range{Renames: true}
 	var odd []Change
+	trees := map[string]bool{} // that refs name, each read once
 	for _, u := range updates {
 		if o := kinds[u.New]; o.tag {
 			odd = append(odd, Change{Path: "tag message", ID: u.New})
@@ -48,11 +54,13 @@ func (r *Repo) Arrivals(ctx context.Context, updates []Update, known Refs) ([]Ch
 		case "commit":
 			g.Include = append(g.Include, o.id)
 		case "tree":
-			in, err := r.Tree(ctx, o.id)
-			if err != nil {
+			if trees[o.id] {
+				continue
+			}
+			trees[o.id] = true
+			if odd, err = r.addTree(ctx, odd, o.id, len(trees)); err != nil {
 				return nil, 0, err
 			}
-			odd = append(odd, in...)
 		case "blob":
 			odd = append(odd, Change{Path: u.Ref, ID: o.id})
 		default:
@@ -69,18 +77,19 @@ func (r *Repo) Arrivals(ctx context.Context, updates []Update, known Refs) ([]Ch
 	for _, id := range g.Exclude {
 		revs.WriteString("^" + id + "\n")
 	}
-	cmd := r.command(ctx, "rev-list", "--topo-order", "--not", string(known), "--not", "--stdin")
-	cmd.Stdin = &revs
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	list, err := cmd.Output()
+	list, err := r.revList(ctx, &revs, "rev-list", "--topo-order", "--parents", "--not", string(known), "--not", "--stdin")
 	if err != nil {
-		return nil, 0, gitError("rev-list", err, stderr.String())
+		return nil, 0, err
 	}
-	r.warn(stderr.String())
+	if err := list.change(int64(len(odd))); err != nil {
+		return nil, 0, err
+	}
 	changes, err := r.replaced(ctx, list, &g)
-	changes = append(changes, messages(list)...)
-	return append(changes, odd...), bytes.Count(list, []byte("\n")), err
+	if err != nil {
+		return nil, 0, err
+	}
+	changes = append(changes, messages(list.ids)...)
+	return append(changes, odd...), int(list.commits), nil
 }
 
 // None reports whether an object id stands for no object: "", or all zeros.

@@ -35,6 +35,8 @@ import (
 	"sync"
 
 	gogit "github.com/go-git/go-git/v5"
+
+	"github.com/keyward/keyward/scanner"
 )
 
 // A Repo is an open repository. It is safe for concurrent use.
@@ -43,7 +45,8 @@ type Repo struct {
 	GitDir  string
 	Bare    bool
 	Shallow bool
-	Partial bool // objects may be missing on purpose
+	Partial bool           // objects may be missing on purpose
+	Budget  scanner.Budget // of each listing; not to be changed while one runs
 
 	bin  string // the git binary, or "" to use go-git
 	nice int
@@ -86,6 +89,9 @@ type Options struct {
 	// name the hook's.
 	Named bool
 	NoGit bool // do not use the git binary
+	// Budget bounds what the listings of the repository may hold. Its defaults stand for
+	// the fields that are 0.
+	Budget scanner.Budget
 	// Env, if not nil, is the whole environment of git's processes, besides the variables
 	// that this package sets itself. A server passes what git needs and none of its own
 	// secrets. The command leaves it nil: the user's git configuration and credential
@@ -103,7 +109,7 @@ var inherited = []string{"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJE
 
 // Open opens the repository that dir is in.
 func Open(ctx context.Context, dir string, opt Options) (*Repo, error) {
-	r := &Repo{Dir: dir, env: environment(opt)}
+	r := &Repo{Dir: dir, Budget: opt.Budget.Or(scanner.Budget{}), env: environment(opt)}
 	if !opt.NoGit {
 		r.bin, _ = exec.LookPath("git")
 	}

@@ -1,10 +1,17 @@
 package git
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"maps"
 	"slices"
 	"strings"
+
+	"github.com/keyward/keyward/scanner"
 )
 
 // Tree returns the blobs of a commit or tree.
@@ -20,7 +27,7 @@ func (r *Repo) TreeAndLinks(ctx context.Context, rev string) (blobs []Change, li
 		blobs, err = r.treeLibrary(rev)
 		return blobs, nil, err
 	}
-	return r.lsTree(ctx, "-r", "-z", "--full-tree", "--end-of-options", rev)
+	return r.lsTree(ctx, rev, "-r", "-z", "--full-tree", "--end-of-options", rev)
 }
 
 // maxArgs is how many bytes of paths a command is given at most.
@@ -34,33 +41,93 @@ func (r *Repo) TreeAt(ctx context.Context, rev string, paths ...string) ([]Chang
 		length += len(p) + 1
 	}
 	if r.bin == "" || length > maxArgs {
+		wanted := map[string]bool{}
+		for _, p := range paths {
+			wanted[p] = true
+		}
 		tree, err := r.Tree(ctx, rev)
-		return slices.DeleteFunc(tree, func(c Change) bool { return !slices.Contains(paths, c.Path) }), err
+		return slices.DeleteFunc(tree, func(c Change) bool { return !wanted[c.Path] }), err
 	}
 	if len(paths) == 0 {
 		return nil, nil
 	}
-	blobs, _, err := r.lsTree(ctx, append([]string{"-z", "--full-tree", "--end-of-options", rev, "--"}, paths...)...)
+	blobs, _, err := r.lsTree(ctx, rev, append([]string{"-z", "--full-tree", "--end-of-options", rev, "--"}, paths...)...)
 	return blobs, err
 }
 
-func (r *Repo) lsTree(ctx context.Context, args ...string) (blobs []Change, links []string, err error) {
-	out, err := r.output(ctx, append([]string{"ls-tree"}, args...)...)
-	if err != nil {
-		return nil, nil, err
-	}
-	for rec := range strings.SplitSeq(string(out), "\x00") {
-		meta, path, ok := strings.Cut(rec, "\t")
-		f := strings.Fields(meta)
+// manyFiles is how many files of a tree are listed before the rest is counted first.
+const manyFiles = 50_000
+
+func (r *Repo) lsTree(ctx context.Context, rev string, args ...string) (blobs []Change, links []string, err error) {
+	n := 0
+	err = r.entries(ctx, append([]string{"ls-tree"}, args...), func(mode, id, path string) error {
 		switch {
-		case !ok || len(f) != 3:
-		case isBlob(f[0]):
-			blobs = append(blobs, Change{Path: path, ID: f[2]})
-		case f[0] == "160000":
+		case isBlob(mode):
+			blobs = append(blobs, Change{Path: path, ID: id})
+		case mode == "160000":
 			links = append(links, path)
 		}
+		if n++; n == manyFiles {
+			return r.weighTree(ctx, rev) // before the memory is taken for them
+		}
+		return nil
+	})
+	return blobs, links, err
+}
+
+// entries calls each with the entries that git ls-tree -z or ls-files --stage -z prints.
+func (r *Repo) entries(ctx context.Context, args []string, each func(mode, id, path string) error) error {
+	m, n := r.meter(), 0
+	return r.stream(ctx, 0, args, nil, func(out io.Reader) error {
+		br := bufio.NewReaderSize(out, 1<<16)
+		var p rawParser
+		last := ""
+		for {
+			rec, err := p.record(br)
+			if errors.Is(err, io.EOF) && len(rec) == 0 {
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("read what git %s prints: %w", args[0], err)
+			}
+			meta, path, ok := bytes.Cut(rec, []byte("\t"))
+			f := bytes.Fields(meta)
+			if !ok || len(f) != 3 {
+				return fmt.Errorf("git %s printed %q", args[0], rec)
+			}
+			n++
+			if err := m.file(n, len(path)); err != nil {
+				return err
+			}
+			id := f[2] // of ls-tree, which prints what kind of object it is before it
+			if args[0] == "ls-files" {
+				id = f[1]
+			}
+			if string(id) != last { // many files have the same, in a tree that wants to be large
+				last = string(id)
+			}
+			if err := each(string(f[0]), last, string(path)); err != nil {
+				return err
+			}
+		}
+	})
+}
+
+// mostTrees is how many different trees refs may name: each takes a process to read.
+const mostTrees = 1000
+
+// addTree appends the blobs of a tree that a ref names, the nth of such trees, to those of
+// others.
+func (r *Repo) addTree(ctx context.Context, to []Change, id string, n int) ([]Change, error) {
+	if err := scanner.Exceeds(whatOddTrees, int64(n), mostTrees); err != nil {
+		return nil, err
 	}
-	return blobs, links, nil
+	in, err := r.Tree(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	to = append(to, in...)
+	return to, scanner.Exceeds(whatChanges, int64(len(to)), r.Budget.Changes)
 }
 
 // OddRefs returns the blobs behind refs that name no commit: a tag may point at
@@ -69,29 +136,36 @@ func (r *Repo) OddRefs(ctx context.Context) ([]Change, error) {
 	if r.bin == "" {
 		return r.oddLibrary()
 	}
-	out, err := r.output(ctx, "for-each-ref", "--format=%(objecttype) %(objectname) %(*objecttype) %(*objectname) %(refname)")
+	var changes []Change
+	trees := map[string]bool{} // each read once
+	refs := int64(0)
+	args := []string{"for-each-ref", "--format=%(objecttype) %(objectname) %(*objecttype) %(*objectname) %(refname)"}
+	err := r.stream(ctx, 0, args, nil, func(out io.Reader) error {
+		return lines(out, func(line []byte, _ bool) error {
+			f := strings.Split(string(line), " ")
+			if len(f) < 5 {
+				return fmt.Errorf("git for-each-ref printed %q", line)
+			}
+			refs++
+			kind, id := f[0], f[1]
+			if kind == "tag" {
+				kind, id = f[2], f[3]
+			}
+			switch kind {
+			case "blob":
+				changes = append(changes, Change{Path: f[4], ID: id})
+			case "tree":
+				trees[id] = true
+			}
+			return scanner.Exceeds(whatRefs, refs, r.Budget.Refs)
+		})
+	})
 	if err != nil {
 		return nil, err
 	}
-	var changes []Change
-	for line := range strings.Lines(string(out)) {
-		f := strings.Split(strings.TrimSpace(line), " ")
-		if len(f) < 5 {
-			f = append(f, "", "")
-		}
-		kind, id, name := f[0], f[1], f[len(f)-1]
-		if kind == "tag" {
-			kind, id = f[2], f[3]
-		}
-		switch kind {
-		case "blob":
-			changes = append(changes, Change{Path: name, ID: id})
-		case "tree":
-			in, err := r.Tree(ctx, id)
-			if err != nil {
-				return nil, err
-			}
-			changes = append(changes, in...)
+	for n, id := range slices.Sorted(maps.Keys(trees)) {
+		if changes, err = r.addTree(ctx, changes, id, n+1); err != nil {
+			return nil, err
 		}
 	}
 	return changes, nil
@@ -102,15 +176,17 @@ func (r *Repo) Unreachable(ctx context.Context, seen *List) ([]Change, error) {
 	if r.bin == "" {
 		return nil, errors.New("unreachable objects can be listed only with git installed")
 	}
-	out, err := r.output(ctx, "cat-file", "--batch-all-objects", "--unordered", "--batch-check=%(objecttype) %(objectname)")
-	if err != nil {
-		return nil, err
-	}
 	var changes []Change
-	for line := range strings.Lines(string(out)) {
-		if id, ok := strings.CutPrefix(strings.TrimSpace(line), "blob "); ok && !seen.Has(id) {
+	m := r.meter()
+	err := r.stream(ctx, r.Budget.Commits, []string{"cat-file", "--batch-all-objects", "--unordered", "--batch-check=%(objecttype) %(objectname)"}, nil, func(out io.Reader) error {
+		return lines(out, func(line []byte, _ bool) error {
+			id, ok := strings.CutPrefix(string(line), "blob ")
+			if !ok || seen.Has(id) {
+				return nil
+			}
 			changes = append(changes, Change{Path: "unreachable/" + id, ID: id})
-		}
-	}
-	return changes, nil
+			return m.change(1)
+		})
+	})
+	return changes, err
 }
