@@ -134,6 +134,9 @@ func (j *job) history(ctx context.Context) error {
 		defer debug.SetGCPercent(debug.SetGCPercent(25)) // little garbage is made beside the buffers that are used again
 	}
 	changes.Add(j.listed.odd...)
+	if err := scanner.Exceeds("changed files", int64(changes.Len()), j.repo.Budget.Changes); err != nil {
+		return err
+	}
 	if j.o.unreachable {
 		lost, err := j.repo.Unreachable(ctx, changes)
 		if err != nil {

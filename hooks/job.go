@@ -38,8 +38,16 @@ type job struct {
 // run does the work of a job and adds what git warned of.
 func (j *job) run(ctx context.Context, work func(*job, context.Context) error) error {
 	err := work(j, ctx)
+	var over *scanner.BudgetError
+	if errors.As(err, &over) { // what was found before that is reported
+		j.gap(&scanner.Gap{Reason: over.Error() + ": the rest was not scanned"})
+		err = nil
+	}
 	if err == nil {
 		err = ctx.Err()
+	}
+	if j.changes != nil {
+		j.gap(j.changes.Gap())
 	}
 	if j.repo != nil {
 		for _, w := range j.repo.Warnings() {
@@ -112,7 +120,7 @@ func (j *job) collect(ctx context.Context, src scanner.Source, total int) ([]sca
 			}
 		}
 	}
-	var found []scanner.Finding
+	kept := j.budget().Collect()
 	for f, err := range j.scanner.Run(ctx, counted) {
 		var gap *scanner.Gap
 		switch {
@@ -121,13 +129,29 @@ func (j *job) collect(ctx context.Context, src scanner.Source, total int) ([]sca
 		case err != nil:
 			return nil, err
 		default:
-			found = append(found, f)
+			kept.Add(f)
 		}
 	}
+	j.gap(kept.Gap())
 	slices.SortFunc(j.cov.Gaps, func(a, b scanner.Gap) int {
 		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Reason, b.Reason))
 	})
-	return found, nil
+	return kept.Findings, nil
+}
+
+// budget bounds the scan.
+func (j *job) budget() scanner.Budget {
+	if j.repo != nil {
+		return j.repo.Budget
+	}
+	return scanner.Budget{}.Or(scanner.Budget{})
+}
+
+// gap adds a gap, if there is one.
+func (j *job) gap(g *scanner.Gap) {
+	if g != nil {
+		j.cov.Gaps = append(j.cov.Gaps, *g)
+	}
 }
 
 // progress shows a bar on a terminal for what takes longer than a moment.

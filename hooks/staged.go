@@ -79,6 +79,7 @@ func (j *job) scanOnDisk(ctx context.Context, names []string, onlyNew func(path 
 	}
 	old, err := j.atHead(ctx, found)
 	if err != nil {
+		j.add(found, nil) // they may be new
 		return err
 	}
 	j.add(slices.DeleteFunc(found, func(f scanner.Finding) bool { return onlyNew(f.Path) && old[f.Path][f.Fingerprint] }), nil)

@@ -43,7 +43,7 @@ type BudgetError struct {
 }
 
 func (e *BudgetError) Error() string {
-	return fmt.Sprintf("%s %s or more, and the limit for one scan is %s", grouped(e.Count), e.What, grouped(e.Limit))
+	return fmt.Sprintf("at least %s %s, more than the limit of %s for one scan", grouped(e.Count), e.What, grouped(e.Limit))
 }
 
 // Exceeds returns a [*BudgetError] if count is over limit, else nil.
@@ -61,4 +61,32 @@ func grouped(n int64) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
+}
+
+// Collected are the findings of a scan, up to a limit.
+type Collected struct {
+	Findings []Finding
+	limit    int64
+	dropped  int64
+}
+
+// Collect returns an empty collection that keeps as many findings as the budget allows.
+func (b Budget) Collect() *Collected { return &Collected{limit: b.Findings} }
+
+// Add keeps a finding, or counts it if the limit is reached.
+func (c *Collected) Add(f Finding) {
+	if int64(len(c.Findings)) >= c.limit {
+		c.dropped++
+		return
+	}
+	c.Findings = append(c.Findings, f)
+}
+
+// Gap returns what is missing from the collection, or nil if nothing is.
+func (c *Collected) Gap() *Gap {
+	if c.dropped == 0 {
+		return nil
+	}
+	kept := int64(len(c.Findings))
+	return &Gap{Reason: fmt.Sprintf("%s findings, only the first %s are reported", grouped(kept+c.dropped), grouped(kept))}
 }

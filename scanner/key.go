@@ -23,6 +23,35 @@ type Key struct {
 	Known       *Known   // why it is not counted: allowed, or in the baseline
 	Pending     *Known   // an exception that a branch adds, which counts once it is merged
 	rank        int
+	at          map[location]bool // of Places, once there are many
+}
+
+// A location is where a place is: chunks of a large file overlap, and find a key there
+// twice.
+type location struct {
+	path      string
+	line, col int
+}
+
+func (p *Place) location() location { return location{p.Path, p.Line, p.Col} }
+
+// manyPlaces is how many places of a key are compared one by one.
+const manyPlaces = 32
+
+// has reports whether a key has a place already.
+func (k *Key) has(p *Place) bool {
+	if len(k.Places) < manyPlaces {
+		return slices.ContainsFunc(k.Places, func(o Place) bool { return o.location() == p.location() })
+	}
+	if k.at == nil {
+		k.at = map[location]bool{}
+		for i := range k.Places {
+			k.at[k.Places[i].location()] = true
+		}
+	}
+	known := k.at[p.location()]
+	k.at[p.location()] = true
+	return known
 }
 
 // A Place is where a key stands.
@@ -93,15 +122,10 @@ func (ks *Keys) Add(f *Finding, commit *Commit) *Key {
 	if commit != nil && !slices.Contains(k.Commits, commit.ID) && len(k.Commits) < maxCommits {
 		k.Commits = append(k.Commits, commit.ID)
 	}
-	if !slices.ContainsFunc(k.Places, p.same) {
+	if !k.has(&p) {
 		k.Places = append(k.Places, p)
 	}
 	return k
-}
-
-// same reports whether two findings speak of one place: chunks of a large file overlap.
-func (p Place) same(o Place) bool {
-	return p.Path == o.Path && p.Line == o.Line && p.Col == o.Col
 }
 
 // Sorted returns the keys, the gravest first, their places in order.

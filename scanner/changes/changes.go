@@ -6,6 +6,7 @@ package changes
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -17,12 +18,45 @@ import (
 
 // A Reader looks into one repository with one scanner. It is not safe for
 // concurrent use.
+//
+// A blob may stand at very many paths: a few directories that are all the same hold
+// millions. It is read once for each profile of its paths, and a finding in it is reported
+// at each path until there are as many locations as the budget of the repository allows.
+// From then on a blob counts once for each profile. Gap tells of the rest.
 type Reader struct {
 	Repo    *git.Repo
 	Scanner *scanner.Scanner
 	Files   files.Options // how blobs are read; Skipped is not told of those that are read to compare
 
 	profiles map[string]string
+	added    int64         // locations that keys have
+	dropped  int64         // locations that no key has, because there are too many
+	seen     map[seen]bool // what was added
+}
+
+// seen is a blob at the paths of a profile.
+type seen struct{ blob, profile string }
+
+// Gap returns what AddNew and AddHistory left out, or nil if they left out nothing.
+func (r *Reader) Gap() *scanner.Gap {
+	if r.dropped == 0 {
+		return nil
+	}
+	return &scanner.Gap{Reason: fmt.Sprintf("findings at %d locations, only %d of the locations are reported", r.added+r.dropped, r.added)}
+}
+
+// room reports whether the findings of a blob are to be added at a path.
+func (r *Reader) room(c *git.Change, findings int) bool {
+	at := seen{c.ID, r.Profile(c.Path)}
+	if r.added >= r.Repo.Budget.Findings && r.seen[at] {
+		r.dropped += int64(findings)
+		return false
+	}
+	if r.seen == nil {
+		r.seen = map[seen]bool{}
+	}
+	r.seen[at] = true
+	return true
 }
 
 // Profile is the scanner's, remembered for each path.
@@ -114,10 +148,14 @@ func (r *Reader) AddNew(ctx context.Context, keys *scanner.Keys, changes []git.C
 		return err
 	}
 	for _, c := range changes {
+		if len(byBlob[c.ID]) == 0 || !r.room(&c, len(byBlob[c.ID])) {
+			continue
+		}
 		for _, f := range byBlob[c.ID] {
 			if !r.speaksOf(f, c.Path) || slices.ContainsFunc(c.Old, func(id string) bool { return prints[id][f.Fingerprint] }) {
 				continue
 			}
+			r.added++
 			add(keys, f, c, about[c.Commit])
 		}
 	}
@@ -137,6 +175,9 @@ func (r *Reader) AddHistory(ctx context.Context, keys *scanner.Keys, changes *gi
 	}
 	var picked []pick
 	for c := range changes.Of(maps.Keys(byBlob)) {
+		if !r.room(&c, len(byBlob[c.ID])) {
+			continue
+		}
 		for _, f := range byBlob[c.ID] {
 			if !r.speaksOf(f, c.Path) {
 				continue
@@ -146,6 +187,7 @@ func (r *Reader) AddHistory(ctx context.Context, keys *scanner.Keys, changes *gi
 				chosen[w] = f.Blob + c.Commit
 			}
 			if chosen[w] == f.Blob+c.Commit {
+				r.added++
 				picked = append(picked, pick{f, c})
 				commits[c.Commit] = true
 			}
@@ -211,14 +253,14 @@ func (r *Reader) Trusted(ctx context.Context, keys *scanner.Keys, rev string) (m
 	if len(paths) == 0 || rev == "" {
 		return out, nil
 	}
-	tree, err := r.Repo.Tree(ctx, rev)
+	tree, err := r.Repo.TreeAt(ctx, rev, slices.Sorted(maps.Keys(paths))...)
 	if err != nil {
 		return nil, err
 	}
 	seen := map[string]bool{}
 	var changes []git.Change
 	for _, c := range tree {
-		if paths[c.Path] && !seen[c.ID] {
+		if !seen[c.ID] {
 			seen[c.ID] = true
 			changes = append(changes, c)
 		}
