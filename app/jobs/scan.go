@@ -266,6 +266,12 @@ func (r *Runner) unscanned(ctx context.Context, s *store.Scan, repo *store.Repos
 	}
 	if s.Result == nil || !s.Result.Unscanned {
 		result := r.notScanned(s, cause.Error())
+		var over *scanner.BudgetError
+		if errors.As(cause, &over) {
+			result.Title += ": " + over.Error()
+			result.Summary = "### Keyward could not scan this\n\n" + report.Code(r.Guard.String(cause.Error())) +
+				"\n\nThis is not a pass. Keyward does not retry, as the result would be the same. Push fewer files at a time.\n"
+		}
 		if err := r.Store.FinishScan(ctx, s, result); err != nil {
 			return err
 		}

@@ -31,7 +31,8 @@ type Cache struct {
 	evicted time.Time
 }
 
-// ErrTooLarge says that a repository is larger than the cache takes.
+// ErrTooLarge says that a repository is larger than the cache takes. A scan that exceeds its
+// budget is this error, too: neither is tried again.
 var ErrTooLarge = errors.New("the repository is larger than KEYWARD_MAX_REPOSITORY_MB allows")
 
 // copyOf names the copy of a repository that pushes are fetched into, wholeOf one that

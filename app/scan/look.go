@@ -70,7 +70,10 @@ func (e *Engine) look(ctx context.Context, m *mirror, j *Job, r *Result, fingerp
 	}
 	if head != "" {
 		tree, err := m.Tree(ctx, head)
-		if err != nil {
+		var over *scanner.BudgetError
+		if errors.As(err, &over) { // nothing can be said of it
+			tree, s.Known = nil, false
+		} else if err != nil {
 			return s, fmt.Errorf("read the tree of %.12s: %w", head, err)
 		}
 		there := slices.DeleteFunc(tree, func(c git.Change) bool {

@@ -50,6 +50,10 @@ type Engine struct {
 	maxFile  int64
 	builtin  *scanner.Scanner
 	scanners *lru.Cache[[32]byte, *custom] // those of policies that change the rules
+
+	// Budgets of a range and of a whole history. A field that is 0 has its default. They are
+	// set before the engine is used.
+	PushBudget, HistoryBudget scanner.Budget
 }
 
 // New returns an engine that keeps its repositories in cache and makes fingerprints
@@ -145,6 +149,7 @@ func (e *Engine) with(ctx context.Context, name string, j *Job, work func(contex
 		if err != nil {
 			return nil, err
 		}
+		m.Budget = e.PushBudget.Or(pushBudget())
 		r, err := whole(ctx, m, j, work)
 		anew := !m.fresh && ctx.Err() == nil && (errors.Is(err, ErrTooLarge) || err != nil && damage.MatchString(err.Error()) && m.broken(ctx) ||
 			err == nil && slices.ContainsFunc(r.Coverage.Gaps, missing))
@@ -153,7 +158,7 @@ func (e *Engine) with(ctx context.Context, name string, j *Job, work func(contex
 		}
 		m.release(context.WithoutCancel(ctx))
 		if !anew {
-			return r, err
+			return r, final(err)
 		}
 	}
 }
@@ -206,6 +211,9 @@ func (e *Engine) scanRange(ctx context.Context, m *mirror, j *Job) (*Result, err
 	if err := reader.AddNew(ctx, &keys, list, found); err != nil {
 		return nil, err
 	}
+	if g := reader.Gap(); g != nil {
+		r.Coverage.Gaps = append(r.Coverage.Gaps, *g)
+	}
 	var comments map[string]bool // nil: all allow comments count
 	if trusted != j.Head {
 		if comments, err = reader.Trusted(ctx, &keys, trusted); err != nil {
@@ -248,6 +256,7 @@ func (e *Engine) scanHistory(ctx context.Context, m *mirror, j *Job) (*Result, e
 	if err != nil {
 		return nil, err
 	}
+	m.Budget = e.HistoryBudget.Or(historyBudget())
 	list, commits, err := m.History(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list the history: %w", err)
@@ -257,6 +266,9 @@ func (e *Engine) scanHistory(ctx context.Context, m *mirror, j *Job) (*Result, e
 		return nil, err
 	}
 	list.Add(odd...)
+	if err := scanner.Exceeds("changed files", int64(list.Len()), m.Budget.Changes); err != nil {
+		return nil, err
+	}
 	r.Coverage.Commits = commits
 	reader, found, err := e.read(ctx, m, s, list, r)
 	if err != nil {
@@ -265,6 +277,9 @@ func (e *Engine) scanHistory(ctx context.Context, m *mirror, j *Job) (*Result, e
 	var keys scanner.Keys
 	if err := reader.AddHistory(ctx, &keys, list, found); err != nil {
 		return nil, err
+	}
+	if g := reader.Gap(); g != nil {
+		r.Coverage.Gaps = append(r.Coverage.Gaps, *g)
 	}
 	return r, e.finish(ctx, m, j, r, &keys, nil, started)
 }
@@ -360,12 +375,12 @@ func (e *Engine) read(ctx context.Context, m *mirror, s *scanner.Scanner, list *
 	r.Coverage.Skipped = map[string]int{}
 	opt := files.Options{MaxSize: e.maxFile, Skipped: func(_, why string) { r.Coverage.Skipped[why]++ }}
 	reader := &changes.Reader{Repo: m.Repo, Scanner: s, Files: opt}
-	found, err := e.collect(ctx, s, reader.Blobs(ctx, list), r)
+	found, err := e.collect(ctx, s, reader.Blobs(ctx, list), m.Budget, r)
 	return reader, found, err
 }
 
 // collect scans a source, and counts what it covers.
-func (e *Engine) collect(ctx context.Context, s *scanner.Scanner, src scanner.Source, r *Result) ([]scanner.Finding, error) {
+func (e *Engine) collect(ctx context.Context, s *scanner.Scanner, src scanner.Source, budget scanner.Budget, r *Result) ([]scanner.Finding, error) {
 	counted := func(yield func(scanner.Blob, error) bool) {
 		for b, err := range src {
 			if err == nil && !b.IsMessage() {
@@ -379,7 +394,7 @@ func (e *Engine) collect(ctx context.Context, s *scanner.Scanner, src scanner.So
 			}
 		}
 	}
-	var found []scanner.Finding
+	kept := budget.Collect()
 	for f, err := range s.Run(ctx, counted) {
 		var gap *scanner.Gap
 		switch {
@@ -390,10 +405,13 @@ func (e *Engine) collect(ctx context.Context, s *scanner.Scanner, src scanner.So
 		case err != nil:
 			return nil, err
 		default:
-			found = append(found, f)
+			kept.Add(f)
 		}
 	}
-	return found, nil
+	if g := kept.Gap(); g != nil {
+		r.Coverage.Gaps = append(r.Coverage.Gaps, *g)
+	}
+	return kept.Findings, nil
 }
 
 // finish tells the keys that count from those that are known, and says where they
