@@ -2,9 +2,13 @@ package git
 
 import (
 	"bytes"
+	"compress/zlib"
 	"context"
+	"crypto/sha1"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -213,5 +217,36 @@ func TestScale(t *testing.T) {
 		if err := s.commit(id); err != nil || s.sum != want {
 			t.Errorf("commit %s: %+v, %v; want %+v", id, s.sum, err, want)
 		}
+	}
+}
+
+// TestDeep weighs directories within directories, of which git's own walk would crash.
+func TestDeep(t *testing.T) {
+	dir := t.TempDir()
+	run(t, dir, nil, "init", "-q", "--bare", ".")
+	write := func(kind, body string) [20]byte {
+		raw := fmt.Sprintf("%s %d\x00%s", kind, len(body), body)
+		id := sha1.Sum([]byte(raw))
+		name := filepath.Join(dir, "objects", fmt.Sprintf("%x", id[:1]), fmt.Sprintf("%x", id[1:]))
+		var packed bytes.Buffer
+		z := zlib.NewWriter(&packed)
+		if _, err := z.Write([]byte(raw)); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(z.Close(), os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, packed.Bytes(), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	blob := write("blob", "one line\n")
+	id := write("tree", "100644 f\x00"+string(blob[:]))
+	for range mostLevels + 1 {
+		id = write("tree", "40000 a\x00"+string(id[:]))
+	}
+	commit := commitOf(t, dir, fmt.Sprintf("%x", id))
+	r := open(t, dir, false)
+	var e *scanner.BudgetError
+	if err := r.weigh(context.Background(), []byte(commit+"\n"), &Range{}, 0); !errors.As(err, &e) || e.What != tooDeep {
+		t.Errorf("got %v, want a budget error about %s", err, tooDeep)
 	}
 }
