@@ -28,7 +28,8 @@ type Reader struct {
 	Scanner *scanner.Scanner
 	Files   files.Options // how blobs are read; Skipped is not told of those that are read to compare
 
-	profiles map[string]string
+	profiles map[string]string // of paths
+	known    map[string]string
 	added    int64         // locations that keys have
 	dropped  int64         // locations that no key has, because there are too many
 	seen     map[seen]bool // what was added
@@ -59,15 +60,24 @@ func (r *Reader) room(c *git.Change, findings int) bool {
 	return true
 }
 
-// Profile is the scanner's, remembered for each path.
+// mostProfiles is of how many paths the profile is remembered.
+const mostProfiles = 100_000
+
+// Profile is the scanner's, remembered for most paths.
 func (r *Reader) Profile(path string) string {
 	if r.profiles == nil {
-		r.profiles = map[string]string{}
+		r.profiles, r.known = map[string]string{}, map[string]string{}
 	}
 	p, ok := r.profiles[path]
 	if !ok {
 		p = r.Scanner.Profile(path)
-		r.profiles[path] = p
+		if r.known[p] == "" { // there are few: all paths share them
+			r.known[p] = p
+		}
+		p = r.known[p]
+		if len(r.profiles) < mostProfiles {
+			r.profiles[path] = p
+		}
 	}
 	return p
 }

@@ -156,7 +156,7 @@ func (r *Repo) Changes(ctx context.Context, g Range) (changes []Change, commits 
 	if err != nil {
 		return nil, 0, err
 	}
-	return append(changes, messages(list.ids)...), commits, nil
+	return changes, commits, nil
 }
 
 // revList runs git rev-list.
@@ -223,17 +223,23 @@ func (r *Repo) listed(ctx context.Context, list *commitList, g *Range) (*List, e
 }
 
 // replaced returns what the commits of list, newest first, brought: oldest first, with
-// what it took the place of.
+// what it took the place of, and at the end their messages.
 func (r *Repo) replaced(ctx context.Context, list *commitList, g *Range) ([]Change, error) {
 	parts := make([][]Change, partsOf(list.ids))
 	err := r.diffTrees(ctx, list, g, len(parts), func(i int) *rawParser { return keepAll(list.meter, &parts[i]) })
 	if err != nil {
 		return nil, err
 	}
-	changes := slices.Concat(parts...)
+	changes := parts[0]
+	if len(parts) > 1 {
+		changes = slices.Concat(parts...)
+	}
 	slices.Reverse(changes)
-	return changes, nil
+	return append(changes, messages(list.ids)...), nil
 }
+
+// mostShared is how many paths are kept once for all their changes. Others count each time.
+const mostShared = 50_000
 
 // keepAll is a parser that appends the changes to a slice. What many changes have alike is
 // kept once.
@@ -251,7 +257,9 @@ func keepAll(m *meter, to *[]Change) *rawParser {
 		var known bool
 		if c.Path, known = paths[string(path)]; !known {
 			c.Path = string(path)
-			paths[c.Path] = c.Path
+			if len(paths) < mostShared {
+				paths[c.Path] = c.Path
+			}
 			if err := m.path(len(path)); err != nil {
 				return err
 			}

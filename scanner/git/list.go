@@ -29,6 +29,7 @@ type entry struct{ path, object, commit int32 } // commit is -1 for none
 // ListOf returns a list of changes, in their order.
 func ListOf(changes []Change) *List {
 	l := newList()
+	l.entries = make([]entry, 0, len(changes))
 	l.Add(changes...)
 	return l
 }
@@ -40,6 +41,9 @@ func newList() *List { return &List{pathAt: map[string]int32{}, idAt: map[uint64
 func (l *List) Add(changes ...Change) {
 	for i := range changes {
 		c := &changes[i]
+		if _, ok := l.pathAt[c.Path]; !ok { // the list shares the text
+			l.addPath(c.Path)
+		}
 		l.entries = l.put(l.entries, []byte(c.Path), []byte(c.ID), []byte(c.Commit))
 	}
 }
@@ -154,13 +158,18 @@ func (l *List) put(to []entry, path, id, commit []byte) []entry {
 	}
 	at, ok := l.pathAt[string(path)]
 	if !ok {
-		name := string(path)
-		at = int32(len(l.paths))
-		l.paths = append(l.paths, name)
-		l.pathAt[name] = at
+		at = l.addPath(string(path))
 	}
 	e.path = at
 	return append(to, e)
+}
+
+// addPath adds a path that is not there.
+func (l *List) addPath(name string) int32 {
+	at := int32(len(l.paths))
+	l.paths = append(l.paths, name)
+	l.pathAt[name] = at
+	return at
 }
 
 // object returns the number of an object.
@@ -230,14 +239,18 @@ func (w wanted) appendID(dst []byte, i int) []byte {
 func (l *List) unique(profile func(path string) string) wanted {
 	first := make([]int32, len(l.ids)/max(1, l.width)) // the place of an object, plus one
 	type seen struct {
-		object  int32
-		profile string
+		object, profile int32
 	}
-	more := map[seen]bool{} // of objects with several paths
-	profiles := make([]string, len(l.paths))
-	profileOf := func(path int32) string { // each is asked for once
-		if profiles[path] == "" {
-			profiles[path] = profile(l.paths[path]) + "."
+	more := map[seen]bool{}                 // of objects with several paths
+	numbers := map[string]int32{}           // of profiles, from 1: there are few
+	profiles := make([]int32, len(l.paths)) // the number of each path's
+	profileOf := func(path int32) int32 {   // each is asked for once
+		if profiles[path] == 0 {
+			p := profile(l.paths[path])
+			if numbers[p] == 0 {
+				numbers[p] = int32(len(numbers)) + 1
+			}
+			profiles[path] = numbers[p]
 		}
 		return profiles[path]
 	}

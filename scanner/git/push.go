@@ -88,7 +88,6 @@ func (r *Repo) Arrivals(ctx context.Context, updates []Update, known Refs) ([]Ch
 	if err != nil {
 		return nil, 0, err
 	}
-	changes = append(changes, messages(list.ids)...)
 	return append(changes, odd...), int(list.commits), nil
 }
 

@@ -139,27 +139,26 @@ func (r *Repo) OddRefs(ctx context.Context) ([]Change, error) {
 	var changes []Change
 	trees := map[string]bool{} // each read once
 	refs := int64(0)
+	odd := func(line []byte, _ bool) error {
+		f := strings.Split(string(line), " ")
+		if len(f) < 5 {
+			return fmt.Errorf("git for-each-ref printed %q", line)
+		}
+		refs++
+		kind, id := f[0], f[1]
+		if kind == "tag" {
+			kind, id = f[2], f[3]
+		}
+		switch kind {
+		case "blob":
+			changes = append(changes, Change{Path: f[4], ID: id})
+		case "tree":
+			trees[id] = true
+		}
+		return scanner.Exceeds(whatRefs, refs, r.Budget.Refs)
+	}
 	args := []string{"for-each-ref", "--format=%(objecttype) %(objectname) %(*objecttype) %(*objectname) %(refname)"}
-	err := r.stream(ctx, 0, args, nil, func(out io.Reader) error {
-		return lines(out, func(line []byte, _ bool) error {
-			f := strings.Split(string(line), " ")
-			if len(f) < 5 {
-				return fmt.Errorf("git for-each-ref printed %q", line)
-			}
-			refs++
-			kind, id := f[0], f[1]
-			if kind == "tag" {
-				kind, id = f[2], f[3]
-			}
-			switch kind {
-			case "blob":
-				changes = append(changes, Change{Path: f[4], ID: id})
-			case "tree":
-				trees[id] = true
-			}
-			return scanner.Exceeds(whatRefs, refs, r.Budget.Refs)
-		})
-	})
+	err := r.stream(ctx, 0, args, nil, func(out io.Reader) error { return lines(out, odd) })
 	if err != nil {
 		return nil, err
 	}

@@ -32,43 +32,50 @@ func (r *Repo) watch(ctx context.Context, list []byte, g *Range, p *rawParser, c
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		var s *scale
-		defer func() { s.close() }()
-		tick := time.NewTicker(patience)
-		defer tick.Stop()
-		last, at := int64(-1), 0
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-			if n := p.records.Load(); n != last {
-				last = n
-				continue
-			}
-			var err error
-			if s == nil {
-				if s, err = r.newScale(ctx, g.Renames); err != nil {
-					return // git's own output is counted all the same
-				}
-			}
-			at = max(at, int(p.at.Load()))
-			for at < len(list) && p.records.Load() == last && err == nil {
-				id, _, _ := bytes.Cut(list[at:], []byte("\n"))
-				err = s.commit(string(id))
-				at += len(id) + 1
-			}
-			var over *scanner.BudgetError
-			if errors.As(err, &over) && (over.What == whatOneCommit || over.What == whatPathBytes) { // git may get along with what a scale does not
-				cancel(over)
-			}
-			if err != nil {
-				return
-			}
+		var over *scanner.BudgetError
+		err := r.weighStalled(ctx, list, g, p)
+		if errors.As(err, &over) && (over.What == whatOneCommit || over.What == whatPathBytes) { // git may get along with what a scale does not
+			cancel(over)
 		}
 	}()
 	return func() { stop(); <-done }
+}
+
+// weighStalled weighs the commits that diff-tree is at whenever it prints nothing, until one
+// is over the budget, the scale fails or ctx ends. What git prints is counted all the same.
+func (r *Repo) weighStalled(ctx context.Context, list []byte, g *Range, p *rawParser) (err error) {
+	var s *scale
+	defer func() { s.close() }()
+	tick := time.NewTicker(patience)
+	defer tick.Stop()
+	last, at := int64(-1), 0
+	for err == nil {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		if n := p.records.Load(); n != last {
+			last = n
+			continue
+		}
+		if s == nil {
+			if s, err = r.newScale(ctx, g.Renames); err != nil {
+				return err
+			}
+		}
+		at = max(at, int(p.at.Load()))
+		for at < len(list) && p.records.Load() == last && err == nil {
+			at, err = s.next(list, at)
+		}
+	}
+	return err
+}
+
+// next weighs the commit at an offset of a list, and returns the offset of the next.
+func (s *scale) next(list []byte, at int) (int, error) {
+	id, _, _ := bytes.Cut(list[at:], []byte("\n"))
+	return at + len(id) + 1, s.commit(string(id))
 }
 
 // weigh returns the error of the first commit from an offset of a list on that has more
@@ -79,14 +86,10 @@ func (r *Repo) weigh(ctx context.Context, list []byte, g *Range, at int) error {
 		return err
 	}
 	defer s.close()
-	for at < len(list) {
-		id, _, _ := bytes.Cut(list[at:], []byte("\n"))
-		if err := s.commit(string(id)); err != nil {
-			return err
-		}
-		at += len(id) + 1
+	for at < len(list) && err == nil {
+		at, err = s.next(list, at)
 	}
-	return nil
+	return err
 }
 
 // weighTree returns an error if a tree has more files than the budget allows.
