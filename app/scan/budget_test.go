@@ -148,3 +148,26 @@ func TestManyLocations(t *testing.T) {
 		}
 	}
 }
+
+// TestManyFindings has more secrets in one file than the budget keeps: the first are
+// reported, the others are counted, and that is no pass.
+func TestManyFindings(t *testing.T) {
+	t.Parallel()
+	dir := origin(t)
+	var text strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&text, "GITLAB_TOKEN_%d=glpat-x7Kqx%02dqx7Kqx7Kqx7Kq\n", i, i)
+	}
+	blob := gitIn(t, dir, text.String(), "hash-object", "-w", "--stdin")
+	commit := gitIn(t, dir, "m", "commit-tree", gitIn(t, dir, "100644 blob "+blob+"\ta.env\n", "mktree"))
+	gitIn(t, dir, "", "update-ref", "refs/heads/main", commit)
+	e, err := scan.New(&scan.Cache{Dir: t.TempDir()}, []byte("fake-pepper-of-the-tests"), 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.PushBudget.Findings = 40
+	res, err := e.Range(context.Background(), jobOf(dir, commit))
+	if err != nil || len(res.Keys) != 40 || len(res.Coverage.Gaps) != 1 || res.Coverage.Gaps[0].Reason != "100 findings, only the first 40 are reported" {
+		t.Errorf("%v, %d keys, gaps %v", err, len(res.Keys), res.Coverage.Gaps)
+	}
+}

@@ -250,3 +250,19 @@ func TestDeep(t *testing.T) {
 		t.Errorf("got %v, want a budget error about %s", err, tooDeep)
 	}
 }
+
+// TestSubmodules counts links to other repositories as files: git lists them alike.
+func TestSubmodules(t *testing.T) {
+	dir := t.TempDir()
+	run(t, dir, nil, "init", "-q", "--bare", ".")
+	var in bytes.Buffer
+	for i := range 5 {
+		fmt.Fprintf(&in, "160000 commit %040d\tmodule-%d\n", i+1, i)
+	}
+	commit := commitOf(t, dir, strings.TrimSpace(run(t, dir, &in, "mktree")))
+	lists := listings(commit)
+	for name, what := range map[string]string{"push": whatOneCommit, "range": whatOneCommit, "tree": whatTree} {
+		over(t, dir, what, scanner.Budget{OneCommit: 4}, false, lists[name])
+		over(t, dir, whatPathBytes, scanner.Budget{PathBytes: 39}, false, lists[name])
+	}
+}

@@ -160,6 +160,7 @@ func (r *Repo) newScale(ctx context.Context, renames bool) (*scale, error) {
 	}
 	s.answer = bufio.NewReaderSize(out, 1<<16)
 	if err := s.cmd.Start(); err != nil {
+		s.stop()
 		return nil, err
 	}
 	limitMemory(s.cmd.Process.Pid, r.mostMemory(0))
