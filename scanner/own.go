@@ -12,9 +12,11 @@ import (
 // or committed, they must not become findings. Nothing else is exempt: the fields have to be
 // of the exact form, and only the generic rules pass them over.
 
-// ownMarker is a whole marker, also as HTML shows it, and with the line ends and signs of
+// ownMarker is a whole marker with the fields that Keyward writes and no other, also as HTML shows it, and with the line ends and signs of
 // quoting that a mail puts into it.
-var ownMarker = regexp.MustCompile(`^(?:<|&lt;)!-- keyward v1(?:[\s>]+[a-z]+(?:=[0-9a-f]{1,64})?)+[\s>]+--(?:>|&gt;)`)
+var ownMarker = regexp.MustCompile(`^(?:<|&lt;)!-- keyward v1` +
+	`(?:[\s>]+key=[0-9a-f]{64})?(?:[\s>]+[a-z]{1,16}(?:=[0-9]{1,9})?)?(?:[\s>]+mac=[0-9a-f]{24})?` +
+	`(?:[\s>]+after=[0-9]{1,9}[\s>]+to=[0-9]{1,9})?[\s>]+--(?:>|&gt;)`)
 
 // ownFields are the names of the fields of receipts and baselines that hold digits.
 var ownFields = []string{"fingerprint", "mac", "pepper"}

@@ -404,6 +404,7 @@ func (r *Repo) oddLibrary() ([]Change, error) {
 	err = refs.ForEach(func(ref *plumbing.Reference) error {
 		id := ref.Hash()
 		if tag, err := r.lib.TagObject(id); err == nil {
+			out = append(out, Change{Path: tagMessage, ID: id.String()})
 			id = tag.Target
 		}
 		if _, err := r.lib.BlobObject(id); err == nil {

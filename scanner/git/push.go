@@ -42,7 +42,7 @@ func (r *Repo) Arrivals(ctx context.Context, updates []Update, known Refs) ([]Ch
 	trees := map[string]bool{} // that refs name, each read once
 	for _, u := range updates {
 		if o := kinds[u.New]; o.tag {
-			odd = append(odd, Change{Path: "tag message", ID: u.New})
+			odd = append(odd, Change{Path: tagMessage, ID: u.New})
 		}
 		if old := kinds[u.Old]; old.kind == "commit" {
 			g.Exclude = append(g.Exclude, old.id)

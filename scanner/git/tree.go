@@ -130,8 +130,11 @@ func (r *Repo) addTree(ctx context.Context, to []Change, id string, n int) ([]Ch
 	return to, scanner.Exceeds(whatChanges, int64(len(to)), r.Budget.Changes)
 }
 
-// OddRefs returns the blobs behind refs that name no commit: a tag may point at
-// a blob or a tree.
+// tagMessage is the path of what is written in an annotated tag.
+const tagMessage = "tag message"
+
+// OddRefs returns the messages of annotated tags, and the blobs behind refs that name no
+// commit: a tag may point at a blob or a tree.
 func (r *Repo) OddRefs(ctx context.Context) ([]Change, error) {
 	if r.bin == "" {
 		return r.oddLibrary()
@@ -147,7 +150,10 @@ func (r *Repo) OddRefs(ctx context.Context) ([]Change, error) {
 		refs++
 		kind, id := f[0], f[1]
 		if kind == "tag" {
-			kind, id = f[2], f[3]
+			changes = append(changes, Change{Path: tagMessage, ID: id})
+			if kind, id = f[2], f[3]; kind == "tag" {
+				changes = append(changes, Change{Path: tagMessage, ID: id})
+			}
 		}
 		switch kind {
 		case "blob":

@@ -45,6 +45,7 @@ const (
 	maxPattern    = 512 // bytes of a path pattern
 	maxStars      = 8   // ** in a path pattern: each multiplies the ways to match
 	maxBraces     = 4   // {a,b} in a path pattern, for the same reason
+	maxWays       = 64  // of choosing among the alternatives of all its {a,b}
 )
 
 // A Policy is the content of a policy file. The zero value allows nothing.
@@ -292,6 +293,8 @@ func (e *Exception) check() error {
 		switch {
 		case len(g) > maxPattern || strings.Count(g, "**") > maxStars || strings.Count(g, "{") > maxBraces:
 			return fmt.Errorf("path pattern %.40q is too long, or has more than %d ** or %d {}", g, maxStars, maxBraces)
+		case ways(g) > maxWays:
+			return fmt.Errorf("path pattern %.40q: its {} can be read in %d ways, at most %d are allowed", g, ways(g), maxWays)
 		case !named(g) && len(e.Rules)+len(e.Fingerprints) == 0:
 			return fmt.Errorf("path pattern %q names no part of a path: an exception for everything is refused", g)
 		case !doublestar.ValidatePattern(g):
@@ -307,6 +310,24 @@ func (e *Exception) check() error {
 		}
 	}
 	return nil
+}
+
+// ways counts how many globs without braces one stands for, at least.
+func ways(glob string) int {
+	all, here, depth := 1, 1, 0
+	for _, r := range glob {
+		switch {
+		case r == '{':
+			depth++
+		case r == '}' && depth > 0:
+			if depth--; depth == 0 {
+				all, here = min(all*here, 1<<20), 1
+			}
+		case r == ',' && depth > 0:
+			here++
+		}
+	}
+	return all * here
 }
 
 // named reports whether a glob has a letter or digit outside its brackets.

@@ -21,6 +21,7 @@ func TestParseRefuses(t *testing.T) {
 		"everything by two":  {"[[allow]]\nreason = \"because\"\npaths = [\"*\", \"**/*\"]\n", "an exception for everything is refused"},
 		"everything braced":  {"[[allow]]\nreason = \"because\"\npaths = [\"{**/*,*}\"]\n", "an exception for everything is refused"},
 		"everything classed": {"[[allow]]\nreason = \"because\"\npaths = [\"[!_]*/**\"]\n", "names no part of a path"},
+		"many alternatives":  {"[[allow]]\nreason = \"because\"\npaths = [\"{a,b,c,d,e}{a,b,c,d}{a,b,c,d}q\"]\n", "can be read in 80 ways"},
 		"bad glob":           {"[[allow]]\nreason = \"because\"\npaths = [\"a[\"]\n", "is malformed"},
 		"bad date":           {"[[allow]]\nreason = \"because\"\npaths = [\"a\"]\nexpires = \"soon\"\n", "is no date"},
 		"short fingerprint":  {"[[allow]]\nreason = \"because\"\nfingerprints = [\"abc\"]\n", "at least 12"},

@@ -152,6 +152,7 @@ func placeMarkdown(p *scanner.Place, link Link) string {
 // markup, a mention, or the end of a table's cell.
 func Code(s string) string {
 	s = strings.ReplaceAll(plain(s), "|", "¦")
+	s = strings.ReplaceAll(s, "<!--", "<\u200b!--") // it is no marker of Keyward's
 	fence := "`"
 	for strings.Contains(s, fence) {
 		fence += "`"
