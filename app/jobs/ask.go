@@ -170,13 +170,19 @@ func (r *Runner) openKey(ctx context.Context, installation int64, fp string) err
 
 // deny notes that somebody says that a key is none, and reports whether it counts as none
 // now. For grave ones it takes two people: whoever presses the button second confirms what
-// the first said. Of a key that nobody has to rotate, the second is who did not push it.
+// the first said. A grave key that nobody has to rotate yet counts as none for this check
+// only, if who did not push it says so: who pushed it may be a friend, and the key may still
+// come to a branch that everybody builds on.
 func (r *Runner) deny(ctx context.Context, s *store.Scan, e *webhook.Event, c *store.Credential, role string) (bool, error) {
 	if c.State != store.StateOpen {
-		if c.State != store.StateDismissed && scanner.AtLeast(c.Severity, "high") && e.Sender == s.Sender {
-			return false, nil
+		if c.State != store.StateDismissed && scanner.AtLeast(c.Severity, "high") {
+			return e.Sender != s.Sender, nil
 		}
 		return true, r.Store.SetState(ctx, s.Installation, c.Fingerprint, store.StateDismissed, "not a key, says "+e.SenderLogin)
+	}
+	role, err := r.roleOf(ctx, c, e, role)
+	if err != nil || !life.MayWrite(role) {
+		return false, err
 	}
 	l, _, err := r.Keeper.Begin(ctx, c)
 	if err != nil {
@@ -197,6 +203,19 @@ func (r *Runner) deny(ctx context.Context, s *store.Scan, e *webhook.Event, c *s
 		}
 	}
 	return l.State == life.FalsePositive, nil
+}
+
+// roleOf is the role of whoever pressed a button where the issue of a key is, if it has one:
+// what is said of it holds in all repositories, also in those where they may do nothing.
+func (r *Runner) roleOf(ctx context.Context, c *store.Credential, e *webhook.Event, here string) (string, error) {
+	rot, err := r.Store.Rotation(ctx, c.Installation, c.Fingerprint)
+	if errors.Is(err, store.ErrGone) || err == nil && rot.Number == 0 {
+		return here, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return r.roleAbove(ctx, rot, senderOf(e))
 }
 
 // notKey notes that what a check found is no key, says who pressed its button.

@@ -45,7 +45,8 @@ func factOf(c *store.Credential, name string) string {
 // listed looks for a private SSH key in GitHub's own lists of deploy keys. A key that is
 // listed works; one that was listed and is gone does not exist any more. The key itself is
 // sent nowhere: its public fingerprint tells. ok is false if the lists say nothing; there may
-// be facts all the same.
+// be facts all the same. That it was listed is believed of the sealed life only, with the
+// fingerprint under which it was.
 func (r *Runner) listed(ctx context.Context, cred *store.Credential, l *life.Life) (e life.Event, facts []scanner.Fact, ok bool, err error) {
 	print := factOf(cred, sshFingerprint)
 	if print == "" {
@@ -53,6 +54,9 @@ func (r *Runner) listed(ctx context.Context, cred *store.Credential, l *life.Lif
 	}
 	e.Actor = life.Actor{System: true}
 	known := factOf(cred, deployKeyFact)
+	if !strings.HasPrefix(known, noDeployKey) && (known == "" || l.Listed != known+" "+print) { // nobody was told so by GitHub
+		known = ""
+	}
 	day, none := strings.CutPrefix(known, noDeployKey)
 	if at, err := time.Parse(time.DateOnly, day); none && err == nil && r.Keeper.Time().Sub(at) < searchAgain {
 		return e, nil, false, nil
@@ -69,7 +73,7 @@ func (r *Runner) listed(ctx context.Context, cred *store.Credential, l *life.Lif
 			return e, nil, false, err
 		}
 		if k != nil {
-			return seenListed(e, repo.FullName(), k)
+			return seenListed(e, repo.FullName(), print, k)
 		}
 		seen = seen || may && repo.FullName() == was
 	}
@@ -87,14 +91,16 @@ func (r *Runner) listed(ctx context.Context, cred *store.Credential, l *life.Lif
 	return e, nil, true, nil
 }
 
-func seenListed(e life.Event, repo string, k *gh.Key) (life.Event, []scanner.Fact, bool, error) {
+func seenListed(e life.Event, repo, print string, k *gh.Key) (life.Event, []scanner.Fact, bool, error) {
 	access := "read and write"
 	if k.GetReadOnly() {
 		access = "read only"
 	}
 	e.Kind, e.Verdict = life.Check, life.Active
 	e.Text = fmt.Sprintf("GitHub lists it as deploy key %d of %s, %s", k.GetID(), repo, access)
-	return e, []scanner.Fact{{Name: deployKeyFact, Value: repo + " " + strconv.FormatInt(k.GetID(), 10)}, {Name: deployAccess, Value: access}}, true, nil
+	known := repo + " " + strconv.FormatInt(k.GetID(), 10)
+	e.Listed = known + " " + print
+	return e, []scanner.Fact{{Name: deployKeyFact, Value: known}, {Name: deployAccess, Value: access}}, true, nil
 }
 
 // keyLists are the repositories that may have the key as a deploy key: first the one that

@@ -255,10 +255,10 @@ func (r *Runner) beat(ctx context.Context, alone bool) error {
 	if err != nil {
 		return err
 	}
-	rescued, err := r.Store.Rescue(ctx, alive)
+	rescued, err := r.Store.Rescue(ctx, alive, r.givenUp)
 	for i := range rescued {
-		if fail := r.rescued(ctx, &rescued[i]); fail != nil {
-			err = errors.Join(err, fail)
+		if job := &rescued[i]; !job.Failed {
+			r.Log.Warn("job taken over from a process that is gone", "job", job.ID, "kind", job.Kind, "deaths", job.Deaths)
 		}
 	}
 	return err

@@ -3,21 +3,17 @@ package jobs
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/keyward/keyward/app/store"
 )
 
-// rescued says what became of a job whose process is gone. One that has failed for good must
-// not look as if it were still under way: its check fails, or its history is marked.
-func (r *Runner) rescued(ctx context.Context, job *store.Rescued) error {
-	log := r.Log.With("job", job.ID, "kind", job.Kind, "deaths", job.Deaths)
-	if !job.Failed {
-		log.Warn("job taken over from a process that is gone")
-		return nil
-	}
+// givenUp says what becomes of a job that has failed for good with its process. It must not
+// look as if it were still under way: its check fails, or its history is marked.
+func (r *Runner) givenUp(ctx context.Context, job *store.Rescued) error {
 	why := fmt.Sprintf("the process that ran it ended %d times", job.Deaths)
-	log.Error("job failed for good", "why", why)
+	r.Log.Error("job failed for good", "job", job.ID, "kind", job.Kind, "deaths", job.Deaths, "why", why)
 	switch job.Kind {
 	case ScanArgs{}.Kind():
 		var args ScanArgs
@@ -25,7 +21,10 @@ func (r *Runner) rescued(ctx context.Context, job *store.Rescued) error {
 			return fmt.Errorf("read the arguments of job %d: %w", job.ID, err)
 		}
 		s, err := r.Store.Scan(ctx, scanID(&args.Event))
-		if err != nil || s.Result != nil {
+		if errors.Is(err, store.ErrGone) || err == nil && s.Result != nil {
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 		if err := r.Store.FinishScan(ctx, s, r.notScanned(s, why)); err != nil {
@@ -37,7 +36,15 @@ func (r *Runner) rescued(ctx context.Context, job *store.Rescued) error {
 		if err := json.Unmarshal([]byte(job.Args), &args); err != nil {
 			return fmt.Errorf("read the arguments of job %d: %w", job.ID, err)
 		}
-		return r.Store.SetBackfill(ctx, args.Repository, "failed", why)
+		repo, err := r.Store.Repository(ctx, args.Repository)
+		if errors.Is(err, store.ErrGone) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		// The other histories' keys have waited for this one.
+		return errors.Join(r.Store.SetBackfill(ctx, args.Repository, "failed", why), r.triageSoon(ctx, repo.Installation))
 	}
 	return nil
 }

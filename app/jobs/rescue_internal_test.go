@@ -96,11 +96,11 @@ func TestRescuedAttempts(t *testing.T) {
 	if _, err := r.Store.DB.Exec("UPDATE river_job SET state = 'running', attempt = 25, max_attempts = 25, attempted_by = json_array('dead')"); err != nil {
 		t.Fatal(err)
 	}
-	got, err := r.Store.Rescue(ctx, []string{"me"})
+	got, err := r.Store.Rescue(ctx, []string{"me"}, r.givenUp)
 	if err != nil || len(got) != 1 || !got[0].Failed {
 		t.Errorf("%+v %v, want one job that has failed", got, err)
 	}
-	if got, err := r.Store.Rescue(ctx, []string{"me"}); err != nil || len(got) != 0 {
+	if got, err := r.Store.Rescue(ctx, []string{"me"}, r.givenUp); err != nil || len(got) != 0 {
 		t.Errorf("once more: %+v %v", got, err)
 	}
 }

@@ -152,8 +152,8 @@ func (r *Runner) end(ctx context.Context, job *river.Job[RevokeArgs], log *slog.
 		return err
 	}
 	l, err := r.Keeper.Life(ctx, a.Installation, a.Fingerprint)
-	if err != nil || l.Order == nil || !l.Order.Until.Equal(a.Order) {
-		return err // it came back since
+	if err != nil || l.Order == nil || l.Order.Second == "" || !l.Order.Until.Equal(a.Order) {
+		return err // it came back since, or nobody confirmed it
 	}
 	if l.State == life.Revoked { // that was noted, but maybe no more
 		return r.lookNow(ctx, a.Installation, a.Fingerprint)

@@ -24,7 +24,7 @@ func LedgerKey(pepper []byte) []byte {
 
 // Seal authenticates the ledger and the states, under a pepper.
 func Seal(pepper []byte) *store.Seal {
-	return store.NewSeal(KeyID(pepper), LedgerKey(pepper), Consistent)
+	return store.NewSeal(KeyID(pepper), LedgerKey(pepper), Restored)
 }
 
 // KeyID names a pepper without giving it away.

@@ -19,6 +19,7 @@ type proved struct {
 	inPlace  []time.Time
 	head     *bool // a default branch has it
 	waived   bool
+	since    time.Time // when it came to its state
 }
 
 // provedBy reads the records of a key, in their order.
@@ -26,7 +27,7 @@ func provedBy(records []store.Record) (p proved) {
 	for i := range records {
 		r := &records[i]
 		if opensAgain(r) {
-			p = proved{head: p.head}
+			p = proved{head: p.head, since: p.since}
 		}
 		switch life.Kind(r.Event) {
 		case life.Check:
@@ -49,6 +50,9 @@ func provedBy(records []store.Record) (p proved) {
 			p.head = &yes
 		}
 		p.waived = life.State(r.To).Waived()
+		if r.From != r.To || p.since.IsZero() {
+			p.since = r.At
+		}
 	}
 	return p
 }
@@ -92,13 +96,37 @@ func fact(e *life.Event) string {
 	return ""
 }
 
-// Consistent returns why the life of a key cannot have come from its records: each fact that
-// it rests on has to be among them.
-func Consistent(text string, records []store.Record) error {
+// Restored returns the life of a key without what its records do not prove, or why it cannot
+// have come from them: each fact that it rests on has to be among them. Nobody's word is
+// believed without a MAC: who asked for a waiver or a revocation has to ask again, a waiver
+// ends when the longest of its kind would, and no list of deploy keys is known to have had
+// the key.
+func Restored(text string, records []store.Record) (string, error) {
 	var l life.Life
 	if err := json.Unmarshal([]byte(text), &l); err != nil {
-		return errors.New("it cannot be read")
+		return "", errors.New("it cannot be read")
 	}
+	if err := consistent(&l, records); err != nil {
+		return "", err
+	}
+	l.Asked, l.Order, l.Listed = nil, nil, ""
+	if l.State.Waived() {
+		longest := life.LongestRisk
+		if l.State == life.FalsePositive {
+			longest = life.LongestDenial
+		}
+		if end := provedBy(records).since.Add(longest); l.Waiver.Until.After(end) {
+			l.Waiver.Until = end
+		}
+	} else {
+		l.Waiver = nil
+	}
+	restored, err := json.Marshal(&l)
+	return string(restored), err
+}
+
+// consistent returns which fact of a life is not among its records.
+func consistent(l *life.Life, records []store.Record) error {
 	p := provedBy(records)
 	if last := records[len(records)-1]; last.To != string(l.State) {
 		return fmt.Errorf("it is %s, and the last record leads to %s", l.State, last.To)

@@ -122,6 +122,49 @@ func TestForgedState(t *testing.T) {
 	}
 }
 
+// TestUnprovedWords: an order or a request that no MAC covers is nobody's word. It is taken
+// out of a state that the release before may have written.
+func TestUnprovedWords(t *testing.T) {
+	for _, mac := range []string{"", "00ff"} {
+		k, now := newKeeper(t)
+		k.forge(t, func(l *life.Life) {
+			word := &life.Waiver{By: "eve", ByID: 1, Second: "eve2", SecondID: 2, Until: now.AddDate(1, 0, 0)}
+			l.Order, l.Asked, l.Waiver, l.Listed = word, word, word, "acme/widgets 1 SHA256:x"
+		})
+		k.exec(t, "UPDATE life SET mac = ?", mac)
+		l, err := k.Life(context.Background(), 1, fingerprint)
+		if err != nil || l.Order != nil || l.Asked != nil || l.Waiver != nil || l.Listed != "" {
+			t.Errorf("MAC %q: %+v %v", mac, l, err)
+		}
+		k.system(t, life.Event{Kind: life.Head, Yes: true}) // seals what is left
+		if l, err = k.Life(context.Background(), 1, fingerprint); err != nil || l.Order != nil || l.Asked != nil {
+			t.Errorf("MAC %q, sealed: %+v %v", mac, l, err)
+		}
+	}
+}
+
+// TestLostState: the state of a key with records cannot be deleted: it does not begin anew,
+// its issue is not closed, and ledger verify names it.
+func TestLostState(t *testing.T) {
+	ctx := context.Background()
+	k, _ := newKeeper(t)
+	cred, err := k.Store.Credential(ctx, 1, fingerprint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.exec(t, "DELETE FROM life")
+	if _, _, err := k.Begin(ctx, cred); !errors.Is(err, store.ErrForged) {
+		t.Errorf("begins anew: %v, want ErrForged", err)
+	}
+	if _, err := k.Life(ctx, 1, fingerprint); !errors.Is(err, store.ErrForged) {
+		t.Errorf("its life: %v, want ErrForged", err)
+	}
+	_, forged, err := k.Store.VerifyLedger(ctx, k.seal())
+	if err != nil || len(forged) != 1 || !strings.Contains(forged[0].Problem, "no state") {
+		t.Errorf("ledger verify: %v %v, want one problem", forged, err)
+	}
+}
+
 // TestOldState: a state that an older one, with its own right MAC, was put in the place of
 // is forged; one that the release before wrote, which sealed nothing, is taken and sealed.
 func TestOldState(t *testing.T) {

@@ -68,7 +68,7 @@ func TestLife(t *testing.T) {
 		c := w.clone("widgets")
 		w.pushed(c, "widgets", "SCIM", "deploy.env", "TAILSCALE_SCIM="+key+"\n")
 		n := w.issues("rotation", 1)[0].Number
-		w.rotating(n, "is open", "| **State** | open |", "| **Alive** | active (POST https:", "a default branch has it", "not monitored", "two checks at least 1 hour apart", "a check says active")
+		w.rotating(n, "is open", "| **State** | open |", "| **Alive** | active (POST https\\:", "a default branch has it", "not monitored", "two checks at least 1 hour apart", "a check says active")
 
 		w.clock.pass(13 * time.Hour)
 		w.rotating(n, "@", "**Reminder**: half of the time is used up")

@@ -31,6 +31,7 @@ var calls = map[string][]string{
 	"Repositories.Get":                     {"metadata:read"},
 	"Repositories.GetPermissionLevel":      {"metadata:read"},
 	"Issues.IsAssignee":                    {"metadata:read"},
+	"Users.GetByID":                        nil,
 	"GitToken":                             {"contents:read"}, // of every fetch
 	"Repositories.GetContents":             {"contents:read"},
 	"Repositories.GetCommit":               {"contents:read"},

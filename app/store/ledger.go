@@ -100,10 +100,8 @@ func (s *Store) Proceed(ctx context.Context, seal *Seal, installation int64, fin
 		if err != nil {
 			return err
 		}
-		if old.Life != "" {
-			if err := s.authentic(ctx, tx, seal, old); err != nil {
-				return err
-			}
+		if err := s.authentic(ctx, tx, seal, old); err != nil {
+			return err
 		}
 		c, records, err := fn(old.Life)
 		if err != nil {
@@ -152,7 +150,7 @@ func (tx *tx) ledgerHead(installation int64) (seq int64, mac string, err error) 
 func (tx *tx) course(installation int64, fingerprint string) (*Course, error) {
 	c, err := scanCourse(tx.QueryRowContext(tx.ctx, numbered(tx.pg, "SELECT "+courseColumns+" FROM life WHERE installation = ? AND fingerprint = ?"), installation, fingerprint))
 	if errors.Is(err, sql.ErrNoRows) {
-		return &Course{}, nil
+		return &Course{Installation: installation, Fingerprint: fingerprint}, nil
 	}
 	return &c, err
 }
@@ -263,10 +261,13 @@ func (s *Store) Has(ctx context.Context, h Head) (bool, error) {
 func (s *Store) Course(ctx context.Context, seal *Seal, installation int64, fingerprint string) (*Course, error) {
 	list, err := s.courses(ctx, "WHERE installation = ? AND fingerprint = ?", installation, fingerprint)
 	if err == nil && len(list) == 0 {
-		err = ErrGone
+		list = []Course{{Installation: installation, Fingerprint: fingerprint}}
 	}
 	if err == nil {
 		err = s.authentic(ctx, s.DB, seal, &list[0])
+	}
+	if err == nil && list[0].Life == "" {
+		err = ErrGone
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read life of key %.12s: %w", fingerprint, err)
@@ -458,6 +459,7 @@ func (s *Store) verifyStates(ctx context.Context, v *verifying) (forged []Forger
 	for i := range courses {
 		c := &courses[i]
 		r := v.last[c.Fingerprint]
+		delete(v.last, c.Fingerprint)
 		if r.To != c.State {
 			add(r.Seq, "it is the last of key %.12s and leads to %q; the database says that the key is %s", c.Fingerprint, r.To, c.State)
 			continue
@@ -467,6 +469,11 @@ func (s *Store) verifyStates(ctx context.Context, v *verifying) (forged []Forger
 			add(r.Seq, "it is the last of key %.12s; what the database says of the key does not follow from its records, and has no right MAC", c.Fingerprint)
 		case err != nil:
 			return forged, err
+		}
+	}
+	for fingerprint, r := range v.last {
+		if fingerprint != "" {
+			add(r.Seq, "it is the last of key %.12s; the database has no state of that key", fingerprint)
 		}
 	}
 	return forged, nil

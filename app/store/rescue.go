@@ -31,8 +31,9 @@ type Rescued struct {
 // Rescue takes the jobs over that processes run which are not alive, and their bookings. The
 // queue would do so by itself only after its longest job could have ended. A job that
 // processes keep dying of goes to the quarantine queue, and then fails for good, as one does
-// that was tried as often as allowed.
-func (s *Store) Rescue(ctx context.Context, alive []string) (out []Rescued, err error) {
+// that was tried as often as allowed. failing is told of such a job before the queue gives it
+// up, so that nobody has to remember it; it may be told of one again.
+func (s *Store) Rescue(ctx context.Context, alive []string, failing func(context.Context, *Rescued) error) (out []Rescued, err error) {
 	if len(alive) == 0 {
 		return nil, nil
 	}
@@ -44,6 +45,12 @@ func (s *Store) Rescue(ctx context.Context, alive []string) (out []Rescued, err 
 		return nil, fmt.Errorf("read jobs of processes that are gone: %w", err)
 	}
 	for _, o := range orphans {
+		o.count()
+		if o.Failed {
+			if err := failing(ctx, &o.Rescued); err != nil {
+				return out, fmt.Errorf("give up job %d: %w", o.ID, err)
+			}
+		}
 		taken, err := s.rescue(ctx, &o)
 		if err != nil {
 			return out, fmt.Errorf("take over job %d: %w", o.ID, err)
@@ -79,10 +86,14 @@ func (s *Store) orphanJobs(ctx context.Context, alive []string) (out []orphan, e
 	return out, err
 }
 
-// rescue takes one job over, unless another process has done so.
-func (s *Store) rescue(ctx context.Context, o *orphan) (taken bool, err error) {
+// count counts one more death of a process.
+func (o *orphan) count() {
 	o.Deaths++
 	o.Failed = o.Deaths >= deathsToFail || o.attempt >= o.most
+}
+
+// rescue takes one job over, unless another process has done so.
+func (s *Store) rescue(ctx context.Context, o *orphan) (taken bool, err error) {
 	set, args := "state = 'available', scheduled_at = "+s.queueNow(), []any{}
 	switch {
 	case o.Failed:

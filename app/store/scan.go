@@ -34,6 +34,7 @@ type Scan struct {
 	Result       *Result
 	Round        int       // how often it was asked for again
 	Begun        time.Time // when it was last asked for again
+	Finished     time.Time // when it had this result
 }
 
 // Nothing is what a scan is compared with that looks through a whole history.
@@ -65,16 +66,16 @@ type Annotation struct {
 	Title, Message string
 }
 
-const scanColumns = "id, installation, repository, source, head, base, compared, to_default, fork, tag, pull, sender, check_run, state, result, round, begun"
+const scanColumns = "id, installation, repository, source, head, base, compared, to_default, fork, tag, pull, sender, check_run, state, result, round, begun, finished"
 
 func scanScan(row interface{ Scan(...any) error }) (*Scan, error) {
 	s := &Scan{}
 	var result string
-	var begun int64
-	if err := row.Scan(&s.ID, &s.Installation, &s.Repository, &s.Source, &s.Head, &s.Base, &s.Compared, &s.Default, &s.Fork, &s.Tag, &s.Pull, &s.Sender, &s.CheckRun, &s.State, &result, &s.Round, &begun); err != nil {
+	var begun, finished int64
+	if err := row.Scan(&s.ID, &s.Installation, &s.Repository, &s.Source, &s.Head, &s.Base, &s.Compared, &s.Default, &s.Fork, &s.Tag, &s.Pull, &s.Sender, &s.CheckRun, &s.State, &result, &s.Round, &begun, &finished); err != nil {
 		return nil, err
 	}
-	s.Begun = instant(begun)
+	s.Begun, s.Finished = instant(begun), instant(finished)
 	if result == "" {
 		return s, nil
 	}
@@ -134,27 +135,29 @@ func (s *Store) SetCheckRun(ctx context.Context, c *Scan, checkRun int64) error 
 	return nil
 }
 
-// FinishScan keeps the result of a scan until it is published.
+// FinishScan keeps the result of a scan until it is published. It is ErrGone if the scan was
+// begun again in the meantime: the result is of what was asked before.
 func (s *Store) FinishScan(ctx context.Context, c *Scan, result *Result) error {
 	text, err := json.Marshal(result)
 	if err != nil {
 		return err
 	}
-	n, err := s.exec(ctx, "UPDATE scan SET state = ?, result = ?, compared = ?, finished = ? WHERE id = ?", ScanDone, string(text), c.Compared, time.Now().UnixMilli(), c.ID)
+	now := time.Now()
+	n, err := s.exec(ctx, "UPDATE scan SET state = ?, result = ?, compared = ?, finished = ? WHERE id = ? AND round = ?", ScanDone, string(text), c.Compared, millis(now), c.ID, c.Round)
 	if err != nil {
 		return fmt.Errorf("store result of scan %s: %w", c.ID, err)
 	}
 	if n == 0 {
-		return fmt.Errorf("scan %s: %w", c.ID, ErrGone)
+		return fmt.Errorf("scan %s, asked for %d times: %w", c.ID, c.Round+1, ErrGone)
 	}
-	c.State, c.Result = ScanDone, result
+	c.State, c.Result, c.Finished = ScanDone, result, instant(millis(now))
 	return nil
 }
 
-// Published notes that a scan's check run says its result. It is false if the scan was
-// begun again in the meantime.
+// Published notes that a scan's check run says its result, unless the scan was begun again
+// or has another result by now: that one is still to be told.
 func (s *Store) Published(ctx context.Context, c *Scan) error {
-	_, err := s.exec(ctx, "UPDATE scan SET state = ? WHERE id = ? AND round = ? AND state = ?", ScanPublished, c.ID, c.Round, ScanDone)
+	_, err := s.exec(ctx, "UPDATE scan SET state = ? WHERE id = ? AND round = ? AND state = ? AND finished = ?", ScanPublished, c.ID, c.Round, ScanDone, millis(c.Finished))
 	return err
 }
 

@@ -22,14 +22,15 @@ type Seal struct {
 	// written before keys had ids is under the first.
 	Order []string
 	Keys  map[string][]byte
-	// Consistent returns why a state cannot have come from the records of its credential.
-	// It judges states that a release wrote which did not seal them.
-	Consistent func(life string, records []Record) error
+	// Restored returns what of a state without a right MAC the records of its credential
+	// prove, or why it cannot have come from them. It judges states that a release wrote which
+	// did not seal them.
+	Restored func(life string, records []Record) (string, error)
 }
 
 // NewSeal returns a seal with one key.
-func NewSeal(id string, key []byte, consistent func(life string, records []Record) error) *Seal {
-	return &Seal{Order: []string{id}, Keys: map[string][]byte{id: key}, Consistent: consistent}
+func NewSeal(id string, key []byte, restored func(life string, records []Record) (string, error)) *Seal {
+	return &Seal{Order: []string{id}, Keys: map[string][]byte{id: key}, Restored: restored}
 }
 
 // current is the id of the key that new MACs are made with.
@@ -86,13 +87,20 @@ type asker interface {
 
 // authentic returns ErrForged unless a state is what Keyward wrote: its MAC is right, and no
 // record of the ledger is newer. A state without a right MAC, as the release before wrote
-// it, has to follow from records whose own MACs are right.
+// it, has to follow from records whose own MACs are right; what they do not prove is taken
+// out of it. A credential with records always has a state.
 func (s *Store) authentic(ctx context.Context, db asker, seal *Seal, c *Course) error {
 	pg := s.Pool != nil
 	var last int64
 	err := db.QueryRowContext(ctx, numbered(pg, "SELECT coalesce(max(seq), 0) FROM ledger WHERE installation = ? AND fingerprint = ?"), c.Installation, c.Fingerprint).Scan(&last)
 	if err != nil {
 		return fmt.Errorf("read the ledger: %w", err)
+	}
+	if c.Life == "" {
+		if last > 0 {
+			return fmt.Errorf("credential %.12s has records and no state: %w", c.Fingerprint, ErrForged)
+		}
+		return nil
 	}
 	if last == c.Seq && seal.sealed(c) {
 		if seal.rank(c.KeyID) == len(seal.Order)-1 {
@@ -110,9 +118,11 @@ func (s *Store) authentic(ctx context.Context, db asker, seal *Seal, c *Course) 
 	if len(records) == 0 || records[len(records)-1].To != c.State {
 		return fmt.Errorf("credential %.12s: %w", c.Fingerprint, ErrForged)
 	}
-	if err := seal.Consistent(c.Life, records); err != nil {
+	restored, err := seal.Restored(c.Life, records)
+	if err != nil {
 		return fmt.Errorf("credential %.12s: %w: %w", c.Fingerprint, ErrForged, err)
 	}
+	c.Life = restored
 	return nil
 }
 

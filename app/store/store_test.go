@@ -214,6 +214,13 @@ func TestScans(t *testing.T) {
 		if err != nil || len(untold) != 1 || untold[0].Result.Title != "done" {
 			t.Fatalf("%+v %v", untold, err)
 		}
+		untold[0].Finished = untold[0].Finished.Add(-time.Millisecond) // it had another result while that was told
+		if err := s.Published(ctx, untold[0]); err != nil {
+			t.Fatal(err)
+		}
+		if untold, err = s.Untold(ctx, id, 10); err != nil || len(untold) != 1 {
+			t.Fatalf("a result that was not told: %+v %v", untold, err)
+		}
 		if err := s.Published(ctx, untold[0]); err != nil {
 			t.Fatal(err)
 		}
@@ -225,6 +232,9 @@ func TestScans(t *testing.T) {
 		again, err := s.Scan(ctx, c.ID)
 		if err != nil || again.Round != 1 || again.CheckRun != 0 || again.ExternalID() == first.ExternalID() {
 			t.Errorf("again: %+v %v", again, err)
+		}
+		if err := s.FinishScan(ctx, first, &store.Result{Title: "old"}); !errors.Is(err, store.ErrGone) {
+			t.Errorf("a result of the round before: %v", err)
 		}
 		if err := s.SetCheckRun(ctx, first, 10); err != nil { // of the round before
 			t.Fatal(err)

@@ -93,7 +93,8 @@ type Event struct {
 	Text    string
 	Until   time.Time
 	Verdict Verdict
-	Yes     bool // of Head what is so; of Ack that somebody said so in so many words
+	Listed  string // of Check: where the provider's list has the key, and as what
+	Yes     bool   // of Head what is so; of Ack that somebody said so in so many words
 }
 
 // Apply returns the life of a key after an event, and the steps that it took. Where the
@@ -156,6 +157,9 @@ func (l *Life) happen(e *Event) ([]Step, error) {
 		}
 	case Check:
 		l.Looked, l.Answer = e.At, e.Text
+		if e.Listed != "" {
+			l.Listed = e.Listed
+		}
 		return l.checked(e), nil
 	case Use:
 		return l.used(e), nil

@@ -108,6 +108,7 @@ type Life struct {
 	AtHead       *bool       // a default branch has it; nil: not known
 	Looked       time.Time   // when it was last checked, or searched for
 	Answer       string      // what that check said, in words
+	Listed       string      // where its provider's list has it, and as what; "" if it never did
 
 	Waiver   *Waiver
 	Asked    *Waiver // a waiver that waits for a second person
