@@ -55,7 +55,7 @@ func Open(ctx context.Context, address string) (*Store, error) {
 	}
 	config, err := pgxpool.ParseConfig(address)
 	if err != nil {
-		return nil, errors.New("DATABASE_URL: not a PostgreSQL URL such as postgres://user@host/name") // the error would quote it, password and all
+		return nil, errors.New("KEYWARD_DATABASE_URL: not a PostgreSQL URL such as postgres://user@host/name") // the error would quote it, password and all
 	}
 	if config.MaxConns < 16 {
 		config.MaxConns = 16
