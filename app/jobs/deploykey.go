@@ -21,6 +21,7 @@ import (
 // The facts by which an SSH key is known as a deploy key of a repository.
 // https://docs.github.com/rest/deploy-keys/deploy-keys
 const (
+	readsSSH       = scanner.Facts("ssh-public")
 	sshFingerprint = "ssh_fingerprint" // of the public key; the scanner reads it
 	deployKeyFact  = "deploy_key"      // repository and id; GitHub told it
 	deployAccess   = "deploy_key_access"
@@ -49,7 +50,7 @@ func factOf(c *store.Credential, name string) string {
 // fingerprint under which it was.
 func (r *Runner) listed(ctx context.Context, cred *store.Credential, l *life.Life) (e life.Event, facts []scanner.Fact, ok bool, err error) {
 	print := factOf(cred, sshFingerprint)
-	if print == "" {
+	if rule := r.Keeper.Rules[cred.Rule]; print == "" || rule == nil || !slices.Contains(rule.Facts, readsSSH) {
 		return e, nil, false, nil
 	}
 	e.Actor = life.Actor{System: true}
@@ -151,19 +152,22 @@ func findDeployKey(ctx context.Context, c *github.Client, owner, repo, print str
 }
 
 // deployKeyWay is how the deploy key that a key is is ended: GitHub deletes it for the App.
-func (r *Runner) deployKeyWay(cred *store.Credential) *way {
-	name, id, known := strings.Cut(factOf(cred, deployKeyFact), " ")
-	if strings.HasPrefix(factOf(cred, deployKeyFact), noDeployKey) {
-		return nil
+// Only one is deleted of which the sealed life says that it is this key.
+func (r *Runner) deployKeyWay(ctx context.Context, cred *store.Credential) (*way, error) {
+	fact := factOf(cred, deployKeyFact)
+	l, err := r.Keeper.Life(ctx, cred.Installation, cred.Fingerprint)
+	if err != nil || fact == "" || l.Listed != fact+" "+factOf(cred, sshFingerprint) {
+		return nil, err
 	}
+	name, id, known := strings.Cut(fact, " ")
 	owner, repo, _ := strings.Cut(name, "/")
 	number, err := strconv.ParseInt(id, 10, 64)
 	if !known || err != nil {
-		return nil
+		return nil, nil
 	}
 	request := fmt.Sprintf("DELETE /repos/%s/keys/%d", name, number)
 	return &way{request: request, kinds: []string{"deploy-key"}, ends: life.Remove, send: func(ctx context.Context, _ *verify.Credential) (verify.Revoked, error) {
 		_, err := r.GitHub.Installation(cred.Installation).Repositories.DeleteKey(ctx, owner, repo, number)
 		return answered(request, "administration", err)
-	}}
+	}}, nil
 }

@@ -64,7 +64,7 @@ func (r *Runner) wayOf(ctx context.Context, cred *store.Credential) (*way, error
 	}
 	v := r.Revoking.Ways.For(cred.Rule, nil)
 	if v == nil {
-		return r.deployKeyWay(cred), nil
+		return r.deployKeyWay(ctx, cred)
 	}
 	w := &way{request: strings.Join(v.Requests(), ", then "), does: v.Does, kinds: []string{cred.Rule}, text: true, ends: life.End, send: func(ctx context.Context, key *verify.Credential) (verify.Revoked, error) {
 		fits := r.Revoking.Ways.For(cred.Rule, key) // which form the value has is known only now
