@@ -49,8 +49,27 @@ func TestAgainAndButtons(t *testing.T) {
 		w.gh.RequestAction("acme", "widgets", fourth.ID, "open-rotation", "dev")
 		w.issues("rotation", 1)
 
-		// Another person says that it is no key: the check passes on, the issue is closed.
+		// Two who may write to the repository, and not where the issue is, say nothing for all
+		// the others.
 		w.gh.SetPermission("acme", "widgets", "sam", "write")
+		for _, who := range []string{"dev", "sam"} {
+			w.gh.RequestAction("acme", "widgets", fourth.ID, "not-a-key", who)
+			w.eventually(20*time.Second, who+" may not decide it", func() string {
+				if now := w.checkByID("widgets", fourth.ID); now.Conclusion != "failure" || !strings.Contains(now.Summary, "`"+who+"` says that this is no key") {
+					return now.Conclusion + " " + now.Summary
+				}
+				return ""
+			})
+			w.idle()
+		}
+		if issue := w.gh.Issues("acme", "rotation")[0]; issue.State != "open" || strings.Contains(issue.Body, "says that it is no key") {
+			t.Errorf("the issue is %s: %s", issue.State, issue.Body)
+		}
+
+		// Another person says that it is no key: the check passes on, the issue is closed.
+		for _, who := range []string{"dev", "sam"} {
+			w.gh.SetPermission("acme", "rotation", who, "write")
+		}
 		w.gh.RequestAction("acme", "widgets", fourth.ID, "ack", "sam")
 		w.gh.RequestAction("acme", "widgets", fourth.ID, "not-a-key", "dev")
 		w.eventually(20*time.Second, "acknowledged, and one says that it is none", func() string {

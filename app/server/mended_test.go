@@ -151,6 +151,8 @@ func TestNotKeyOfTheRest(t *testing.T) {
 	w.start()
 	w.gh.SetPermission("acme", "widgets", "sam", "write")
 	w.gh.SetPermission("acme", "widgets", "dana", "write")
+	w.gh.SetPermission("acme", "rotation", "sam", "write")
+	w.gh.SetPermission("acme", "rotation", "dana", "write")
 	c := w.clone("widgets")
 	check := w.pushed(c, "widgets", "Large", "large.txt", strings.Repeat("text\n", 400_000), "k.env", "T="+w.key("gitlab-pat")+"\n")
 	expect(t, check, "failure", "1 key found", "k.env:1")
