@@ -158,18 +158,8 @@ func (t *tx) loginsOf(id int64, logins []string) (out []string, err error) {
 }
 
 // each calls scan for each row of a query.
-func (t *tx) each(scan func(*sql.Rows) error, query string, args ...any) (err error) {
-	rows, err := t.QueryContext(t.ctx, numbered(t.pg, query), args...)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+func (t *tx) each(scan func(*sql.Rows) error, query string, args ...any) error {
+	return eachRow(t.ctx, t, t.pg, scan, query, args...)
 }
 
 // count adds to n how many rows a statement changes.

@@ -143,23 +143,21 @@ func (s *Store) Proven(ctx context.Context, seal *Seal, installation int64, fing
 }
 
 func (s *Store) proven(ctx context.Context, db asker, seal *Seal, installation int64, fingerprint string) (out []Record, err error) {
-	rows, err := db.QueryContext(ctx, numbered(s.Pool != nil, "SELECT "+recordColumns("r")+", coalesce(b.mac, '') FROM ledger r LEFT JOIN ledger b ON b.installation = r.installation AND b.seq = r.seq - 1 WHERE r.installation = ? AND r.fingerprint = ? ORDER BY r.seq"),
+	err = eachRow(ctx, db, s.Pool != nil, func(rows *sql.Rows) error {
+		var before string
+		r, err := scanRecord(rows, &before)
+		if err != nil {
+			return err
+		}
+		if key := seal.key(r.KeyID); key == nil || r.mac(key, before) != r.Mac {
+			return fmt.Errorf("record %d: %w", r.Seq, ErrForged)
+		}
+		out = append(out, r)
+		return nil
+	}, "SELECT "+recordColumns("r")+", coalesce(b.mac, '') FROM ledger r LEFT JOIN ledger b ON b.installation = r.installation AND b.seq = r.seq - 1 WHERE r.installation = ? AND r.fingerprint = ? ORDER BY r.seq",
 		installation, fingerprint)
 	if err != nil {
 		return nil, fmt.Errorf("read the ledger: %w", err)
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var before string
-		r, err := scanRecord(rows, &before)
-		if err != nil {
-			return nil, fmt.Errorf("read the ledger: %w", err)
-		}
-		key := seal.key(r.KeyID)
-		if key == nil || r.mac(key, before) != r.Mac {
-			return nil, fmt.Errorf("record %d of the ledger: %w", r.Seq, ErrForged)
-		}
-		out = append(out, r)
-	}
-	return out, rows.Err()
+	return out, nil
 }

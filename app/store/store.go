@@ -168,8 +168,13 @@ func (s *Store) row(ctx context.Context, query string, args ...any) *sql.Row {
 
 // rows calls scan for each row of a query, and returns when all have been read: on
 // SQLite nothing else can be asked meanwhile.
-func (s *Store) rows(ctx context.Context, scan func(*sql.Rows) error, query string, args ...any) (err error) {
-	rows, err := s.DB.QueryContext(ctx, numbered(s.Pool != nil, query), args...)
+func (s *Store) rows(ctx context.Context, scan func(*sql.Rows) error, query string, args ...any) error {
+	return eachRow(ctx, s.DB, s.Pool != nil, scan, query, args...)
+}
+
+// eachRow calls scan for each row that a database or a transaction returns for a query.
+func eachRow(ctx context.Context, db asker, pg bool, scan func(*sql.Rows) error, query string, args ...any) (err error) {
+	rows, err := db.QueryContext(ctx, numbered(pg, query), args...)
 	if err != nil {
 		return err
 	}
