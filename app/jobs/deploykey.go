@@ -55,10 +55,10 @@ func (r *Runner) listed(ctx context.Context, cred *store.Credential, l *life.Lif
 	}
 	e.Actor = life.Actor{System: true}
 	known := factOf(cred, deployKeyFact)
-	if !strings.HasPrefix(known, noDeployKey) && (known == "" || l.Listed != known+" "+print) { // nobody was told so by GitHub
-		known = ""
-	}
 	day, none := strings.CutPrefix(known, noDeployKey)
+	if !none {
+		known = listedAs(cred, l)
+	}
 	if at, err := time.Parse(time.DateOnly, day); none && err == nil && r.Keeper.Time().Sub(at) < searchAgain {
 		return e, nil, false, nil
 	}
@@ -151,15 +151,24 @@ func findDeployKey(ctx context.Context, c *github.Client, owner, repo, print str
 	}
 }
 
+// listedAs is the deploy key that GitHub listed a key as, its repository and id: "" if the
+// sealed life does not say so of this key.
+func listedAs(cred *store.Credential, l *life.Life) string {
+	known := factOf(cred, deployKeyFact)
+	if known == "" || l.Listed != known+" "+factOf(cred, sshFingerprint) {
+		return ""
+	}
+	return known
+}
+
 // deployKeyWay is how the deploy key that a key is is ended: GitHub deletes it for the App.
 // Only one is deleted of which the sealed life says that it is this key.
 func (r *Runner) deployKeyWay(ctx context.Context, cred *store.Credential) (*way, error) {
-	fact := factOf(cred, deployKeyFact)
 	l, err := r.Keeper.Life(ctx, cred.Installation, cred.Fingerprint)
-	if err != nil || fact == "" || l.Listed != fact+" "+factOf(cred, sshFingerprint) {
+	if err != nil {
 		return nil, err
 	}
-	name, id, known := strings.Cut(fact, " ")
+	name, id, known := strings.Cut(listedAs(cred, &l), " ")
 	owner, repo, _ := strings.Cut(name, "/")
 	number, err := strconv.ParseInt(id, 10, 64)
 	if !known || err != nil {

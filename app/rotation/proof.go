@@ -106,7 +106,8 @@ func Restored(text string, records []store.Record) (string, error) {
 	if err := json.Unmarshal([]byte(text), &l); err != nil {
 		return "", errors.New("it cannot be read")
 	}
-	if err := consistent(&l, records); err != nil {
+	p := provedBy(records)
+	if err := consistent(&l, &p, &records[len(records)-1]); err != nil {
 		return "", err
 	}
 	l.Asked, l.Order, l.Listed = nil, nil, ""
@@ -115,7 +116,7 @@ func Restored(text string, records []store.Record) (string, error) {
 		if l.State == life.FalsePositive {
 			longest = life.LongestDenial
 		}
-		if end := provedBy(records).since.Add(longest); l.Waiver.Until.After(end) {
+		if end := p.since.Add(longest); l.Waiver.Until.After(end) {
 			l.Waiver.Until = end
 		}
 	} else {
@@ -125,10 +126,9 @@ func Restored(text string, records []store.Record) (string, error) {
 	return string(restored), err
 }
 
-// consistent returns which fact of a life is not among its records.
-func consistent(l *life.Life, records []store.Record) error {
-	p := provedBy(records)
-	if last := records[len(records)-1]; last.To != string(l.State) {
+// consistent returns which fact of a life its records do not prove, of which one is the last.
+func consistent(l *life.Life, p *proved, last *store.Record) error {
+	if last.To != string(l.State) {
 		return fmt.Errorf("it is %s, and the last record leads to %s", l.State, last.To)
 	}
 	for _, c := range l.Checks {
