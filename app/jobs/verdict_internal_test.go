@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/app/rotation/life"
-	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/rules"
 	"github.com/keyward/keyward/scanner/verify"
 	"github.com/keyward/keyward/scanner/verify/verifytest"
@@ -25,13 +24,9 @@ func TestOnlyProofIsDead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := rules.Builtin()
+	byID, err := rules.ByID()
 	if err != nil {
 		t.Fatal(err)
-	}
-	byID := map[string]*scanner.Rule{}
-	for i := range list {
-		byID[list[i].ID] = &list[i]
 	}
 	dead := 0
 	for id, checks := range checks {

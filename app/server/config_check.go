@@ -15,6 +15,7 @@ import (
 	"github.com/keyward/keyward/app/github"
 	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/policy"
+	"github.com/keyward/keyward/scanner/rules"
 )
 
 var trackerRE = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9-]{0,38}/)?[A-Za-z0-9._-]{1,100}$`)
@@ -91,7 +92,7 @@ func (c *Config) checkRevoke() (bad []string) {
 	if len(c.Revoke) == 0 {
 		return nil
 	}
-	byID, err := rulesByID()
+	byID, err := rules.ByID()
 	if err != nil {
 		return []string{err.Error()}
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/keyward/keyward/app/store"
 	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/report"
+	"github.com/keyward/keyward/scanner/rules"
 )
 
 // An entry is a key in the register.
@@ -140,7 +141,7 @@ func (env *Env) reading(ctx context.Context, fn func(*store.Store, *Config) erro
 
 // entries reads the register.
 func entries(ctx context.Context, s *store.Store) (out []entry, err error) {
-	byID, err := rulesByID()
+	byID, err := rules.ByID()
 	if err != nil {
 		return nil, err
 	}

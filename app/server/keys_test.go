@@ -54,13 +54,9 @@ func TestRegister(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := rules.Builtin()
+	byID, err := rules.ByID()
 	if err != nil {
 		t.Fatal(err)
-	}
-	byID := map[string]*scanner.Rule{}
-	for i := range list {
-		byID[list[i].ID] = &list[i]
 	}
 	keeper := &rotation.Keeper{Store: s, Pepper: []byte(env["KEYWARD_PEPPER"]), Rules: byID, Log: slog.New(slog.DiscardHandler)}
 	must := func(err error) {

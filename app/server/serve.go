@@ -26,7 +26,6 @@ import (
 	"github.com/keyward/keyward/app/scan"
 	"github.com/keyward/keyward/app/store"
 	"github.com/keyward/keyward/app/webhook"
-	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/rules"
 	"github.com/keyward/keyward/scanner/verify"
 )
@@ -114,19 +113,6 @@ func (env *Env) serve(ctx context.Context, cfg *Config) (err error) {
 	return cfg.run(ctx, runner, hook, ready, m, log)
 }
 
-// rulesByID returns the rules that are built in.
-func rulesByID() (map[string]*scanner.Rule, error) {
-	list, err := rules.Builtin()
-	if err != nil {
-		return nil, err
-	}
-	byID := make(map[string]*scanner.Rule, len(list))
-	for i := range list {
-		byID[list[i].ID] = &list[i]
-	}
-	return byID, nil
-}
-
 // runner wires what works on events.
 func (env *Env) runner(cfg *Config, s *store.Store, app *github.App, log *slog.Logger, m *metrics, alone bool) (*jobs.Runner, error) {
 	const mb = 1 << 20
@@ -139,7 +125,7 @@ func (env *Env) runner(cfg *Config, s *store.Store, app *github.App, log *slog.L
 	if err != nil {
 		return nil, err
 	}
-	byID, err := rulesByID()
+	byID, err := rules.ByID()
 	if err != nil {
 		return nil, err
 	}

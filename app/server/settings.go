@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/keyward/keyward/app/rotation/life"
 )
 
 // a setting is one value that the environment can give.
@@ -207,7 +209,7 @@ func unknownVariables(environ []string) (bad []string) {
 func didYouMean(wrong string, names []string) string {
 	best, least := "", max(2, len(wrong)/5)+1
 	for _, name := range names {
-		if d := distance(wrong, name); d < least {
+		if d := life.Distance(wrong, name); d < least {
 			best, least = name, d
 		}
 	}
@@ -221,25 +223,4 @@ func didYouMean(wrong string, names []string) string {
 		return ""
 	}
 	return ", did you mean " + best + "?"
-}
-
-// distance is the Levenshtein distance of two short strings.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		last := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := last
-			if a[i] != b[j] {
-				cost++
-			}
-			last = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -22,7 +22,6 @@ import (
 	"github.com/keyward/keyward/app/rotation"
 	"github.com/keyward/keyward/app/rotation/life"
 	"github.com/keyward/keyward/app/store"
-	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/guard"
 	"github.com/keyward/keyward/scanner/policy"
 	"github.com/keyward/keyward/scanner/rules"
@@ -123,12 +122,8 @@ func newYear(t *testing.T, repos int) *year {
 	}
 	_, err = y.gh.AddRepo("acme", "rotation", githubtest.Repo{})
 	check()
-	list, err := rules.Builtin()
+	byID, err := rules.ByID()
 	check()
-	byID := map[string]*scanner.Rule{}
-	for i := range list {
-		byID[list[i].ID] = &list[i]
-	}
 	log := slog.New(slog.DiscardHandler)
 	y.keeper = &rotation.Keeper{Store: y.store, Web: y.gh.URL, Pepper: []byte(pepper), Guard: &guard.Guard{}, Rules: byID, Tracker: "rotation", Log: log, Now: y.clock.now}
 	api, err := url.Parse(y.gh.URL + "/api/v3/")

@@ -122,6 +122,19 @@ type Set struct {
 	Ignored []string
 }
 
+// ByID returns the rules that are built in, by their ids.
+func ByID() (map[string]*scanner.Rule, error) {
+	list, err := Builtin()
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[string]*scanner.Rule, len(list))
+	for i := range list {
+		byID[list[i].ID] = &list[i]
+	}
+	return byID, nil
+}
+
 // ReadFile reads a rules file in either form.
 func ReadFile(name string) (*Set, error) {
 	f, err := os.Open(name)

@@ -109,15 +109,16 @@ func Commands(comment string) (out []Command) {
 // meant is the command that a word is nearly the name of, "" if there is none.
 func meant(word string) string {
 	for name := range forms {
-		if len(name) > 3 && distance(word, name) <= 2 || strings.ReplaceAll(name, "-", "") == strings.ReplaceAll(word, "-", "") {
+		if len(name) > 3 && Distance(word, name) <= 2 || strings.ReplaceAll(name, "-", "") == strings.ReplaceAll(word, "-", "") {
 			return name
 		}
 	}
 	return ""
 }
 
-// distance is how many letters have to be changed, put in or left out (Levenshtein).
-func distance(a, b string) int {
+// Distance is how many bytes have to be changed, added or removed to turn one short string
+// into another (Levenshtein).
+func Distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

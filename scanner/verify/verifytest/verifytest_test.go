@@ -25,13 +25,9 @@ func start(t *testing.T) (*verifytest.Provider, map[string]*scanner.Rule) {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Close)
-	list, err := rules.Builtin()
+	byID, err := rules.ByID()
 	if err != nil {
 		t.Fatal(err)
-	}
-	byID := map[string]*scanner.Rule{}
-	for i := range list {
-		byID[list[i].ID] = &list[i]
 	}
 	return p, byID
 }
