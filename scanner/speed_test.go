@@ -103,10 +103,14 @@ func TestSpeed(t *testing.T) {
 	})
 	ratio := float64(scan) / float64(plain)
 	t.Logf("%.0f MB/s, %.1f times as long as adding up the bytes (%d)", float64(size)/scan.Seconds()/1e6, ratio, sum)
-	if ratio > 25 {
-		t.Errorf("a scan takes %.1f times as long as adding up the bytes, want at most 25", ratio)
+	if ratio > maxRatio {
+		t.Errorf("a scan takes %.1f times as long as adding up the bytes, want at most %d", ratio, maxRatio)
 	}
 }
+
+// maxRatio is far above what is measured (11), as a machine that does other things at the same
+// time slows down a scan more than a sum. It catches what makes a scan slow by a multiple.
+const maxRatio = 60
 
 // fastest is the shortest of some runs: the others waited for something else.
 func fastest(run func()) time.Duration {

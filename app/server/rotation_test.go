@@ -78,6 +78,7 @@ func TestCommands(t *testing.T) {
 		say("ravi", "/confirm", "say that it is no key", "false-positive")
 
 		// What is edited, said by programs, or stands in another issue does nothing.
+		w.idle()
 		replied := len(find().Comments)
 		other := w.gh.OpenIssue("acme", "rotation", "Another", "x", "dana")
 		w.gh.Comment("acme", "rotation", other, "/ack", "dana")
