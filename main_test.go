@@ -54,7 +54,7 @@ func TestScripts(t *testing.T) {
 				}
 			}
 			env.Vars = append(env.Vars, "CHECKOUT="+checkout, "GIT_CONFIG_GLOBAL="+config, "GIT_CONFIG_NOSYSTEM=1", "HOME="+env.WorkDir,
-				"GIT_AUTHOR_DATE=2026-02-03T10:00:00Z", "GIT_COMMITTER_DATE=2026-02-03T10:00:00Z", "KEYWARD_PEPPER=pepper of the scripts")
+				"GIT_AUTHOR_DATE=2026-02-03T10:00:00Z", "GIT_COMMITTER_DATE=2026-02-03T10:00:00Z", "KEYWARD_PEPPER=pepper of the scripts", "NEWLINE=\n")
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -63,12 +64,14 @@ func (env *Env) makeBaseline(ctx context.Context, o *baselineOptions, args []str
 	b, err := policy.LoadBaseline(env.path(o.file))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		b = &policy.Baseline{Print: s.print()}
+		b = &policy.Baseline{}
 	case err != nil:
 		return err
-	case b.Print != s.print():
-		return hint(fmt.Errorf("baseline %s was made under another pepper", o.file), "set KEYWARD_PEPPER to that one, or remove the file and write it again")
+	case !slices.Contains(s.prints(), b.Print):
+		return hint(fmt.Errorf("baseline %s was made under another pepper", o.file),
+			"set KEYWARD_PEPPER to that one, or KEYWARD_OLD_PEPPERS if it was replaced, or remove the file and write it again")
 	}
+	b.Print = s.prints()[len(s.peppers)-1]
 	added := b.Add(r.Keys, o.reason, env.Now(), until)
 	data, err := b.Marshal()
 	if err != nil {

@@ -203,7 +203,11 @@ func (t *tracker) issues(ctx context.Context, in *inputs, r *report.Report, link
 			break
 		}
 		i := &report.Issue{Key: k, Repository: source, Link: link}
-		if err := t.issue(ctx, owner, name, i, old[k.Fingerprint]); err != nil {
+		var issue *github.Issue
+		for _, fingerprint := range k.Fingerprints() { // it may have been opened under a former pepper
+			issue = cmp.Or(issue, old[fingerprint])
+		}
+		if err := t.issue(ctx, owner, name, i, issue); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -40,7 +41,7 @@ type session struct {
 	builtin  []scanner.Rule
 	scanner  *scanner.Scanner
 	allow    []scanner.Allowlist // of the rules files
-	pepper   []byte
+	peppers  [][]byte            // of fingerprints; the last is the present one
 	notes    []string
 	refused  []string // parts of the policy's rules files that do not count: the scan is not complete
 }
@@ -85,10 +86,11 @@ func (s *session) load(ctx context.Context, o *setup) (err error) {
 	if err != nil {
 		return err
 	}
-	if s.pepper, err = s.makePepper(ctx); err != nil {
+	if s.peppers, err = s.makePeppers(ctx); err != nil {
 		return err
 	}
-	s.scanner, err = scanner.New(list, scanner.Options{Pepper: s.pepper, MinConfidence: o.minConfidence, Allow: s.allow, Now: s.env.Now()})
+	n := len(s.peppers) - 1
+	s.scanner, err = scanner.New(list, scanner.Options{Pepper: s.peppers[n], FormerPeppers: s.peppers[:n], MinConfidence: o.minConfidence, Allow: s.allow, Now: s.env.Now()})
 	if err != nil {
 		return err
 	}
@@ -233,17 +235,29 @@ func (s *session) givenRules(ctx context.Context, o *setup, f string) (*rules.Se
 // leastPepper is how long a pepper has to be: it must not be guessable.
 const leastPepper = 16
 
-// makePepper returns the key of fingerprints: the organisation's, or one
-// derived from the repository, which anybody who knows the repository can derive.
-func (s *session) makePepper(ctx context.Context) ([]byte, error) {
-	if p := s.env.Getenv("KEYWARD_PEPPER"); p != "" {
-		if len(p) < leastPepper {
-			return nil, hint(fmt.Errorf("KEYWARD_PEPPER has %d characters, want %d or more", len(p), leastPepper), "make one with: openssl rand -hex 32")
+// makePeppers returns the keys of fingerprints, the present one last: the organisation's, or
+// one derived from the repository, which anybody who knows the repository can derive.
+func (s *session) makePeppers(ctx context.Context) (list [][]byte, err error) {
+	for old := range strings.Lines(s.env.Getenv("KEYWARD_OLD_PEPPERS")) {
+		if old = strings.TrimSpace(old); old == "" {
+			continue
 		}
-		return []byte(p), nil
+		if len(old) < leastPepper {
+			return nil, hint(fmt.Errorf("KEYWARD_OLD_PEPPERS: one has %d characters, want %d or more", len(old), leastPepper), "write one on each line, the oldest first")
+		}
+		list = append(list, []byte(old))
 	}
-	sum := sha256.Sum256([]byte("keyward fingerprints of " + s.identity(ctx)))
-	return sum[:], nil
+	p := s.env.Getenv("KEYWARD_PEPPER")
+	switch {
+	case p == "" && len(list) > 0:
+		return nil, hint(errors.New("KEYWARD_OLD_PEPPERS is set and KEYWARD_PEPPER is not"), "set KEYWARD_PEPPER to the present pepper")
+	case p == "":
+		sum := sha256.Sum256([]byte("keyward fingerprints of " + s.identity(ctx)))
+		return [][]byte{sum[:]}, nil
+	case len(p) < leastPepper:
+		return nil, hint(fmt.Errorf("KEYWARD_PEPPER has %d characters, want %d or more", len(p), leastPepper), "make one with: openssl rand -hex 32")
+	}
+	return append(list, []byte(p)), nil
 }
 
 // identity is what fingerprints are derived from where there is no pepper: what
@@ -266,9 +280,9 @@ func (s *session) loadBaseline(ctx context.Context, o *setup) error {
 	if err != nil {
 		return hint(err, "nothing was scanned", "keyward baseline writes one")
 	}
-	if b.Print != "" && b.Print != s.print() {
+	if b.Print != "" && !slices.Contains(s.prints(), b.Print) {
 		return hint(fmt.Errorf("baseline %s was made under another pepper: its fingerprints match nothing here", o.baseline),
-			"set KEYWARD_PEPPER to the one it was made with, or set repository in .keyward.toml if the clone's origin differs",
+			"set KEYWARD_PEPPER to the one it was made with, or KEYWARD_OLD_PEPPERS if that was replaced, or set repository in .keyward.toml if the clone's origin differs",
 			"or write it again: keyward baseline")
 	}
 	s.baseline = b
@@ -289,10 +303,13 @@ func (s *session) readBaseline(ctx context.Context, o *setup) (*policy.Baseline,
 	return policy.ParseBaseline(o.baseline, data)
 }
 
-// print identifies the pepper without giving it away.
-func (s *session) print() string {
-	sum := sha256.Sum256(append([]byte("keyward pepper "), s.pepper...))
-	return fmt.Sprintf("%x", sum[:6])
+// prints identify the peppers without giving them away, the present one last.
+func (s *session) prints() (out []string) {
+	for _, p := range s.peppers {
+		sum := sha256.Sum256(append([]byte("keyward pepper "), p...))
+		out = append(out, fmt.Sprintf("%x", sum[:6]))
+	}
+	return out
 }
 
 // path resolves a path that the user gave against the working directory.

@@ -55,6 +55,11 @@ could not be scanned, or wrong usage.`,
 	return c
 }
 
+// names reports whether a fingerprint is one of those that were asked for.
+func (o *verifyOptions) names(fingerprint string) bool {
+	return slices.ContainsFunc(o.fingerprints, func(prefix string) bool { return strings.HasPrefix(fingerprint, prefix) })
+}
+
 // A checked key is what verify prints of one.
 type checked struct {
 	Rule        string         `json:"rule"`
@@ -95,7 +100,7 @@ func (env *Env) verify(ctx context.Context, o *verifyOptions, args []string) err
 			return err
 		}
 		for _, k := range j.keys.Sorted() {
-			if len(o.fingerprints) == 0 || slices.ContainsFunc(o.fingerprints, func(fp string) bool { return strings.HasPrefix(k.Fingerprint, fp) }) {
+			if len(o.fingerprints) == 0 || slices.ContainsFunc(k.Fingerprints(), o.names) {
 				all = append(all, j.verified(ctx, v, k, o.dry))
 			}
 		}

@@ -21,7 +21,8 @@
 // white space trimmed, the lines of PEM joined, escapes and encodings undone.
 // It depends on neither rule, path nor commit. Under a secret pepper a
 // guessable value can not be found from it; under a pepper that others can
-// derive it can, by trying.
+// derive it can, by trying. When a pepper is replaced, the former one stays known for
+// reading: a finding then also has the fingerprint that it had before.
 //
 // A Finding holds no secret: only a redacted form, the fingerprint, and facts
 // that the key says of itself.

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"time"
 )
@@ -20,7 +21,8 @@ type Finding struct {
 	EndLine     int
 	Start, End  int64 // the secret's bytes in the blob, End excluded
 	Redacted    string
-	Fingerprint string // HMAC-SHA256 of the canonical value, hexadecimal
+	Fingerprint string   // HMAC-SHA256 of the canonical value, hexadecimal
+	Former      []string // the fingerprints under the former peppers, in their order
 	Confidence  float64
 	Decoded     string // the encodings undone to see it, outermost first, such as "base64"
 	InTest      bool   // stands in a test, an example or documentation
@@ -61,15 +63,31 @@ func ByPlace(a, b *Finding) int {
 	return cmp.Or(strings.Compare(a.Path, b.Path), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col), strings.Compare(a.Rule.ID, b.Rule.ID))
 }
 
-// fingerprint returns the identity of a canonical value under the scanner's pepper.
-func (w *work) fingerprint(canonical []byte) string {
-	if w.mac == nil {
-		w.mac = hmac.New(sha256.New, w.s.opt.Pepper)
+// Is reports whether a fingerprint is that of the finding, under any pepper.
+func (f *Finding) Is(fingerprint string) bool {
+	return f.Fingerprint == fingerprint || slices.Contains(f.Former, fingerprint)
+}
+
+// fingerprints returns the identity of a canonical value under the scanner's pepper, and
+// under those that were replaced.
+func (w *work) fingerprints(canonical []byte) (current string, former []string) {
+	if w.macs == nil {
+		for _, pepper := range slices.Concat([][]byte{w.s.opt.Pepper}, w.s.opt.FormerPeppers) {
+			w.macs = append(w.macs, hmac.New(sha256.New, pepper))
+		}
 	}
-	w.mac.Reset() // the key is not hashed again
-	w.mac.Write(canonical)
-	var sum [sha256.Size]byte
-	return hex.EncodeToString(w.mac.Sum(sum[:0]))
+	for i, mac := range w.macs {
+		mac.Reset() // the key is not hashed again
+		mac.Write(canonical)
+		var sum [sha256.Size]byte
+		fingerprint := hex.EncodeToString(mac.Sum(sum[:0]))
+		if i == 0 {
+			current = fingerprint
+		} else {
+			former = append(former, fingerprint)
+		}
+	}
+	return current, former
 }
 
 // redact returns what may be shown of a value: its fixed, public prefix, at

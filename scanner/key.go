@@ -11,6 +11,7 @@ import (
 type Key struct {
 	Rule        *Rule
 	Fingerprint string
+	Former      []string // as of a Finding
 	Redacted    string
 	Severity    string
 	Confidence  float64
@@ -25,6 +26,9 @@ type Key struct {
 	rank        int
 	at          map[location]bool // of Places, once there are many
 }
+
+// Fingerprints returns the fingerprints of a key under all peppers, the present one first.
+func (k *Key) Fingerprints() []string { return append([]string{k.Fingerprint}, k.Former...) }
 
 // A location is where a place is: chunks of a large file overlap, and find a key there
 // twice.
@@ -99,7 +103,7 @@ func (ks *Keys) Add(f *Finding, commit *Commit) *Key {
 	rank := (&compiled{Rule: f.Rule}).rank()
 	k := ks.byPrint[f.Fingerprint]
 	if k == nil {
-		k = &Key{Fingerprint: f.Fingerprint, rank: -2, Severity: "low"}
+		k = &Key{Fingerprint: f.Fingerprint, Former: f.Former, rank: -2, Severity: "low"}
 		ks.byPrint[f.Fingerprint] = k
 	}
 	if rank > k.rank || rank == k.rank && f.Rule.ID < k.Rule.ID {

@@ -17,10 +17,11 @@ import (
 
 // Options change what a Scanner looks for. The zero value is the default.
 type Options struct {
-	Pepper        []byte  // the secret key of fingerprints; see package documentation
-	MinConfidence float64 // findings below it are dropped; 0 means DefaultConfidence
-	NoDecode      bool    // do not look inside base64, hex, percent and \u encodings
-	Loose         bool    // a key counts even if letters or digits stand around it
+	Pepper        []byte   // the secret key of fingerprints; see package documentation
+	FormerPeppers [][]byte // those that were replaced, the oldest first: what is known under them stays known
+	MinConfidence float64  // findings below it are dropped; 0 means DefaultConfidence
+	NoDecode      bool     // do not look inside base64, hex, percent and \u encodings
+	Loose         bool     // a key counts even if letters or digits stand around it
 	Allow         []Allowlist
 	Now           time.Time // for the expiry of allow comments; zero means they never expire
 }

@@ -70,7 +70,7 @@ type work struct {
 	budget    int // bytes of decoded text that may still be looked at
 	spent     bool
 	scratch   [maxDepth]scratch
-	mac       hash.Hash // of fingerprints, nil before the first
+	macs      []hash.Hash // of fingerprints, under the pepper and the former ones; nil before the first
 	judging   score.Candidate
 	searches  int // how often expressions were tried, and on how many bytes
 	searched  int
@@ -332,11 +332,12 @@ func (w *work) finding(h *hit, text []byte, line int, encoding string) Finding {
 		Line: line, EndLine: line + bytes.Count(text[p.start:p.end], []byte("\n")),
 		Col:   p.start - bytes.LastIndexByte(text[:p.start], '\n'),
 		Start: w.blob.Offset + int64(p.start), End: w.blob.Offset + int64(p.end),
-		Redacted: redact(h.rule.Rule, v), Fingerprint: w.fingerprint(v),
+		Redacted:   redact(h.rule.Rule, v),
 		Confidence: h.score, Decoded: encoding, InTest: inTest(w.blob.Path),
 		Facts: h.facts.facts, Expires: h.facts.expires, Companions: h.candidates,
 		Allow: allowFor(text, p, h.rule.ID, w.s.opt.Now),
 	}
+	f.Fingerprint, f.Former = w.fingerprints(v)
 	for _, n := range h.near {
 		if !slices.Contains(f.Facts, n) {
 			f.Facts = append(f.Facts, n)

@@ -70,24 +70,36 @@ func ParseBaseline(name string, data []byte) (*Baseline, error) {
 
 // Known returns why a key is known to the baseline, or nil.
 func (b *Baseline) Known(k *scanner.Key, now time.Time) *scanner.Known {
-	i, ok := slices.BinarySearchFunc(b.Keys, k.Fingerprint, func(o Old, fp string) int { return strings.Compare(o.Fingerprint, fp) })
-	if !ok {
-		i = slices.IndexFunc(b.Keys, func(o Old) bool { return o.Fingerprint == k.Fingerprint }) // edited by hand, out of order
-	}
-	if i < 0 {
+	o := b.find(k)
+	if o == nil {
 		return nil
 	}
-	o := &b.Keys[i]
 	if !o.until.IsZero() && !now.Before(o.until.AddDate(0, 0, 1)) {
 		return nil
 	}
 	return &scanner.Known{By: "baseline", Where: b.Path, Reason: o.Reason, Expires: o.until}
 }
 
-// Add writes keys down that the baseline has not. Those it has stay as they are.
+// find returns what the baseline has of a key, nil if it has nothing.
+func (b *Baseline) find(k *scanner.Key) *Old {
+	for _, fingerprint := range k.Fingerprints() {
+		i, ok := slices.BinarySearchFunc(b.Keys, fingerprint, func(o Old, fp string) int { return strings.Compare(o.Fingerprint, fp) })
+		if !ok {
+			i = slices.IndexFunc(b.Keys, func(o Old) bool { return o.Fingerprint == fingerprint }) // edited by hand, out of order
+		}
+		if i >= 0 {
+			return &b.Keys[i]
+		}
+	}
+	return nil
+}
+
+// Add writes keys down that the baseline has not. Those it has stay as they are; one that is
+// written under a former pepper gets its present fingerprint.
 func (b *Baseline) Add(keys []*scanner.Key, reason string, now, expires time.Time) (added int) {
 	for _, k := range keys {
-		if slices.ContainsFunc(b.Keys, func(o Old) bool { return o.Fingerprint == k.Fingerprint }) {
+		if o := b.find(k); o != nil {
+			o.Fingerprint = k.Fingerprint
 			continue
 		}
 		o := Old{Fingerprint: k.Fingerprint, Rule: k.Rule.ID, Redacted: k.Redacted, Reason: reason, Added: now.Format(time.DateOnly),

@@ -374,6 +374,16 @@ func (e *Exception) holds(now time.Time) bool {
 	return e.Expires.IsZero() || now.Before(e.Expires.AddDate(0, 0, 1))
 }
 
+// names reports whether an exception names the fingerprint of a key, under any pepper.
+func (e *Exception) names(k *scanner.Key) bool {
+	for _, full := range k.Fingerprints() {
+		if slices.ContainsFunc(e.Fingerprints, func(fp string) bool { return strings.HasPrefix(full, fp) }) {
+			return true
+		}
+	}
+	return false
+}
+
 // Known returns why a key is known to the policy, or nil. Every place of the
 // key has to be covered by the same exception: a key that is allowed in a
 // fixture is not allowed in a deployment.
@@ -383,7 +393,7 @@ func (p *Policy) Known(k *scanner.Key, now time.Time) *scanner.Known {
 		if !e.holds(now) || len(e.Rules) > 0 && !slices.Contains(e.Rules, k.Rule.ID) {
 			continue
 		}
-		if len(e.Fingerprints) > 0 && !slices.ContainsFunc(e.Fingerprints, func(fp string) bool { return strings.HasPrefix(k.Fingerprint, fp) }) {
+		if len(e.Fingerprints) > 0 && !e.names(k) {
 			continue
 		}
 		covered := func(pl scanner.Place) bool {
