@@ -31,33 +31,40 @@ func (c *Client) File(ctx context.Context, owner, name, path string, limit int) 
 	return []byte(text), nil
 }
 
-// Said reports whether a program has written a comment on an issue that begins with a
-// mark: a comment whose answer was lost is not written twice. A nil since means ever.
-func (c *Client) Said(ctx context.Context, owner, name string, number int, mark string, since *time.Time) (bool, error) {
-	body, err := c.comment(ctx, owner, name, number, mark, since)
-	return body != "", err
+// Said reports whether a program has written a comment on an issue that begins with one of
+// several marks: a comment whose answer was lost is not written twice. A nil since means
+// ever.
+func (c *Client) Said(ctx context.Context, owner, name string, number int, marks []string, since *time.Time) (bool, error) {
+	_, said, err := c.comment(ctx, owner, name, number, marks, since)
+	return said, err
 }
 
-// Comment returns the text of the comment of a program that begins with a mark, "" if
-// there is none.
-func (c *Client) Comment(ctx context.Context, owner, name string, number int, mark string) (string, error) {
-	return c.comment(ctx, owner, name, number, mark, nil)
+// Comment returns what follows the mark in the comment of a program that begins with one of
+// several marks, "" if there is none.
+func (c *Client) Comment(ctx context.Context, owner, name string, number int, marks []string) (string, error) {
+	rest, _, err := c.comment(ctx, owner, name, number, marks, nil)
+	return rest, err
 }
 
-func (c *Client) comment(ctx context.Context, owner, name string, number int, mark string, since *time.Time) (string, error) {
+func (c *Client) comment(ctx context.Context, owner, name string, number int, marks []string, since *time.Time) (rest string, ok bool, err error) {
 	opt := &gh.IssueListCommentsOptions{Since: since, ListOptions: gh.ListOptions{PerPage: 100}}
 	for {
 		list, res, err := c.Issues.ListComments(ctx, owner, name, number, opt)
 		if err != nil {
-			return "", fmt.Errorf("read the comments of %s/%s#%d: %w", owner, name, number, err)
+			return "", false, fmt.Errorf("read the comments of %s/%s#%d: %w", owner, name, number, err)
 		}
 		for _, comment := range list {
-			if comment.GetUser().GetType() == "Bot" && strings.HasPrefix(comment.GetBody(), mark) {
-				return comment.GetBody(), nil
+			if comment.GetUser().GetType() != "Bot" {
+				continue
+			}
+			for _, mark := range marks {
+				if rest, ok := strings.CutPrefix(comment.GetBody(), mark); ok {
+					return rest, true, nil
+				}
 			}
 		}
 		if res.NextPage == 0 {
-			return "", nil
+			return "", false, nil
 		}
 		opt.Page = res.NextPage
 	}

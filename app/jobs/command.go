@@ -22,6 +22,13 @@ import (
 	"github.com/keyward/keyward/scanner/report"
 )
 
+// signed reports whether a text is the one that came with a signed delivery.
+func (r *Runner) signed(e *webhook.Event, text string) bool {
+	return slices.ContainsFunc(r.Keeper.Peppers.CommentKeys(), func(key []byte) bool {
+		return hmac.Equal([]byte(e.TextMAC), []byte(webhook.TextMAC(key, text)))
+	})
+}
+
 // commands does what a comment on the issue of a key asks for. Only the text that GitHub
 // signed counts: one that is edited could say now what its author may not have said.
 func (r *Runner) commands(ctx context.Context, c *github.Client, repo *store.Repository, e *webhook.Event, in writing, log *slog.Logger) error {
@@ -36,7 +43,7 @@ func (r *Runner) commands(ctx context.Context, c *github.Client, repo *store.Rep
 		return err
 	}
 	list := life.Commands(in.text)
-	if in.edited || !hmac.Equal([]byte(e.TextMAC), []byte(webhook.TextMAC(r.Keeper.CommentKey(), in.text))) {
+	if in.edited || !r.signed(e, in.text) {
 		return r.edited(ctx, c, repo, e, len(list) > 0)
 	}
 	role, err := r.role(ctx, repo, senderOf(e))

@@ -171,6 +171,9 @@ func (r *Runner) backfill(ctx context.Context, job *river.Job[BackfillArgs], log
 	_, wait := github.Wait(err)
 	switch {
 	case err == nil:
+		if err := r.recognise(ctx, repo.Installation, res.Keys); err != nil {
+			return err
+		}
 		list := r.credentials(mostSevere(res), res.Policy.App, store.StateHeld)
 		if _, err := r.Store.Record(ctx, repo.ID, list); err != nil {
 			return err

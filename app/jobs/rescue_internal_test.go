@@ -31,7 +31,7 @@ func newRunner(t *testing.T) *Runner {
 		t.Fatal(err)
 	}
 	g := &guard.Guard{}
-	r, err := New(Config{Store: s, Keeper: &rotation.Keeper{Store: s, Pepper: []byte("a fake pepper of the tests")}, Guard: g, Log: slog.New(slog.DiscardHandler), Process: "me", Workers: 2})
+	r, err := New(Config{Store: s, Keeper: &rotation.Keeper{Store: s, Peppers: rotation.Peppers{[]byte("a fake pepper of the tests")}}, Guard: g, Log: slog.New(slog.DiscardHandler), Process: "me", Workers: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

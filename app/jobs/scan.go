@@ -305,6 +305,9 @@ func (r *Runner) keep(ctx context.Context, s *store.Scan, repo *store.Repository
 		state = store.StateQuiet
 	}
 	nameless(res)
+	if err := r.recognise(ctx, repo.Installation, res.Keys, res.Known); err != nil {
+		return nil, err
+	}
 	kept := mostSevere(res)
 	list := r.credentials(kept, res.Policy.App, state)
 	if s.Fork { // when its commits are merged, the key is pushed
@@ -440,6 +443,29 @@ func nameless(res *scan.Result) {
 			k.First = &scanner.Commit{ID: k.First.ID, Date: k.First.Date}
 		}
 	}
+}
+
+// recognise gives findings that an installation has credentials of under a former pepper the
+// fingerprint of these: a credential keeps its identity when the pepper is replaced.
+func (r *Runner) recognise(ctx context.Context, installation int64, lists ...[]*scanner.Key) error {
+	keys := slices.Concat(lists...)
+	var former []string
+	for _, k := range keys {
+		former = append(former, k.Former...)
+	}
+	if len(former) == 0 {
+		return nil
+	}
+	known, err := r.Store.Recognised(ctx, installation, former)
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		if i := slices.IndexFunc(k.Former, func(fp string) bool { return known[fp] }); i >= 0 {
+			k.Fingerprint = k.Former[i]
+		}
+	}
+	return nil
 }
 
 // credentials are keys as the store keeps them. Paths are cleaned: a key may stand in one.

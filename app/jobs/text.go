@@ -37,6 +37,9 @@ func (r *Runner) text(ctx context.Context, job *river.Job[TextArgs], log *slog.L
 		return err
 	}
 	keys, err := r.Engine.Text(in.name, []byte(r.Keeper.Foreign(e.Installation, in.text)))
+	if err == nil {
+		err = r.recognise(ctx, e.Installation, keys)
+	}
 	if err == nil && len(keys) > 0 {
 		err = r.pasted(ctx, c, repo, e, in, keys, log)
 	}
@@ -147,11 +150,11 @@ func (r *Runner) reply(ctx context.Context, c *github.Client, repo *store.Reposi
 // recognised by its marker, which is of a kind of text and of what it answers. Where the
 // App may not, nothing is said.
 func (r *Runner) say(ctx context.Context, c *github.Client, repo *store.Repository, number int, kind, to, text string) error {
-	mark := "<!-- keyward v1 " + kind + " mac=" + r.Keeper.Mac(kind, repo.ID, to) + " -->"
-	if said, err := c.Said(ctx, repo.Owner, repo.Name, number, mark, nil); err != nil || said {
+	marks := r.Keeper.Marks(kind, repo.ID, to, func(mac string) string { return "<!-- keyward v1 " + kind + " mac=" + mac + " -->" })
+	if said, err := c.Said(ctx, repo.Owner, repo.Name, number, marks, nil); err != nil || said {
 		return err
 	}
-	body := r.Guard.String(mark + "\n" + text)
+	body := r.Guard.String(marks[0] + "\n" + text)
 	_, _, err := c.Issues.CreateComment(ctx, repo.Owner, repo.Name, number, &gh.IssueComment{Body: &body})
 	if silent(err) {
 		r.Log.Warn("no reply", "to", kind, "repository", repo.ID, "number", number, "status", github.Status(err))

@@ -45,12 +45,14 @@ func (t *telling) comment(ctx context.Context, mention string) error {
 	}
 	if len(lines) > 0 {
 		owner, name, _ := strings.Cut(t.r.Repository, "/")
-		mark := fmt.Sprintf("<!-- keyward v1 steps mac=%s after=%d to=", t.k.Mac("steps", t.r.Installation, fmt.Sprint(t.r.Fingerprint, " ", t.r.Said)), t.r.Said)
-		body, err := t.c.Comment(ctx, owner, name, t.r.Number, mark)
+		marks := t.k.Marks("steps", t.r.Installation, fmt.Sprint(t.r.Fingerprint, " ", t.r.Said), func(mac string) string {
+			return fmt.Sprintf("<!-- keyward v1 steps mac=%s after=%d to=", mac, t.r.Said)
+		})
+		rest, err := t.c.Comment(ctx, owner, name, t.r.Number, marks)
 		if err != nil {
 			return err
 		}
-		to, _, _ := strings.Cut(strings.TrimPrefix(body, mark), " ")
+		to, _, _ := strings.Cut(rest, " ")
 		if said, err := strconv.ParseInt(to, 10, 64); err == nil && said > t.r.Said && said <= t.last() { // its answer was lost; what came after has its turn
 			t.r.Said = said
 			if err := t.k.Store.PutRotation(ctx, t.r); err != nil {
@@ -58,7 +60,7 @@ func (t *telling) comment(ctx context.Context, mention string) error {
 			}
 			return t.comment(ctx, mention)
 		}
-		text := t.k.Guard.String(fmt.Sprintf("%s%d -->\n%s\n", mark, t.last(), strings.Join(lines, "\n\n")))
+		text := t.k.Guard.String(fmt.Sprintf("%s%d -->\n%s\n", marks[0], t.last(), strings.Join(lines, "\n\n")))
 		if _, _, err := t.c.Issues.CreateComment(ctx, owner, name, t.r.Number, &gh.IssueComment{Body: &text}); err != nil {
 			return fmt.Errorf("comment on %s#%d: %w", t.r.Repository, t.r.Number, err)
 		}

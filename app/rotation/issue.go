@@ -129,7 +129,7 @@ func (k *Keeper) nowhere(ctx context.Context, cred *store.Credential, why string
 // find looks for an issue that an earlier try opened and whose answer was lost. Issues
 // are listed, not searched: the search index lags behind.
 func (k *Keeper) find(ctx context.Context, c *github.Client, owner, name string, r *store.Rotation) (*gh.Issue, error) {
-	mark := "key=" + r.Fingerprint + " mac=" + k.mac(r.Installation, r.Fingerprint) + " -->"
+	marks := k.Marks("issue", r.Installation, r.Fingerprint, func(mac string) string { return "key=" + r.Fingerprint + " mac=" + mac + " -->" })
 	opt := &gh.IssueListByRepoOptions{State: "all", Labels: []string{"keyward"}, Since: r.Claimed.Add(-time.Hour), ListOptions: gh.ListOptions{PerPage: 100}}
 	for {
 		list, res, err := c.Issues.ListByRepo(ctx, owner, name, opt)
@@ -141,7 +141,7 @@ func (k *Keeper) find(ctx context.Context, c *github.Client, owner, name string,
 			return nil, fmt.Errorf("look for the rotation issue in %s/%s: %w", owner, name, err)
 		}
 		for _, issue := range list {
-			if issue.GetUser().GetType() == "Bot" && strings.Contains(issue.GetBody(), mark) {
+			if issue.GetUser().GetType() == "Bot" && slices.ContainsFunc(marks, func(m string) bool { return strings.Contains(issue.GetBody(), m) }) {
 				return issue, nil
 			}
 		}
@@ -238,8 +238,10 @@ var ownMarker = regexp.MustCompile(`<!-- keyward v1 key=([^<>]{1,300}?) mac=([0-
 func (k *Keeper) Foreign(installation int64, text string) string {
 	return ownMarker.ReplaceAllStringFunc(text, func(mark string) string {
 		m := ownMarker.FindStringSubmatch(mark)
-		if hmac.Equal([]byte(m[2]), []byte(k.mac(installation, m[1]))) {
-			return ""
+		for _, right := range k.Peppers.Macs("issue", installation, m[1]) {
+			if hmac.Equal([]byte(m[2]), []byte(right)) {
+				return ""
+			}
 		}
 		return mark
 	})
@@ -275,8 +277,8 @@ func (t *telling) again(ctx context.Context, text *report.Issue) error {
 	k, c, cred, r := t.k, t.c, t.cred, t.r
 	owner, name, _ := strings.Cut(r.Repository, "/")
 	n := files(cred)
-	mark := fmt.Sprintf("<!-- keyward v1 files=%d mac=%s -->", n, k.mac(r.Installation, fmt.Sprint(r.Fingerprint, " ", n)))
-	if said, err := c.Said(ctx, owner, name, r.Number, mark, &r.Claimed); err != nil || said {
+	marks := k.Marks("issue", r.Installation, fmt.Sprint(r.Fingerprint, " ", n), func(mac string) string { return fmt.Sprintf("<!-- keyward v1 files=%d mac=%s -->", n, mac) })
+	if said, err := c.Said(ctx, owner, name, r.Number, marks, &r.Claimed); err != nil || said {
 		return err
 	}
 	newest := slices.MaxFunc(cred.Places, func(a, b store.Place) int { return a.Seen.Compare(b.Seen) })
@@ -288,7 +290,7 @@ func (t *telling) again(ctx context.Context, text *report.Issue) error {
 			}
 		}
 	}
-	body := k.Guard.String(fmt.Sprintf("%s\nThe key was found in another place: %s. It stands in %d now; the list above is up to date.", mark, where, n))
+	body := k.Guard.String(fmt.Sprintf("%s\nThe key was found in another place: %s. It stands in %d now; the list above is up to date.", marks[0], where, n))
 	if _, _, err := c.Issues.CreateComment(ctx, owner, name, r.Number, &gh.IssueComment{Body: &body}); err != nil {
 		return fmt.Errorf("comment on %s#%d: %w", r.Repository, r.Number, err)
 	}

@@ -2,9 +2,6 @@ package rotation
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -15,27 +12,8 @@ import (
 	"github.com/keyward/keyward/scanner"
 )
 
-// LedgerKey is the key of the ledger's MACs.
-func LedgerKey(pepper []byte) []byte {
-	h := hmac.New(sha256.New, pepper)
-	h.Write([]byte("keyward ledger"))
-	return h.Sum(nil)
-}
-
-// Seal authenticates the ledger and the states, under a pepper.
-func Seal(pepper []byte) *store.Seal {
-	return store.NewSeal(KeyID(pepper), LedgerKey(pepper), Restored)
-}
-
-// KeyID names a pepper without giving it away.
-func KeyID(pepper []byte) string {
-	h := hmac.New(sha256.New, pepper)
-	h.Write([]byte("keyward key id"))
-	return hex.EncodeToString(h.Sum(nil)[:4])
-}
-
-// seal is that of the keeper's pepper.
-func (k *Keeper) seal() *store.Seal { return Seal(k.Pepper) }
+// seal is that of the keeper's peppers.
+func (k *Keeper) seal() *store.Seal { return k.Peppers.Seal() }
 
 // Life returns the life of a key, or store.ErrGone; store.ErrForged if it was changed
 // outside Keyward.

@@ -41,7 +41,7 @@ func newKeeper(t *testing.T) (*Keeper, *time.Time) {
 		t.Fatal(err)
 	}
 	now := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
-	k := &Keeper{Store: s, Pepper: []byte("a fake pepper of the tests"), Now: func() time.Time { return now }}
+	k := &Keeper{Store: s, Peppers: Peppers{[]byte("a fake pepper of the tests")}, Now: func() time.Time { return now }}
 	cred, err := s.Credential(ctx, 1, fingerprint)
 	if err != nil {
 		t.Fatal(err)
@@ -203,7 +203,7 @@ func TestReceiptNeedsProof(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		return NewReceipt(k.Pepper, cred, records)
+		return NewReceipt(k.Peppers, cred, records)
 	}
 	k.system(t, life.Event{Kind: life.Head, Yes: false})
 	for range 2 {
@@ -223,7 +223,7 @@ func TestReceiptNeedsProof(t *testing.T) {
 			some = append(some, rec)
 		}
 	}
-	if r, err := NewReceipt(k.Pepper, cred, some); !errors.Is(err, ErrUnproved) {
+	if r, err := NewReceipt(k.Peppers, cred, some); !errors.Is(err, ErrUnproved) {
 		t.Errorf("without checks: %+v %v, want ErrUnproved", r, err)
 	}
 	k.exec(t, "UPDATE ledger SET detail = 'a check says inactive: answered 418' WHERE seq = 4")

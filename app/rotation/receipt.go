@@ -3,8 +3,6 @@ package rotation
 import (
 	"bytes"
 	"crypto/ed25519"
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -52,13 +50,6 @@ type Link struct {
 // maxProof is how many facts a receipt names, the last ones.
 const maxProof = 40
 
-// SigningKey is the key of receipts, which is made of the pepper.
-func SigningKey(pepper []byte) ed25519.PrivateKey {
-	h := hmac.New(sha256.New, pepper)
-	h.Write([]byte("keyward receipts"))
-	return ed25519.NewKeyFromSeed(h.Sum(nil))
-}
-
 // ErrNotClosed says that there is nothing to give a receipt for.
 var ErrNotClosed = errors.New("the key was not closed with evidence")
 
@@ -67,17 +58,17 @@ var ErrUnproved = errors.New("the ledger does not prove the key dead: there is n
 
 // NewReceipt makes the receipt of a key from its records in the ledger, for when it was
 // last closed with evidence. The same records give the same receipt.
-func NewReceipt(pepper []byte, cred *store.Credential, ledger []store.Record) (*Receipt, error) {
+func NewReceipt(peppers Peppers, cred *store.Credential, ledger []store.Record) (*Receipt, error) {
 	for i := len(ledger) - 1; i >= 0; i-- {
 		if r := &ledger[i]; r.To == string(life.Closed) && r.From == string(life.Dead) {
-			return (&Keeper{Pepper: pepper}).receipt(cred, ledger, r.Seq)
+			return (&Keeper{Peppers: peppers}).receipt(cred, ledger, r.Seq)
 		}
 	}
 	return nil, ErrNotClosed
 }
 
 func (k *Keeper) receipt(cred *store.Credential, ledger []store.Record, seq int64) (*Receipt, error) {
-	private := SigningKey(k.Pepper)
+	private := k.Peppers.SigningKey()
 	r := &Receipt{Version: 1, Key: report.Alias(cred.Fingerprint), Fingerprint: cred.Fingerprint, Kind: cred.Rule, Redacted: cred.Redacted,
 		PublicKey: base64.StdEncoding.EncodeToString(private.Public().(ed25519.PublicKey)), Proof: []Proof{}}
 	for i := range ledger {
@@ -118,9 +109,9 @@ func (k *Keeper) receipt(cred *store.Credential, ledger []store.Record, seq int6
 	return r, nil
 }
 
-// ReadReceipt reads a receipt and checks its signature. With a key it has to be by that
-// one; without, by the one that it names.
-func ReadReceipt(text []byte, key ed25519.PublicKey) (*Receipt, error) {
+// ReadReceipt reads a receipt and checks its signature. With keys it has to be by one of
+// them; without, by the one that it names.
+func ReadReceipt(text []byte, keys ...ed25519.PublicKey) (*Receipt, error) {
 	var r Receipt
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()
@@ -138,7 +129,7 @@ func ReadReceipt(text []byte, key ed25519.PublicKey) (*Receipt, error) {
 	if err != nil {
 		return nil, errors.New("the receipt's signature is not base64")
 	}
-	if key != nil && !bytes.Equal(named, key) {
+	if len(keys) > 0 && !slices.ContainsFunc(keys, func(key ed25519.PublicKey) bool { return bytes.Equal(named, key) }) {
 		return nil, errors.New("the receipt was signed with another key than the one given")
 	}
 	bare := r

@@ -10,9 +10,6 @@ package rotation
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,7 +30,7 @@ import (
 type Keeper struct {
 	Store   *store.Store
 	Web     string // address of GitHub for people
-	Pepper  []byte
+	Peppers Peppers
 	Guard   *guard.Guard
 	Rules   map[string]*scanner.Rule
 	Tracker string // name or owner/name of the repository for issues where the policy names none, "" for the key's own
@@ -55,19 +52,16 @@ func (k *Keeper) mac(installation int64, name string) string {
 
 // Mac shows that a marker is ours: of a kind of text, of what has the id.
 func (k *Keeper) Mac(kind string, id int64, name string) string {
-	h := hmac.New(sha256.New, k.Pepper)
-	fmt.Fprintf(h, "keyward %s %d %s", kind, id, name)
-	return hex.EncodeToString(h.Sum(nil)[:12])
+	return mac(k.Peppers.Current(), kind, id, name)
 }
 
-// CommentKey is the key of what is kept of the texts of comments, see webhook.TextMAC.
-func (k *Keeper) CommentKey() []byte { return CommentKey(k.Pepper) }
-
-// CommentKey is made of the pepper.
-func CommentKey(pepper []byte) []byte {
-	h := hmac.New(sha256.New, pepper)
-	h.Write([]byte("keyward comments"))
-	return h.Sum(nil)
+// Marks returns the forms of a text that a MAC makes different under each pepper, the present
+// one first: a text that was written before the pepper was replaced is still recognised.
+func (k *Keeper) Marks(kind string, id int64, name string, form func(mac string) string) (out []string) {
+	for _, m := range k.Peppers.Macs(kind, id, name) {
+		out = append(out, form(m))
+	}
+	return out
 }
 
 // ErrBusy says that another worker writes the issue of the key: come again soon.

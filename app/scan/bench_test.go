@@ -29,7 +29,7 @@ func BenchmarkPush(b *testing.B) {
 	w := newWorld(b)
 	job := w.job
 	engine := func(dir string) *scan.Engine {
-		e, err := scan.New(&scan.Cache{Dir: dir}, []byte("fake-pepper-of-the-tests"), 0, 0)
+		e, err := scan.New(&scan.Cache{Dir: dir}, [][]byte{[]byte("fake-pepper-of-the-tests")}, 0, 0)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -167,7 +167,7 @@ func TestCache(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	dir := t.TempDir()
-	e, err := scan.New(&scan.Cache{Dir: dir, MaxAll: 1}, []byte("fake-pepper-of-the-tests"), 0, 0)
+	e, err := scan.New(&scan.Cache{Dir: dir, MaxAll: 1}, [][]byte{[]byte("fake-pepper-of-the-tests")}, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func TestCache(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(dir, "*.git")); len(left) != 0 {
 		t.Errorf("%v are left though nothing fits", left)
 	}
-	e, err = scan.New(&scan.Cache{Dir: dir}, []byte("fake-pepper-of-the-tests"), 0, 0)
+	e, err = scan.New(&scan.Cache{Dir: dir}, [][]byte{[]byte("fake-pepper-of-the-tests")}, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

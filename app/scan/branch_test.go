@@ -42,7 +42,7 @@ func TestDefaultBranchNames(t *testing.T) {
 			fmt.Fprintf(&in, "M 100644 inline f%d.txt\ndata 2\n%d\n\n", i, i)
 		}
 		git(dir, in.String(), "fast-import", "--quiet")
-		e, err := scan.New(&scan.Cache{Dir: t.TempDir()}, []byte("fake-pepper-of-the-tests"), 0, 0)
+		e, err := scan.New(&scan.Cache{Dir: t.TempDir()}, [][]byte{[]byte("fake-pepper-of-the-tests")}, 0, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -61,7 +61,7 @@ func TestPathBomb(t *testing.T) {
 	dir := origin(t)
 	commit := gitIn(t, dir, "m", "commit-tree", levels(t, dir, "one line\n", 6))
 	gitIn(t, dir, "", "update-ref", "refs/heads/main", commit)
-	e, err := scan.New(&scan.Cache{Dir: t.TempDir()}, []byte("fake-pepper-of-the-tests"), 0, 0)
+	e, err := scan.New(&scan.Cache{Dir: t.TempDir()}, [][]byte{[]byte("fake-pepper-of-the-tests")}, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestBudgets(t *testing.T) {
 		{"commits", scanner.Budget{Commits: 1}, scanner.Budget{Commits: 1}, false, false},
 		{"paths", scanner.Budget{PathBytes: 200}, scanner.Budget{PathBytes: 200}, false, false},
 	} {
-		e, err := scan.New(&scan.Cache{Dir: t.TempDir()}, []byte("fake-pepper-of-the-tests"), 0, 0)
+		e, err := scan.New(&scan.Cache{Dir: t.TempDir()}, [][]byte{[]byte("fake-pepper-of-the-tests")}, 0, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +125,7 @@ func TestManyLocations(t *testing.T) {
 	commit := gitIn(t, dir, "m", "commit-tree", root)
 	gitIn(t, dir, "", "update-ref", "refs/heads/main", commit)
 	for name, limit := range map[string]int64{"all": 20_000, "few": 50} {
-		e, err := scan.New(&scan.Cache{Dir: t.TempDir()}, []byte("fake-pepper-of-the-tests"), 0, 0)
+		e, err := scan.New(&scan.Cache{Dir: t.TempDir()}, [][]byte{[]byte("fake-pepper-of-the-tests")}, 0, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -161,7 +161,7 @@ func TestManyFindings(t *testing.T) {
 	blob := gitIn(t, dir, text.String(), "hash-object", "-w", "--stdin")
 	commit := gitIn(t, dir, "m", "commit-tree", gitIn(t, dir, "100644 blob "+blob+"\ta.env\n", "mktree"))
 	gitIn(t, dir, "", "update-ref", "refs/heads/main", commit)
-	e, err := scan.New(&scan.Cache{Dir: t.TempDir()}, []byte("fake-pepper-of-the-tests"), 0, 0)
+	e, err := scan.New(&scan.Cache{Dir: t.TempDir()}, [][]byte{[]byte("fake-pepper-of-the-tests")}, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

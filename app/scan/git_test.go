@@ -42,7 +42,7 @@ func TestGitEnvironment(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	cache := t.TempDir()
-	e, err := scan.New(&scan.Cache{Dir: cache}, []byte("fake-pepper-of-the-tests"), 0, 0)
+	e, err := scan.New(&scan.Cache{Dir: cache}, [][]byte{[]byte("fake-pepper-of-the-tests")}, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -165,7 +165,7 @@ func (e *Engine) seek(ctx context.Context, m *mirror, sc []*scanner.Scanner, lis
 		}
 		for i := range found {
 			f := &found[i]
-			if f.Fingerprint != fingerprint {
+			if !f.Is(fingerprint) {
 				continue
 			}
 			seen = true
@@ -186,7 +186,7 @@ func (e *Engine) seek(ctx context.Context, m *mirror, sc []*scanner.Scanner, lis
 func (e *Engine) Read(name string, text []byte, fingerprint string) *verify.Credential {
 	found, _ := e.builtin.Scan(nil, scanner.Blob{Path: name, Data: text}) // as above
 	for i := range found {
-		if f := &found[i]; f.Fingerprint == fingerprint && f.Decoded == "" && f.Start < f.End && f.End <= int64(len(text)) {
+		if f := &found[i]; f.Is(fingerprint) && f.Decoded == "" && f.Start < f.End && f.End <= int64(len(text)) {
 			return verify.NewCredential(f, bytes.Clone(text[f.Start:f.End]))
 		}
 	}

@@ -173,6 +173,8 @@ func (e *Engine) build(p *policy.Policy, texts [][]byte) (*custom, error) {
 	if list, err = p.Enabled(list); err != nil {
 		return nil, err
 	}
-	out.Scanner, err = scanner.New(list, scanner.Options{Pepper: e.pepper, Allow: allow, Now: time.Now()})
+	opt := e.options()
+	opt.Allow, opt.Now = allow, time.Now()
+	out.Scanner, err = scanner.New(list, opt)
 	return out, err
 }

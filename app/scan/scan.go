@@ -46,7 +46,7 @@ import (
 type Engine struct {
 	cache    *Cache
 	slots    *semaphore.Weighted // ranges that are scanned at once
-	pepper   []byte
+	peppers  [][]byte
 	maxFile  int64
 	builtin  *scanner.Scanner
 	scanners *lru.Cache[[32]byte, *custom] // those of policies that change the rules
@@ -57,9 +57,10 @@ type Engine struct {
 }
 
 // New returns an engine that keeps its repositories in cache and makes fingerprints
-// with pepper, and scans so many ranges at once; 0 means as many as are asked for.
+// with the last of the peppers, of which the others were replaced, and scans so many ranges
+// at once; 0 means as many as are asked for.
 // Files larger than maxFile are not read, and said so; 0 means files.DefaultMaxSize.
-func New(cache *Cache, pepper []byte, maxFile int64, atOnce int) (*Engine, error) {
+func New(cache *Cache, peppers [][]byte, maxFile int64, atOnce int) (*Engine, error) {
 	list, err := rules.Lazy()
 	if err != nil {
 		return nil, err
@@ -67,12 +68,18 @@ func New(cache *Cache, pepper []byte, maxFile int64, atOnce int) (*Engine, error
 	if atOnce <= 0 {
 		atOnce = math.MaxInt
 	}
-	e := &Engine{cache: cache, pepper: pepper, maxFile: maxFile, slots: semaphore.NewWeighted(int64(atOnce))}
-	if e.builtin, err = scanner.New(list, scanner.Options{Pepper: pepper}); err != nil {
+	e := &Engine{cache: cache, peppers: peppers, maxFile: maxFile, slots: semaphore.NewWeighted(int64(atOnce))}
+	if e.builtin, err = scanner.New(list, e.options()); err != nil {
 		return nil, err
 	}
 	e.scanners, err = lru.New[[32]byte, *custom](16)
 	return e, err
+}
+
+// options are those of all scanners of the engine.
+func (e *Engine) options() scanner.Options {
+	n := len(e.peppers) - 1
+	return scanner.Options{Pepper: e.peppers[n], FormerPeppers: e.peppers[:n]}
 }
 
 // A Job is what is to be scanned.

@@ -24,7 +24,7 @@ func TestTips(t *testing.T) {
 		if i-j < 120 {
 			continue
 		}
-		e, err := scan.New(&scan.Cache{Dir: t.TempDir()}, []byte("fake-pepper-of-the-tests"), 0, 0)
+		e, err := scan.New(&scan.Cache{Dir: t.TempDir()}, [][]byte{[]byte("fake-pepper-of-the-tests")}, 0, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +44,7 @@ func TestTips(t *testing.T) {
 func TestWaiting(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	e, err := scan.New(&scan.Cache{Dir: t.TempDir()}, []byte("fake-pepper-of-the-tests"), 0, 1)
+	e, err := scan.New(&scan.Cache{Dir: t.TempDir()}, [][]byte{[]byte("fake-pepper-of-the-tests")}, 0, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/keyward/keyward/app/github"
+	"github.com/keyward/keyward/app/rotation"
 	"github.com/keyward/keyward/app/store"
 	"github.com/keyward/keyward/scanner/policy"
 )
@@ -31,6 +32,9 @@ type Config struct {
 	Pepper            string   `toml:"pepper"`
 	PepperFile        string   `toml:"pepper-file"`
 	PepperCommand     string   `toml:"pepper-command"`
+	OldPeppers        string   `toml:"old-peppers"`
+	OldPeppersFile    string   `toml:"old-peppers-file"`
+	OldPeppersCommand string   `toml:"old-peppers-command"`
 	GitHubURL         string   `toml:"github-url"`
 	GitHubAPI         string   `toml:"github-api-url"`
 	Listen            string   `toml:"listen"`
@@ -65,6 +69,7 @@ type Config struct {
 	renamed    []string // settings that have old names, as "old -> new"
 	privateKey string   // as the environment gives it
 	key        []byte   // the App's private key, PEM
+	allPeppers rotation.Peppers
 	api, web   *url.URL
 	level      slog.Level
 	drain      time.Duration
@@ -141,7 +146,7 @@ func (c *Config) read(getenv func(string) string) (bad []string) {
 	dec := toml.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	bad = decodeErrors(name, dec.Decode(c))
-	for _, file := range []*string{&c.PrivateKeyFile, &c.PepperFile} {
+	for _, file := range []*string{&c.PrivateKeyFile, &c.PepperFile, &c.OldPeppersFile} {
 		if *file != "" && !filepath.IsAbs(*file) {
 			*file = filepath.Join(filepath.Dir(name), *file)
 		}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/app/github"
+	"github.com/keyward/keyward/app/rotation"
 	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/policy"
 	"github.com/keyward/keyward/scanner/rules"
@@ -131,21 +133,47 @@ func (c *Config) checkApp(ctx context.Context) (bad []string) {
 			say("KEYWARD_GITHUB_WEBHOOK_SECRET has fewer than %d characters (create one: openssl rand -hex 32)", leastSecret)
 		}
 	}
-	if pepper, err := c.pepper(ctx); err != nil {
+	var err error
+	if c.allPeppers, err = c.peppers(ctx); err != nil {
 		say("%v", err)
-	} else {
-		c.Pepper = string(pepper)
 	}
 	return bad
 }
 
-// pepper reads the pepper.
-func (c *Config) pepper(ctx context.Context) ([]byte, error) {
-	pepper, err := c.pepperSource().read(ctx)
-	if err == nil && len(pepper) < leastSecret {
-		err = fmt.Errorf("KEYWARD_PEPPER is missing or has fewer than %d characters (create one: openssl rand -hex 32; keep it: fingerprints, ledger and receipts depend on it)", leastSecret)
+// maxPeppers is how many peppers may be configured: each costs every finding a hash.
+const maxPeppers = 20
+
+// peppers reads the peppers.
+func (c *Config) peppers(ctx context.Context) (list rotation.Peppers, err error) {
+	old, err := c.oldPeppersSource().read(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return []byte(pepper), err
+	for line := range strings.Lines(old) {
+		if line = strings.TrimSpace(line); line != "" {
+			list = append(list, []byte(line))
+		}
+	}
+	if len(list) >= maxPeppers {
+		return nil, fmt.Errorf("KEYWARD_OLD_PEPPERS names %d peppers, at most %d are possible", len(list), maxPeppers-1)
+	}
+	pepper, err := c.pepperSource().read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(pepper) < leastSecret {
+		return nil, fmt.Errorf("KEYWARD_PEPPER is missing or has fewer than %d characters (create one: openssl rand -hex 32; keep it: fingerprints, ledger and receipts depend on it)", leastSecret)
+	}
+	list = append(list, []byte(pepper))
+	for i, p := range list {
+		if len(p) < leastSecret {
+			return nil, fmt.Errorf("KEYWARD_OLD_PEPPERS: pepper %d has fewer than %d characters (one on each line, the oldest first)", i+1, leastSecret)
+		}
+		if slices.ContainsFunc(list[:i], func(o []byte) bool { return bytes.Equal(o, p) }) {
+			return nil, fmt.Errorf("KEYWARD_OLD_PEPPERS: pepper %d is there twice, or is KEYWARD_PEPPER", i+1)
+		}
+	}
+	return list, nil
 }
 
 // address reads an address of GitHub. Tokens go there: plain HTTP is for this machine.

@@ -58,7 +58,7 @@ func TestRegister(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keeper := &rotation.Keeper{Store: s, Pepper: []byte(env["KEYWARD_PEPPER"]), Rules: byID, Log: slog.New(slog.DiscardHandler)}
+	keeper := &rotation.Keeper{Store: s, Peppers: rotation.Peppers{[]byte(env["KEYWARD_PEPPER"])}, Rules: byID, Log: slog.New(slog.DiscardHandler)}
 	must := func(err error) {
 		t.Helper()
 		if err != nil {

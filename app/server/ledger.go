@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/keyward/keyward/app/rotation"
 	"github.com/keyward/keyward/app/store"
 )
 
@@ -22,11 +21,11 @@ one. They can cut off the last ones, though: --heads prints the ends of the ledg
 elsewhere, and --expect says later whether they are still there.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return env.reading(c.Context(), func(s *store.Store, cfg *Config) error {
-				pepper, err := cfg.pepper(c.Context())
+				peppers, err := cfg.peppers(c.Context())
 				if err != nil {
 					return hint(err, "use the pepper of keyward-app serve: the ledger's MACs are made with it")
 				}
-				return env.verifyLedger(c.Context(), s, rotation.Seal(pepper), heads, expect)
+				return env.verifyLedger(c.Context(), s, peppers.Seal(), heads, expect)
 			})
 		},
 	}
@@ -63,7 +62,7 @@ func (env *Env) verifyLedger(ctx context.Context, s *store.Store, seal *store.Se
 	}
 	if len(forged) > 0 {
 		return hint(fmt.Errorf("the ledger is not as it was written: %d problems in %d records", len(forged), n),
-			"compare the records with a backup; if all are named, the pepper is not the one they were written with")
+			"compare the records with a backup; if all are named, the pepper is not the one they were written with; former ones belong in KEYWARD_OLD_PEPPERS")
 	}
 	if heads {
 		list, err := s.Heads(ctx)

@@ -23,17 +23,17 @@ func newReceipt(env *Env) *cobra.Command {
 	var key string
 	check := &cobra.Command{
 		Use: "verify [FILE]", Short: "Check the signature of a receipt; standard input without a file", Args: cobra.MaximumNArgs(1),
-		Long: "Verify checks that a receipt is as it was signed. With --key it has to be by that key, which needs no\nconfiguration; without, by the key of this App, which is made of its pepper.",
+		Long: "Verify checks that a receipt is as it was signed. With --key it has to be by that key, which needs no\nconfiguration; without, by a key of this App. Those are made of its peppers.",
 		RunE: func(c *cobra.Command, args []string) error { return env.checkReceipt(c.Context(), key, args) },
 	}
 	check.Flags().StringVar(&key, "key", "", "public key, base64, as receipt key prints it")
 	receipt.AddCommand(check,
-		&cobra.Command{Use: "key", Short: "Print the public key of receipts", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-			public, err := env.receiptKey(c.Context())
+		&cobra.Command{Use: "key", Short: "Print the public key of new receipts", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+			keys, err := env.receiptKeys(c.Context())
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(env.Stdout, base64.StdEncoding.EncodeToString(public))
+			_, err = fmt.Fprintln(env.Stdout, base64.StdEncoding.EncodeToString(keys[0]))
 			return err
 		}},
 		&cobra.Command{Use: "show KEY", Short: "Print the receipt of a key, named by its alias or the beginning of its fingerprint", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
@@ -50,15 +50,15 @@ func newReceipt(env *Env) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				pepper, err := cfg.pepper(c.Context())
+				peppers, err := cfg.peppers(c.Context())
 				if err != nil {
 					return err
 				}
-				ledger, err := s.Proven(c.Context(), rotation.Seal(pepper), e.installation, e.Fingerprint)
+				ledger, err := s.Proven(c.Context(), peppers.Seal(), e.installation, e.Fingerprint)
 				if err != nil {
 					return hint(fmt.Errorf("%s has no receipt: %w", e.Alias, err), "keyward-app ledger verify names every record that was changed")
 				}
-				r, err := rotation.NewReceipt(pepper, cred, ledger)
+				r, err := rotation.NewReceipt(peppers, cred, ledger)
 				if errors.Is(err, rotation.ErrNotClosed) {
 					return hint(fmt.Errorf("%s has no receipt: %w", e.Alias, err), "keyward-app keys show "+e.Alias+" tells what is missing")
 				}
@@ -71,25 +71,28 @@ func newReceipt(env *Env) *cobra.Command {
 	return receipt
 }
 
-// receiptKey is the public key of this App.
-func (env *Env) receiptKey(ctx context.Context) (ed25519.PublicKey, error) {
+// receiptKeys are the public keys of this App, the present one first.
+func (env *Env) receiptKeys(ctx context.Context) ([]ed25519.PublicKey, error) {
 	cfg, err := env.config(ctx, false)
 	if err != nil {
 		return nil, err
 	}
-	pepper, err := cfg.pepper(ctx)
+	peppers, err := cfg.peppers(ctx)
 	if err != nil {
 		return nil, hint(err, "use the pepper of keyward-app serve; receipt verify also takes the public key itself (--key)")
 	}
-	return rotation.SigningKey(pepper).Public().(ed25519.PublicKey), nil
+	return peppers.ReceiptKeys(), nil
 }
 
 func (env *Env) checkReceipt(ctx context.Context, key string, args []string) (err error) {
-	var public ed25519.PublicKey
+	var public []ed25519.PublicKey
 	if key == "" {
-		public, err = env.receiptKey(ctx)
-	} else if public, err = base64.StdEncoding.DecodeString(key); err == nil && len(public) != ed25519.PublicKeySize {
-		err = errors.New("it is too short or too long")
+		public, err = env.receiptKeys(ctx)
+	} else {
+		public = make([]ed25519.PublicKey, 1)
+		if public[0], err = base64.StdEncoding.DecodeString(key); err == nil && len(public[0]) != ed25519.PublicKeySize {
+			err = errors.New("it is too short or too long")
+		}
 	}
 	if err != nil {
 		return hint(fmt.Errorf("public key of receipts: %w", err), "keyward-app receipt key prints it")
@@ -110,7 +113,7 @@ func (env *Env) checkReceipt(ctx context.Context, key string, args []string) (er
 	if err != nil {
 		return fmt.Errorf("read the receipt: %w", err)
 	}
-	r, err := rotation.ReadReceipt(text, public)
+	r, err := rotation.ReadReceipt(text, public...)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -27,11 +28,35 @@ func (c *Config) pepperSource() source {
 	return source{"KEYWARD_PEPPER", &c.Pepper, &c.PepperFile, &c.PepperCommand}
 }
 
+func (c *Config) oldPeppersSource() source {
+	return source{"KEYWARD_OLD_PEPPERS", &c.OldPeppers, &c.OldPeppersFile, &c.OldPeppersCommand}
+}
+
 func (c *Config) keySource() source {
 	return source{"KEYWARD_GITHUB_APP_PRIVATE_KEY", &c.privateKey, &c.PrivateKeyFile, &c.PrivateKeyCommand}
 }
 
-func (c *Config) sources() []source { return []source{c.keySource(), c.pepperSource()} }
+func (c *Config) sources() []source {
+	return []source{c.keySource(), c.pepperSource(), c.oldPeppersSource()}
+}
+
+// keep writes to a configuration file, under a name, where the secret comes from, if it comes
+// from anywhere.
+func (s source) keep(out map[string]any, name string) error {
+	switch {
+	case *s.file != "":
+		file, err := filepath.Abs(*s.file)
+		if err != nil {
+			return err
+		}
+		out[name+"-file"] = file
+	case *s.command != "":
+		out[name+"-command"] = *s.command
+	case *s.value != "":
+		out[name] = *s.value
+	}
+	return nil
+}
 
 // variables are the three variables of the source.
 func (s source) variables() []string { return []string{s.name, s.name + "_FILE", s.name + "_COMMAND"} }

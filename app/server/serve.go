@@ -105,7 +105,7 @@ func (env *Env) serve(ctx context.Context, cfg *Config) (err error) {
 	if err != nil {
 		return err
 	}
-	hook := &webhook.Handler{Secrets: cfg.WebhookSecrets, Queue: runner, Guard: env.guard, Key: rotation.CommentKey([]byte(cfg.Pepper)), Log: log, Observe: m.delivery}
+	hook := &webhook.Handler{Secrets: cfg.WebhookSecrets, Queue: runner, Guard: env.guard, Key: cfg.allPeppers.CommentKeys()[0], Log: log, Observe: m.delivery}
 	ready, err := newReadiness(cfg, s, log)
 	if err != nil {
 		return err
@@ -121,7 +121,7 @@ func (env *Env) runner(cfg *Config, s *store.Store, app *github.App, log *slog.L
 	if workers == 0 {
 		workers = max(4, runtime.GOMAXPROCS(0))
 	}
-	engine, err := scan.New(cache, []byte(cfg.Pepper), cfg.MaxFile*mb, workers)
+	engine, err := scan.New(cache, cfg.allPeppers, cfg.MaxFile*mb, workers)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +129,7 @@ func (env *Env) runner(cfg *Config, s *store.Store, app *github.App, log *slog.L
 	if err != nil {
 		return nil, err
 	}
-	keeper := &rotation.Keeper{Store: s, Web: app.Web(), Pepper: []byte(cfg.Pepper), Guard: env.guard, Rules: byID, Tracker: cfg.Tracker, Public: cfg.PublicIssues, Log: log, Now: env.Now}
+	keeper := &rotation.Keeper{Store: s, Web: app.Web(), Peppers: cfg.allPeppers, Guard: env.guard, Rules: byID, Tracker: cfg.Tracker, Public: cfg.PublicIssues, Log: log, Now: env.Now}
 	verifier, err := env.verifier(cfg)
 	if err != nil {
 		return nil, err

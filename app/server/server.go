@@ -62,7 +62,7 @@ directory) and by the environment, which wins. "keyward-app setup" makes both.`,
 		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.AddCommand(newServe(&env), newSetup(&env), newMigrate(&env), newDoctor(&env), newRedeliver(&env), newKeys(&env), newLedger(&env), newReceipt(&env), newReport(&env), newForget(&env))
+	root.AddCommand(newServe(&env), newSetup(&env), newMigrate(&env), newDoctor(&env), newRedeliver(&env), newKeys(&env), newLedger(&env), newReceipt(&env), newReport(&env), newForget(&env), newPepper(&env))
 	root.SetArgs(env.Args)
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)

@@ -253,19 +253,15 @@ func (c *Config) store(app *gh.AppConfig) error {
 		return err
 	}
 	out := map[string]any{"app-id": app.GetID(), "private-key-file": keyName, "webhook-secrets": []string{app.GetWebhookSecret()}}
-	switch { // a pepper that exists stays where it is
-	case c.PepperFile != "":
-		name, err := filepath.Abs(c.PepperFile)
-		if err != nil {
-			return err
-		}
-		out["pepper-file"] = name
-	case c.PepperCommand != "":
-		out["pepper-command"] = c.PepperCommand
-	case c.Pepper != "":
-		out["pepper"] = c.Pepper
-	default:
+	before := len(out)
+	if err := c.pepperSource().keep(out, "pepper"); err != nil {
+		return err
+	}
+	if len(out) == before {
 		out["pepper"] = random()
+	}
+	if err := c.oldPeppersSource().keep(out, "old-peppers"); err != nil {
+		return err
 	}
 	if c.GitHubURL != "https://github.com" {
 		out["github-url"], out["github-api-url"] = c.GitHubURL, c.GitHubAPI

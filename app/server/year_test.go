@@ -125,7 +125,7 @@ func newYear(t *testing.T, repos int) *year {
 	byID, err := rules.ByID()
 	check()
 	log := slog.New(slog.DiscardHandler)
-	y.keeper = &rotation.Keeper{Store: y.store, Web: y.gh.URL, Pepper: []byte(pepper), Guard: &guard.Guard{}, Rules: byID, Tracker: "rotation", Log: log, Now: y.clock.now}
+	y.keeper = &rotation.Keeper{Store: y.store, Web: y.gh.URL, Peppers: rotation.Peppers{[]byte(pepper)}, Guard: &guard.Guard{}, Rules: byID, Tracker: "rotation", Log: log, Now: y.clock.now}
 	api, err := url.Parse(y.gh.URL + "/api/v3/")
 	check()
 	web, err := url.Parse(y.gh.URL)
@@ -433,7 +433,7 @@ func (y *year) limits() {
 // compare holds the report of the command equal to what was counted here.
 func (y *year) compare(end time.Time) {
 	for _, k := range y.keys {
-		c, err := y.store.Course(y.ctx, rotation.Seal([]byte(pepper)), y.inst.ID, k.print)
+		c, err := y.store.Course(y.ctx, y.keeper.Peppers.Seal(), y.inst.ID, k.print)
 		if err != nil {
 			y.t.Fatal(err)
 		}
@@ -442,7 +442,7 @@ func (y *year) compare(end time.Time) {
 		}
 	}
 	forged, err := func() ([]store.Forgery, error) {
-		_, forged, err := y.store.VerifyLedger(y.ctx, rotation.Seal([]byte(pepper)))
+		_, forged, err := y.store.VerifyLedger(y.ctx, y.keeper.Peppers.Seal())
 		return forged, err
 	}()
 	if err != nil || len(forged) > 0 {

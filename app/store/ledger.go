@@ -96,6 +96,9 @@ func (s *Store) Proceed(ctx context.Context, seal *Seal, installation int64, fin
 		if err != nil {
 			return err
 		}
+		if err := tx.writable(seal, installation, seq); err != nil {
+			return err
+		}
 		old, err := tx.course(installation, fingerprint)
 		if err != nil {
 			return err
@@ -144,6 +147,23 @@ func (tx *tx) ledgerHead(installation int64) (seq int64, mac string, err error) 
 		err = fmt.Errorf("installation %d: %w", installation, ErrGone)
 	}
 	return seq, mac, err
+}
+
+// writable returns ErrPepper if the last record of a ledger is under a key that the seal does
+// not have: what this process would append would look forged to those that have it.
+func (tx *tx) writable(seal *Seal, installation, seq int64) error {
+	if seq == 0 {
+		return nil
+	}
+	var id string
+	err := tx.QueryRowContext(tx.ctx, numbered(tx.pg, "SELECT key_id FROM ledger WHERE installation = ? AND seq = ?"), installation, seq).Scan(&id)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) { // a record that is gone is for ledger verify to find
+		return fmt.Errorf("read the ledger: %w", err)
+	}
+	if seal.rank(id) < 0 {
+		return fmt.Errorf("ledger of installation %d: %w", installation, ErrPepper)
+	}
+	return nil
 }
 
 // course returns the life of a key, an empty one if it has none.
@@ -465,6 +485,8 @@ func (s *Store) verifyStates(ctx context.Context, v *verifying) (forged []Forger
 			continue
 		}
 		switch err := s.authentic(ctx, s.DB, v.seal, c); {
+		case errors.Is(err, ErrPepper):
+			add(r.Seq, "it is the last of key %.12s, whose state was written under a pepper that is not known here", c.Fingerprint)
 		case errors.Is(err, ErrForged):
 			add(r.Seq, "it is the last of key %.12s; what the database says of the key does not follow from its records, and has no right MAC", c.Fingerprint)
 		case err != nil:

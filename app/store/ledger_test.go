@@ -16,7 +16,7 @@ var ledgerKey = seal("a key of the tests")
 
 // seal is one that takes every state for consistent with its records.
 func seal(key string) *store.Seal {
-	return store.NewSeal("test", []byte(key), func(life string, _ []store.Record) (string, error) { return life, nil })
+	return &store.Seal{Order: []string{"test"}, Keys: map[string][]byte{"test": []byte(key)}, Restored: func(life string, _ []store.Record) (string, error) { return life, nil }}
 }
 
 // proceed appends one record to the ledger.

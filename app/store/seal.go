@@ -15,6 +15,10 @@ import (
 // ErrForged says that a stored state is not what Keyward wrote: nothing may follow from it.
 var ErrForged = errors.New("the stored state does not match its ledger: it was changed outside Keyward (keyward-app ledger verify names it)")
 
+// ErrPepper says that data was written under a pepper that this process does not have: it
+// must not write there under an older one.
+var ErrPepper = errors.New("the data was written under a pepper that is not configured here: set KEYWARD_PEPPER to the present one, and KEYWARD_OLD_PEPPERS to the former ones")
+
 // A Seal authenticates the ledger and the states that follow from it. Its keys are derived
 // from the peppers.
 type Seal struct {
@@ -26,11 +30,6 @@ type Seal struct {
 	// prove, or why it cannot have come from them. It judges states that a release wrote which
 	// did not seal them.
 	Restored func(life string, records []Record) (string, error)
-}
-
-// NewSeal returns a seal with one key.
-func NewSeal(id string, key []byte, restored func(life string, records []Record) (string, error)) *Seal {
-	return &Seal{Order: []string{id}, Keys: map[string][]byte{id: key}, Restored: restored}
 }
 
 // current is the id of the key that new MACs are made with.
@@ -102,14 +101,22 @@ func (s *Store) authentic(ctx context.Context, db asker, seal *Seal, c *Course) 
 		}
 		return nil
 	}
-	if last == c.Seq && seal.sealed(c) {
-		if seal.rank(c.KeyID) == len(seal.Order)-1 {
-			return nil
-		}
-		pinned, err := s.pinned(ctx, db, seal, c.Installation)
-		if err != nil || !pinned {
-			return err
-		}
+	if seal.rank(c.KeyID) < 0 {
+		return fmt.Errorf("state of credential %.12s: %w", c.Fingerprint, ErrPepper)
+	}
+	newest := seal.rank(c.KeyID) == len(seal.Order)-1
+	if newest && last == c.Seq && seal.sealed(c) {
+		return nil
+	}
+	pin, err := pinned(ctx, db, pg, seal, c.Installation)
+	if err != nil {
+		return err
+	}
+	switch {
+	case pin > 0: // all states were sealed with the newest key then
+		return fmt.Errorf("credential %.12s: %w", c.Fingerprint, ErrForged)
+	case last == c.Seq && seal.sealed(c):
+		return nil
 	}
 	records, err := s.proven(ctx, db, seal, c.Installation, c.Fingerprint)
 	if err != nil {
@@ -129,12 +136,14 @@ func (s *Store) authentic(ctx context.Context, db asker, seal *Seal, c *Course) 
 // PepperRotated is the event of the record that ends the use of older keys in a ledger.
 const PepperRotated = "pepper-rotated"
 
-// pinned reports whether the ledger of an installation says that all its states are sealed
-// with the newest key: then an older one proves nothing any more.
-func (s *Store) pinned(ctx context.Context, db asker, seal *Seal, installation int64) (bool, error) {
-	var n int
-	err := db.QueryRowContext(ctx, numbered(s.Pool != nil, "SELECT count(*) FROM ledger WHERE installation = ? AND event = ? AND key_id = ?"), installation, PepperRotated, seal.current()).Scan(&n)
-	return n > 0, err
+// pinned returns the record of an installation's ledger that says that all its states are
+// sealed with the newest key, 0 if there is none: an older key proves nothing after it.
+func pinned(ctx context.Context, db asker, pg bool, seal *Seal, installation int64) (seq int64, err error) {
+	err = db.QueryRowContext(ctx, numbered(pg, "SELECT coalesce(min(seq), 0) FROM ledger WHERE installation = ? AND event = ? AND key_id = ?"), installation, PepperRotated, seal.current()).Scan(&seq)
+	if err != nil {
+		return 0, fmt.Errorf("read the ledger: %w", err)
+	}
+	return seq, nil
 }
 
 // Proven returns the records of a credential, or an error if the MAC of one is wrong.
@@ -143,13 +152,22 @@ func (s *Store) Proven(ctx context.Context, seal *Seal, installation int64, fing
 }
 
 func (s *Store) proven(ctx context.Context, db asker, seal *Seal, installation int64, fingerprint string) (out []Record, err error) {
+	pin, err := pinned(ctx, db, s.Pool != nil, seal, installation)
+	if err != nil {
+		return nil, err
+	}
 	err = eachRow(ctx, db, s.Pool != nil, func(rows *sql.Rows) error {
 		var before string
 		r, err := scanRecord(rows, &before)
 		if err != nil {
 			return err
 		}
-		if key := seal.key(r.KeyID); key == nil || r.mac(key, before) != r.Mac {
+		key := seal.key(r.KeyID)
+		replaced := pin > 0 && r.Seq > pin && seal.rank(r.KeyID) < len(seal.Order)-1
+		switch {
+		case seal.rank(r.KeyID) < 0:
+			return fmt.Errorf("record %d: %w", r.Seq, ErrPepper)
+		case replaced, r.mac(key, before) != r.Mac:
 			return fmt.Errorf("record %d: %w", r.Seq, ErrForged)
 		}
 		out = append(out, r)
