@@ -93,6 +93,7 @@ type Runner struct {
 	policies *lru.Cache[int64, orgPolicy] // by installation
 	rush     *rush
 	shares   *shares
+	running  running
 	swept    atomic.Bool // this process has looked at all of GitHub's deliveries once
 	stop     context.CancelFunc
 	beats    sync.WaitGroup // of what goes on until it is stopped
@@ -261,7 +262,7 @@ func (r *Runner) beat(ctx context.Context, alone bool) error {
 			r.Log.Warn("job taken over from a process that is gone", "job", job.ID, "kind", job.Kind, "deaths", job.Deaths)
 		}
 	}
-	return err
+	return errors.Join(err, r.requeueLost(ctx))
 }
 
 // Enqueue keeps what an event asks for. An event that was kept before, under the same

@@ -104,3 +104,64 @@ func TestRescuedAttempts(t *testing.T) {
 		t.Errorf("once more: %+v %v", got, err)
 	}
 }
+
+// TestLostJobs: a job that the database gave to this process and that does not run in it is
+// queued again after a while; one that runs is left alone, however long it takes.
+func TestLostJobs(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	r := newRunner(t)
+	for id := range int64(3) {
+		if err := r.tellSoon(ctx, id+1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := r.Store.DB.Exec("UPDATE river_job SET state = 'running', attempt = 1, attempted_by = json_array('me')"); err != nil {
+		t.Fatal(err)
+	}
+	var ids []int64
+	if err := func() error {
+		rows, err := r.Store.DB.Query("SELECT id FROM river_job ORDER BY id")
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var id int64
+			if err := rows.Scan(&id); err != nil {
+				return err
+			}
+			ids = append(ids, id)
+		}
+		return rows.Err()
+	}(); err != nil || len(ids) != 3 {
+		t.Fatal(ids, err)
+	}
+	states := func() (out string) {
+		if err := r.Store.DB.QueryRow("SELECT group_concat(state, ' ') FROM (SELECT state FROM river_job ORDER BY id)").Scan(&out); err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	end := r.running.begin(ids[1])
+	for _, want := range []string{"running running running", "available running available"} {
+		if err := r.beat(ctx, false); err != nil {
+			t.Fatal(err)
+		}
+		if got := states(); got != want {
+			t.Errorf("jobs are %s, want %s", got, want)
+		}
+		r.running.mu.Lock()
+		for id := range r.running.lost {
+			r.running.lost[id] = r.running.lost[id].Add(-lostAfter)
+		}
+		r.running.mu.Unlock()
+	}
+	end()
+	if err := r.beat(ctx, false); err != nil {
+		t.Fatal(err)
+	}
+	if got := states(); got != "available running available" { // its end may just be written
+		t.Errorf("right after its end: %s", got)
+	}
+}

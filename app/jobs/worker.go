@@ -36,6 +36,7 @@ func (w *worker[T]) Work(ctx context.Context, job *river.Job[T]) error {
 	if d, ok := any(job.Args).(interface{ delivery() string }); ok {
 		log = log.With("delivery", d.delivery())
 	}
+	defer w.r.running.begin(job.ID)()
 	start := time.Now()
 	err := w.r.verdict(ctx, installationOf(job.Args), w.work(ctx, job, log), log)
 	if w.r.Observe != nil {

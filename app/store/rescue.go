@@ -19,13 +19,15 @@ const (
 	deathsToFail       = 6
 )
 
-// A Rescued job was running in a process that is gone.
+// A Rescued job is running by the database, and no process runs it.
 type Rescued struct {
 	ID     int64
 	Kind   string
 	Args   string // JSON
-	Deaths int
-	Failed bool // it will not be run any more
+	Deaths int    // of processes that ran it
+	Failed bool   // it will not be run any more
+
+	attempt, most int
 }
 
 // Rescue takes the jobs over that processes run which are not alive, and their bookings. The
@@ -40,60 +42,73 @@ func (s *Store) Rescue(ctx context.Context, alive []string, failing func(context
 	if err := s.unbook(ctx, alive); err != nil {
 		return nil, fmt.Errorf("take bookings from processes that are gone: %w", err)
 	}
-	orphans, err := s.orphanJobs(ctx, alive)
+	args := make([]any, len(alive))
+	for i, id := range alive {
+		args[i] = id
+	}
+	orphans, err := s.runningJobs(ctx, "NOT IN ("+marks(len(alive))+")", args...)
 	if err != nil {
 		return nil, fmt.Errorf("read jobs of processes that are gone: %w", err)
 	}
-	for _, o := range orphans {
-		o.count()
-		if o.Failed {
-			if err := failing(ctx, &o.Rescued); err != nil {
-				return out, fmt.Errorf("give up job %d: %w", o.ID, err)
+	for i := range orphans {
+		orphans[i].Deaths++
+	}
+	return s.takeOver(ctx, orphans, failing)
+}
+
+// Running returns the jobs that a process runs, by the database.
+func (s *Store) Running(ctx context.Context, process string) ([]Rescued, error) {
+	out, err := s.runningJobs(ctx, "= ?", process)
+	if err != nil {
+		return nil, fmt.Errorf("read jobs of this process: %w", err)
+	}
+	return out, nil
+}
+
+// Requeue takes over jobs that the process that runs them does not know of: the answer of the
+// database that gave them to it was lost, or it could not write that they ended. They are run
+// again, or given up as by Rescue.
+func (s *Store) Requeue(ctx context.Context, lost []Rescued, failing func(context.Context, *Rescued) error) ([]Rescued, error) {
+	return s.takeOver(ctx, lost, failing)
+}
+
+// takeOver puts jobs back, or gives them up. It returns those that no other process took.
+func (s *Store) takeOver(ctx context.Context, jobs []Rescued, failing func(context.Context, *Rescued) error) (out []Rescued, err error) {
+	for _, job := range jobs {
+		if job.Failed = job.Deaths >= deathsToFail || job.attempt >= job.most; job.Failed {
+			if err := failing(ctx, &job); err != nil {
+				return out, fmt.Errorf("give up job %d: %w", job.ID, err)
 			}
 		}
-		taken, err := s.rescue(ctx, &o)
+		taken, err := s.rescue(ctx, &job)
 		if err != nil {
-			return out, fmt.Errorf("take over job %d: %w", o.ID, err)
+			return out, fmt.Errorf("take over job %d: %w", job.ID, err)
 		}
 		if taken {
-			out = append(out, o.Rescued)
+			out = append(out, job)
 		}
 	}
 	return out, nil
 }
 
-// an orphan is a job of a process that is gone.
-type orphan struct {
-	Rescued
-	attempt, most int
-}
-
-func (s *Store) orphanJobs(ctx context.Context, alive []string) (out []orphan, err error) {
-	args := make([]any, len(alive))
-	for i, id := range alive {
-		args[i] = id
-	}
+// runningJobs returns the jobs that are running, by the database, in a process that meets a
+// condition.
+func (s *Store) runningJobs(ctx context.Context, process string, args ...any) (out []Rescued, err error) {
 	last, text := "json_extract(j.attempted_by, '$[#-1]')", "json(j.args)"
 	if s.Pool != nil {
 		last, text = "j.attempted_by[array_upper(j.attempted_by, 1)]", "CAST(j.args AS TEXT)"
 	}
 	err = s.rows(ctx, func(r *sql.Rows) error {
-		var o orphan
+		var o Rescued
 		err := r.Scan(&o.ID, &o.Kind, &o.Args, &o.attempt, &o.most, &o.Deaths)
 		out = append(out, o)
 		return err
-	}, "SELECT j.id, j.kind, "+text+", j.attempt, j.max_attempts, coalesce(d.deaths, 0) FROM river_job j LEFT JOIN job_death d ON d.job = j.id WHERE j.state = 'running' AND coalesce("+last+", '') NOT IN ("+marks(len(alive))+")", args...)
+	}, "SELECT j.id, j.kind, "+text+", j.attempt, j.max_attempts, coalesce(d.deaths, 0) FROM river_job j LEFT JOIN job_death d ON d.job = j.id WHERE j.state = 'running' AND coalesce("+last+", '') "+process, args...)
 	return out, err
 }
 
-// count counts one more death of a process.
-func (o *orphan) count() {
-	o.Deaths++
-	o.Failed = o.Deaths >= deathsToFail || o.attempt >= o.most
-}
-
 // rescue takes one job over, unless another process has done so.
-func (s *Store) rescue(ctx context.Context, o *orphan) (taken bool, err error) {
+func (s *Store) rescue(ctx context.Context, o *Rescued) (taken bool, err error) {
 	set, args := "state = 'available', scheduled_at = "+s.queueNow(), []any{}
 	switch {
 	case o.Failed:
