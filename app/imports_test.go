@@ -18,6 +18,7 @@ var allowed = map[string][]string{
 	"rotation/life":     {},
 	"scan":              {},
 	"store":             {},
+	"store/storetest":   {},
 	"github":            {},
 	"github/githubtest": {},
 	"webhook":           {},

@@ -35,11 +35,8 @@ func (r *Runner) commands(ctx context.Context, c *github.Client, repo *store.Rep
 	if e.Name != "issue_comment" || e.Action != "created" || e.Bot || e.IsPull {
 		return nil
 	}
-	rot, err := r.Store.RotationAt(ctx, e.Installation, e.Repo.ID, repo.FullName(), e.Number)
-	if errors.Is(err, store.ErrGone) {
-		return nil // not an issue of ours
-	}
-	if err != nil {
+	rot, err := r.ourIssue(ctx, c, repo, e)
+	if err != nil || rot == nil {
 		return err
 	}
 	list := life.Commands(in.text)

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 
 	"github.com/riverqueue/river"
 
+	"github.com/keyward/keyward/app/github"
 	"github.com/keyward/keyward/app/rotation/life"
 	"github.com/keyward/keyward/app/store"
+	"github.com/keyward/keyward/app/webhook"
 )
 
 // issue takes note of what somebody did to the issue of a key by hand: closed it, opened
@@ -21,11 +24,8 @@ func (r *Runner) issue(ctx context.Context, job *river.Job[IssueArgs], log *slog
 	if err != nil {
 		return err
 	}
-	rot, err := r.Store.RotationAt(ctx, e.Installation, e.Repo.ID, repo.FullName(), e.Number)
-	if errors.Is(err, store.ErrGone) {
-		return nil // not an issue of ours
-	}
-	if err != nil {
+	rot, err := r.ourIssue(ctx, r.GitHub.Installation(e.Installation), repo, e)
+	if err != nil || rot == nil {
 		return err
 	}
 	if _, isPart := rot.KeyOf(); isPart {
@@ -43,6 +43,32 @@ func (r *Runner) issue(ctx context.Context, job *river.Job[IssueArgs], log *slog
 	}
 	log.Info("issue changed by hand", "key", rot.Fingerprint[:12], "number", e.Number, "action", e.Action)
 	return r.tellSoon(ctx, e.Installation)
+}
+
+// ourIssue returns what is known of the issue that an event is about, nil if it is not one
+// that Keyward opened: what the database says of its number is not enough.
+func (r *Runner) ourIssue(ctx context.Context, c *github.Client, repo *store.Repository, e *webhook.Event) (*store.Rotation, error) {
+	rot, err := r.Store.RotationAt(ctx, e.Installation, e.Repo.ID, repo.FullName(), e.Number)
+	if errors.Is(err, store.ErrGone) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	at := *rot
+	at.Repository = repo.FullName() // it may have been renamed since
+	ours, err := r.Keeper.Owns(ctx, c, &at)
+	if s := github.Status(err); s == http.StatusNotFound || s == http.StatusGone {
+		return nil, nil // deleted in the meantime
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !ours {
+		r.Log.Warn("event ignored: the issue is not the one that Keyward opened", "key", rot.Fingerprint[:12], "repository", repo.ID, "number", e.Number)
+		return nil, nil
+	}
+	return rot, nil
 }
 
 // once lets an event happen that nobody waits for an answer to, unless the ledger says

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/riverqueue/river"
 
 	"github.com/keyward/keyward/app/github"
+	"github.com/keyward/keyward/app/rotation"
 	"github.com/keyward/keyward/app/rotation/life"
 	"github.com/keyward/keyward/app/scan"
 	"github.com/keyward/keyward/app/store"
@@ -114,10 +116,16 @@ func (r *Runner) lookAt(ctx context.Context, installation int64, fingerprint str
 		return err
 	}
 	l, err := r.Keeper.Life(ctx, installation, fingerprint)
+	if err == nil {
+		err = rotation.Same(cred, &l)
+	}
+	if errors.Is(err, store.ErrForged) { // the others are looked at all the same
+		return r.unlooked(ctx, cred, err, log)
+	}
 	if err != nil {
 		return err
 	}
-	seen, err := r.sight(ctx, cred, r.asks(cred) && l.Asks(r.Keeper.Time()))
+	seen, err := r.sight(ctx, cred, l.Repositories, r.asks(cred) && l.Asks(r.Keeper.Time()))
 	defer seen.clear()
 	if err != nil {
 		return r.unlooked(ctx, cred, err, log)
@@ -154,15 +162,36 @@ func (r *Runner) lookAt(ctx context.Context, installation int64, fingerprint str
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if verdict.Elsewhere && l.Validity != life.Unknown { // this host called it active once: it is of no other
-		verdict.Verdict, verdict.Why = verify.Inactive, "not known any more, and it was"
-	}
+	with := r.compare(cred.Installation, &l, &verdict)
 	log.Info("key looked at", "key", fingerprint[:12], "rule", cred.Rule, "verdict", string(verdict.Verdict), "at_head", seen.atHead)
 	if err := r.learn(ctx, cred, verdict.Facts); err != nil {
 		return err
 	}
-	_, _, err = r.Keeper.Happen(ctx, installation, fingerprint, checkEvent(&verdict), "")
+	e = checkEvent(&verdict)
+	e.With = with
+	_, _, err = r.Keeper.Happen(ctx, installation, fingerprint, e, "")
 	return err
+}
+
+// compare judges an answer by what was sent with the credential when it was last active. It
+// returns what was sent now, in a form that may be stored.
+//
+// A host that called the credential active and does not know it now is no other host: the
+// credential is inactive. But if the values beside it have changed since, its refusal may be
+// due to these.
+func (r *Runner) compare(installation int64, l *life.Life, v *verify.Result) (with string) {
+	if v.With == "" {
+		return ""
+	}
+	macs := r.Keeper.Peppers.Macs("companions", installation, v.With)
+	same := slices.Contains(macs, l.ActiveWith)
+	switch {
+	case v.Verdict == verify.Inactive && l.ActiveWith != "" && !same:
+		v.Verdict, v.Why = verify.Unknown, v.Why+"; but it was active with other values beside it, which may be why"
+	case v.Elsewhere && same:
+		v.Verdict, v.Why = verify.Inactive, "not known any more, and it was"
+	}
+	return macs[0]
 }
 
 // checkEvent is what a check of a provider means for the life of a key.
@@ -236,8 +265,9 @@ func (s *sight) clear() {
 }
 
 // sight looks for a key wherever it was found. What was found in a text that is no file
-// is not on a branch; it is read from GitHub again.
-func (r *Runner) sight(ctx context.Context, cred *store.Credential, text bool) (s sight, err error) {
+// is not on a branch; it is read from GitHub again. known are the repositories that its life
+// says it was found in: if one of them is not among its places, not all can be looked into.
+func (r *Runner) sight(ctx context.Context, cred *store.Credential, known []int64, text bool) (s sight, err error) {
 	spots := map[int64][]scan.Spot{}
 	var order []int64
 	for _, p := range cred.Places {
@@ -253,7 +283,7 @@ func (r *Runner) sight(ctx context.Context, cred *store.Credential, text bool) (
 	if err != nil {
 		return s, err
 	}
-	s.known = !unseen
+	s.known = !unseen && !slices.ContainsFunc(known, func(id int64) bool { return spots[id] == nil })
 	for _, id := range order {
 		repo, err := r.Store.Repository(ctx, id)
 		if errors.Is(err, store.ErrGone) { // since just now

@@ -164,6 +164,9 @@ func (r *Runner) end(ctx context.Context, job *river.Job[RevokeArgs], log *slog.
 	if !r.Keeper.Time().Before(a.Order) {
 		return r.unrevoked(ctx, a, "The order to revoke the key was not sent within "+life.OrderFor.String()+", and is void")
 	}
+	if err := rotation.Same(cred, &l); err != nil {
+		return err
+	}
 	way, err := r.wayOf(ctx, cred)
 	var refusal life.Refusal
 	if err != nil && !errors.As(err, &refusal) {
@@ -220,7 +223,7 @@ func (r *Runner) sent(ctx context.Context, cred *store.Credential, way *way) (ve
 	if !way.text {
 		return way.send(ctx, nil)
 	}
-	seen, err := r.sight(ctx, cred, true)
+	seen, err := r.sight(ctx, cred, nil, true)
 	defer seen.clear()
 	if err != nil {
 		return verify.Revoked{}, err

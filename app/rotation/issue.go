@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -29,6 +30,7 @@ type telling struct {
 	repos  map[int64]*store.Repository
 	l      *life.Life
 	ledger []store.Record // of the key
+	lost   bool           // its issue cannot be written
 }
 
 // write opens the issue, or edits it.
@@ -54,7 +56,7 @@ func (t *telling) write(ctx context.Context) error {
 	if t.r.Number == 0 {
 		return t.open(ctx, text)
 	}
-	if err := t.edit(ctx, text); err != nil {
+	if err := t.edit(ctx, text); err != nil || t.lost {
 		return err
 	}
 	return t.comment(ctx, mention)
@@ -119,11 +121,17 @@ func (t *telling) open(ctx context.Context, text *report.Issue) error {
 	return k.Store.PutRotation(ctx, r)
 }
 
+// nowhere notes that the issue cannot be written, and why.
+func (t *telling) nowhere(ctx context.Context, why string) error {
+	t.lost = true
+	return t.k.nowhere(ctx, t.cred, why)
+}
+
 // nowhere notes that a key has no issue, and why.
 func (k *Keeper) nowhere(ctx context.Context, cred *store.Credential, why string) error {
 	k.Log.Warn("no rotation issue", "key", cred.Fingerprint[:12], "why", why)
 	cred.Note = why
-	return k.Store.SetState(ctx, cred.Installation, cred.Fingerprint, cred.State, why)
+	return k.Store.SetNote(ctx, cred)
 }
 
 // find looks for an issue that an earlier try opened and whose answer was lost. Issues
@@ -177,10 +185,13 @@ func (t *telling) edit(ctx context.Context, text *report.Issue) error {
 	owner, name, _ := strings.Cut(r.Repository, "/")
 	issue, _, err := c.Issues.Get(ctx, owner, name, r.Number)
 	if s := github.Status(err); s == http.StatusGone || s == http.StatusNotFound {
-		return k.nowhere(ctx, cred, fmt.Sprintf("issue %s#%d was deleted", r.Repository, r.Number))
+		return t.nowhere(ctx, fmt.Sprintf("issue %s#%d was deleted", r.Repository, r.Number))
 	}
 	if err != nil {
 		return fmt.Errorf("read issue %s#%d: %w", r.Repository, r.Number, err)
+	}
+	if !k.owns(issue, r) {
+		return t.nowhere(ctx, fmt.Sprintf("issue %s#%d: %s", r.Repository, r.Number, errNotOurs))
 	}
 	change := &gh.IssueRequest{}
 	if kept := report.Splice(body, issue.GetBody(), func(own string) bool { return sum(own) == r.Body }); kept != issue.GetBody() {
@@ -201,7 +212,7 @@ func (t *telling) edit(ctx context.Context, text *report.Issue) error {
 	if *change != (gh.IssueRequest{}) {
 		_, _, err := c.Issues.Edit(ctx, owner, name, r.Number, change)
 		if github.Status(err) == http.StatusForbidden { // archived
-			return k.nowhere(ctx, cred, fmt.Sprintf("the App may not write to %s#%d any more", r.Repository, r.Number))
+			return t.nowhere(ctx, fmt.Sprintf("the App may not write to %s#%d any more", r.Repository, r.Number))
 		}
 		if err != nil {
 			return fmt.Errorf("edit issue %s#%d: %w", r.Repository, r.Number, err)
@@ -227,6 +238,9 @@ func (k *Keeper) splice(ctx context.Context, c *github.Client, r *store.Rotation
 	if err != nil {
 		return "", fmt.Errorf("read issue %s#%d: %w", r.Repository, r.Number, err)
 	}
+	if !k.owns(issue, r) {
+		return "", fmt.Errorf("write issue %s#%d: %w", r.Repository, r.Number, errNotOurs)
+	}
 	return report.Splice(text, issue.GetBody(), func(own string) bool { return sum(own) == r.Body }), nil
 }
 
@@ -245,6 +259,38 @@ func (k *Keeper) Foreign(installation int64, text string) string {
 		}
 		return mark
 	})
+}
+
+// errNotOurs says that an issue is not the one that the database says it is: nothing is
+// written there.
+var errNotOurs = errors.New("it is not the issue that Keyward opened: the database was changed, or the issue was")
+
+// owns reports whether an issue is the one that Keyward opened under the name of r. Its
+// marker proves it. People may remove that; then it has to be of a program, and not another
+// of Keyward's.
+func (k *Keeper) owns(issue *gh.Issue, r *store.Rotation) bool {
+	other := false
+	for _, m := range ownMarker.FindAllStringSubmatch(issue.GetBody(), -1) {
+		if !slices.Contains(k.Peppers.Macs("issue", r.Installation, m[1]), m[2]) {
+			continue
+		}
+		if m[1] == r.Fingerprint {
+			return true
+		}
+		other = true
+	}
+	return !other && issue.GetUser().GetType() == "Bot"
+}
+
+// Owns reports whether the issue of a credential, or of a part of it, is the one that the
+// database says it is.
+func (k *Keeper) Owns(ctx context.Context, c *github.Client, r *store.Rotation) (bool, error) {
+	owner, name, _ := strings.Cut(r.Repository, "/")
+	issue, _, err := c.Issues.Get(ctx, owner, name, r.Number)
+	if err != nil {
+		return false, fmt.Errorf("read issue %s#%d: %w", r.Repository, r.Number, err)
+	}
+	return k.owns(issue, r), nil
 }
 
 // relabelled returns the labels of an issue with those that follow from the state in the

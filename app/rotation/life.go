@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,12 +55,50 @@ func (k *Keeper) Begin(ctx context.Context, cred *store.Credential) (l life.Life
 			found = k.Time()
 		}
 		l = life.Begin(found, cred.Severity, string(tier), !cred.PublicSince.IsZero(), life.Clock{By: cred.Settings.Due, BusinessHours: cred.Settings.BusinessHours})
-		l.OldID = publicID(cred.Facts)
+		l.OldID, l.Rule, l.Repositories = publicID(cred.Facts), cred.Rule, repositoriesOf(cred)
 		var err error
 		c, err = encode(&l)
 		return c, []store.Record{{At: k.Time(), Event: "found", Actor: keyward, To: string(l.State), Detail: fmt.Sprintf("%s of rule %s, %s", cred.Redacted, cred.Rule, cred.Severity)}}, err
 	})
 	return l, c, err
+}
+
+// repositoriesOf are the repositories in whose files a credential was found, in order.
+func repositoriesOf(cred *store.Credential) (ids []int64) {
+	for i := range cred.Places {
+		if cred.Places[i].URL == "" {
+			ids = append(ids, cred.Places[i].Repository)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// spread notes in the life of a credential where it was found since, so that a look cannot
+// miss a repository whose places are gone from the database. A credential whose rule is not
+// the one that its life began with is store.ErrForged: it would be sent to another provider.
+func (k *Keeper) spread(ctx context.Context, cred *store.Credential, l life.Life, c store.Course) (life.Life, store.Course, error) {
+	if err := Same(cred, &l); err != nil {
+		return l, c, err
+	}
+	more := slices.DeleteFunc(repositoriesOf(cred), func(id int64) bool { return slices.Contains(l.Repositories, id) })
+	if len(more) == 0 && l.Rule != "" {
+		return l, c, nil
+	}
+	l, _, err := k.Happen(ctx, cred.Installation, cred.Fingerprint, life.Event{Kind: life.Spread, Text: cred.Rule, Repositories: more, Actor: system}, "")
+	if err != nil {
+		return l, c, err
+	}
+	c, err = encode(&l)
+	return l, c, err
+}
+
+// Same returns store.ErrForged if a credential is of another rule than its life.
+func Same(cred *store.Credential, l *life.Life) error {
+	if l.Rule != "" && l.Rule != cred.Rule {
+		return fmt.Errorf("rule of credential %.12s: %w", cred.Fingerprint, store.ErrForged)
+	}
+	return nil
 }
 
 // keyward is the actor of what nobody did.
@@ -157,6 +196,8 @@ func said(e *life.Event) string {
 		return "it stands where everybody can read it"
 	case life.Again:
 		return "it was pushed again"
+	case life.Spread:
+		return fmt.Sprintf("%s, found in the files of %s", e.Text, plural(len(e.Repositories), "more repository", "more repositories"))
 	}
 	return strings.TrimSpace(string(e.Kind) + " " + e.Text)
 }

@@ -111,6 +111,7 @@ func Restored(text string, records []store.Record) (string, error) {
 		return "", err
 	}
 	l.Asked, l.Order, l.Listed = nil, nil, ""
+	l.Rule, l.Repositories, l.ActiveWith = "", nil, "" // what is not known leads to "unknown"
 	if l.State.Waived() {
 		longest := life.LongestRisk
 		if l.State == life.FalsePositive {

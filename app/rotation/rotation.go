@@ -94,6 +94,9 @@ func (k *Keeper) Tell(ctx context.Context, c *github.Client, inst *store.Install
 	if err != nil {
 		return err
 	}
+	if l, now, err = k.spread(ctx, cred, l, now); err != nil {
+		return err
+	}
 	if !cred.PublicSince.IsZero() && !l.Public {
 		if l, _, err = k.Happen(ctx, inst.ID, fingerprint, life.Event{Kind: life.Publish, Actor: system}, ""); err != nil {
 			return err
@@ -110,11 +113,11 @@ func (k *Keeper) Tell(ctx context.Context, c *github.Client, inst *store.Install
 	if old != nil && old.Number != 0 {
 		target = old.Repository
 	} else if cred.State == store.StateDismissed {
-		return k.Store.Fresh(ctx, cred, now.Life) // it never had an issue, and needs none
+		return k.Store.Fresh(ctx, cred) // it never had an issue, and needs none
 	} else if target, id, err = k.target(ctx, c, inst, cred, repos); err != nil {
 		var nowhere errNoPlace
 		if errors.As(err, &nowhere) {
-			return errors.Join(k.nowhere(ctx, cred, nowhere.Error()), k.Store.Fresh(ctx, cred, now.Life))
+			return errors.Join(k.nowhere(ctx, cred, nowhere.Error()), k.Store.Fresh(ctx, cred))
 		}
 		return err
 	}
@@ -129,16 +132,16 @@ func (k *Keeper) Tell(ctx context.Context, c *github.Client, inst *store.Install
 	if id != 0 && r.Number == 0 {
 		r.RepositoryID = id
 	}
-	t := &telling{k, c, cred, r, repos, &l, nil}
+	t := &telling{k: k, c: c, cred: cred, r: r, repos: repos, l: &l}
 	if err := t.write(ctx); err != nil {
 		return err
 	}
-	if r.Number != 0 {
+	if r.Number != 0 && !t.lost {
 		if err := t.parts(ctx, holder); err != nil {
 			return err
 		}
 	}
-	return k.Store.Fresh(ctx, cred, now.Life)
+	return k.Store.Fresh(ctx, cred)
 }
 
 // unlived is a key that nobody has to rotate: if it has an issue all the same, as it was
@@ -149,12 +152,18 @@ func (k *Keeper) unlived(ctx context.Context, c *github.Client, cred *store.Cred
 	}
 	if r != nil && r.Number != 0 {
 		owner, name, _ := strings.Cut(r.Repository, "/")
-		_, _, err := c.Issues.Edit(ctx, owner, name, r.Number, &gh.IssueRequest{State: gh.String("closed"), StateReason: gh.String(notPlanned)})
+		ours, err := k.Owns(ctx, c, r)
+		if err == nil && !ours {
+			return errors.Join(k.nowhere(ctx, cred, fmt.Sprintf("issue %s#%d: %s", r.Repository, r.Number, errNotOurs)), k.Store.Fresh(ctx, cred))
+		}
+		if err == nil {
+			_, _, err = c.Issues.Edit(ctx, owner, name, r.Number, &gh.IssueRequest{State: gh.String("closed"), StateReason: gh.String(notPlanned)})
+		}
 		if s := github.Status(err); err != nil && s != http.StatusGone && s != http.StatusNotFound && s != http.StatusForbidden {
 			return fmt.Errorf("close issue %s#%d: %w", r.Repository, r.Number, err)
 		}
 	}
-	return k.Store.Fresh(ctx, cred, "")
+	return k.Store.Fresh(ctx, cred)
 }
 
 func (k *Keeper) repositories(ctx context.Context, inst *store.Installation) (map[int64]*store.Repository, error) {

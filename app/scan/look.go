@@ -68,25 +68,22 @@ func (e *Engine) look(ctx context.Context, m *mirror, j *Job, r *Result, fingerp
 	seek := func(list []git.Change) error {
 		return e.seek(ctx, m, sc, list, fingerprint, func(c *verify.Credential) { s.Credential = c })
 	}
+	var tree []git.Change
 	if head != "" {
-		tree, err := m.Tree(ctx, head)
+		tree, err = m.Tree(ctx, head)
 		var over *scanner.BudgetError
 		if errors.As(err, &over) { // nothing can be said of it
 			tree, s.Known = nil, false
 		} else if err != nil {
 			return s, fmt.Errorf("read the tree of %.12s: %w", head, err)
 		}
-		there := slices.DeleteFunc(tree, func(c git.Change) bool {
+		there := slices.DeleteFunc(slices.Clone(tree), func(c git.Change) bool {
 			return !slices.ContainsFunc(spots, func(p Spot) bool { return p.Path == c.Path || p.Blob != "" && p.Blob == c.ID })
 		})
-		err = seek(there)
-		var gap *scanner.Gap
-		switch s.AtHead = errors.Is(err, errSeen); {
-		case s.AtHead:
-		case errors.As(err, &gap):
-			s.Known = false
-		case err != nil:
-			return s, err
+		if s.Known {
+			if s.AtHead, s.Known, err = judge(seek(there)); err != nil {
+				return s, err
+			}
 		}
 	}
 	for i, p := range spots {
@@ -100,8 +97,14 @@ func (e *Engine) look(ctx context.Context, m *mirror, j *Job, r *Result, fingerp
 			continue
 		}
 	}
-	if s.Known && !s.AtHead && s.Credential != nil { // in a file that it was not found in, or under a name that says nothing
+	switch {
+	case !s.Known || s.AtHead:
+	case s.Credential != nil: // in a file that it was not found in, or under a name that says nothing
 		if s.AtHead, err = m.holds(ctx, head, s.Credential.Value); err != nil {
+			return s, err
+		}
+	default: // its text is gone from the history, or where it stood is not known any more
+		if s.AtHead, s.Known, err = judge(seek(tree)); err != nil {
 			return s, err
 		}
 	}
@@ -110,6 +113,19 @@ func (e *Engine) look(ctx context.Context, m *mirror, j *Job, r *Result, fingerp
 		s.Credential = nil
 	}
 	return s, ctx.Err()
+}
+
+// judge says what the end of a search means: whether the credential was seen, and whether
+// that is known, which it is not if a file could not be searched.
+func judge(err error) (seen, known bool, _ error) {
+	var gap *scanner.Gap
+	switch {
+	case errors.Is(err, errSeen):
+		return true, true, nil
+	case errors.As(err, &gap):
+		return false, false, nil
+	}
+	return false, err == nil, err
 }
 
 // holds reports whether a text stands in any file of a commit. Of a text with several lines

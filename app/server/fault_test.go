@@ -377,7 +377,7 @@ func TestGone(t *testing.T) {
 
 // TestDatabaseRestarts stops PostgreSQL at once, under load, and starts it again.
 func TestDatabaseRestarts(t *testing.T) {
-	if restartPostgres == nil {
+	if ownPostgres == nil {
 		t.Skip("no PostgreSQL of our own to restart")
 	}
 	w := newWorld(t, newDatabase(t)) // not parallel: all others would feel it
@@ -391,7 +391,7 @@ func TestDatabaseRestarts(t *testing.T) {
 		shas = append(shas, c.commit("key", fmt.Sprintf("k%d.env", i), "T="+k+"\n"))
 		c.push()
 		if i == 4 || i == 8 {
-			if err := restartPostgres(); err != nil {
+			if err := ownPostgres.Restart(); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -28,6 +27,7 @@ import (
 	"github.com/keyward/keyward/app/github/githubtest"
 	"github.com/keyward/keyward/app/server"
 	"github.com/keyward/keyward/app/store"
+	"github.com/keyward/keyward/app/store/storetest"
 	"github.com/keyward/keyward/scanner/rules"
 	"github.com/keyward/keyward/scanner/verify/verifytest"
 )
@@ -64,64 +64,22 @@ func testMain(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)
 		return 1
 	}
-	if postgres = os.Getenv("KEYWARD_TEST_DATABASE_URL"); postgres == "" {
-		url, stop, err := startPostgres(dir)
-		if err != nil {
+	if postgres = os.Getenv(storetest.Address); postgres == "" {
+		var err error
+		if ownPostgres, err = storetest.Start(dir); err != nil {
 			fmt.Fprintf(os.Stderr, "PostgreSQL did not start: %v\n", err)
 			return 1
 		}
-		defer stop()
-		postgres = url
+		if ownPostgres != nil {
+			defer ownPostgres.Stop()
+			postgres = ownPostgres.URL
+		}
 	}
 	return m.Run()
 }
 
-// startPostgres starts a PostgreSQL of its own for the tests, if it is installed.
-func startPostgres(dir string) (url string, stop func(), err error) {
-	bins, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
-	if len(bins) == 0 {
-		return "", func() {}, nil
-	}
-	bin := bins[len(bins)-1]
-	data := filepath.Join(dir, "pg")
-	var as *syscall.SysProcAttr
-	if os.Getuid() == 0 { // PostgreSQL refuses to run as root
-		u, err := user.Lookup("postgres")
-		if err != nil {
-			return "", func() {}, nil
-		}
-		uid, _ := strconv.Atoi(u.Uid)
-		gid, _ := strconv.Atoi(u.Gid)
-		as = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
-		if err := errors.Join(os.Chmod(dir, 0o755), os.Mkdir(data, 0o700), os.Chown(data, uid, gid)); err != nil {
-			return "", nil, err
-		}
-	}
-	run := func(args ...string) error {
-		cmd := exec.Command(filepath.Join(bin, args[0]), args[1:]...)
-		cmd.SysProcAttr, cmd.Dir = as, "/"
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("%s: %w\n%s", args[0], err, out)
-		}
-		return nil
-	}
-	if err := run("initdb", "-D", data, "-U", "keyward", "-A", "trust", "--no-sync"); err != nil {
-		return "", nil, err
-	}
-	port, err := freePort()
-	if err != nil {
-		return "", nil, err
-	}
-	log := filepath.Join(data, "log")
-	if err := run("pg_ctl", "-D", data, "-w", "-l", log, "-o", fmt.Sprintf("-p %d -k %s -c listen_addresses=127.0.0.1 -c max_connections=200", port, data), "start"); err != nil {
-		return "", nil, err
-	}
-	restartPostgres = func() error { return run("pg_ctl", "-D", data, "-w", "-m", "immediate", "-l", log, "restart") }
-	return fmt.Sprintf("postgres://keyward@127.0.0.1:%d/postgres?sslmode=disable", port), func() { _ = run("pg_ctl", "-D", data, "-m", "immediate", "stop") }, nil
-}
-
-// restartPostgres stops PostgreSQL at once and starts it again; nil if it is not ours.
-var restartPostgres func() error
+// ownPostgres is the PostgreSQL that these tests started, nil if there is none.
+var ownPostgres *storetest.Postgres
 
 func freePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -137,38 +95,8 @@ func databases(t *testing.T, test func(t *testing.T, database string)) {
 	t.Run("postgres", func(t *testing.T) { t.Parallel(); test(t, newDatabase(t)) })
 }
 
-var databaseNumber struct {
-	sync.Mutex
-	n int
-}
-
 // newDatabase makes an empty PostgreSQL database.
-func newDatabase(t testing.TB) string {
-	t.Helper()
-	if postgres == "" {
-		t.Skip("no PostgreSQL: install it (Debian: postgresql) or set KEYWARD_TEST_DATABASE_URL")
-	}
-	databaseNumber.Lock()
-	databaseNumber.n++
-	name := fmt.Sprintf("keyward_test_%d_%d", os.Getpid(), databaseNumber.n)
-	databaseNumber.Unlock()
-	db, err := sql.Open("pgx", postgres)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	if _, err := db.Exec("CREATE DATABASE " + name); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		db, err := sql.Open("pgx", postgres)
-		if err == nil {
-			_, _ = db.Exec("DROP DATABASE IF EXISTS " + name + " WITH (FORCE)") // the whole server goes with the tests
-			_ = db.Close()
-		}
-	})
-	return strings.Replace(postgres, "/postgres?", "/"+name+"?", 1)
-}
+func newDatabase(t testing.TB) string { return storetest.NewDatabase(t, postgres) }
 
 // A world is the stand-in for GitHub, the App beside it, and people who push.
 type world struct {

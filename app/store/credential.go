@@ -14,6 +14,10 @@ import (
 	"github.com/keyward/keyward/scanner/policy"
 )
 
+// unwritten notes that more is known of a credential than its issue says. All that sets it
+// counts: what becomes known while the issue is written must not be taken for written.
+const unwritten = "stale = TRUE, news = news + 1"
+
 // The states of a credential. What happens after its issue was opened belongs to the
 // rotation.
 const (
@@ -42,6 +46,7 @@ type Credential struct {
 	Settings     policy.App // of the policy under which it was found
 	Places       []Place
 	Commits      []string // that brought it, of the repository that is recorded
+	news         int64    // counts what became known of it
 }
 
 // A Place is where a credential stands.
@@ -165,7 +170,7 @@ func (tx *tx) record(c *Credential, r *Repository) (Change, error) {
 		}
 	}
 	if change.Elsewhere || change.New {
-		_, err = tx.exec("UPDATE credential SET stale = TRUE WHERE installation = ? AND fingerprint = ?", c.Installation, c.Fingerprint)
+		_, err = tx.exec("UPDATE credential SET "+unwritten+" WHERE installation = ? AND fingerprint = ?", c.Installation, c.Fingerprint)
 	}
 	return change, err
 }
@@ -174,7 +179,11 @@ func (tx *tx) record(c *Credential, r *Repository) (Change, error) {
 func (tx *tx) merge(c *Credential, public int64, settings string, change *Change) error {
 	var severity, state, old string
 	var first int64
-	if err := tx.QueryRowContext(tx.ctx, numbered(tx.pg, "SELECT severity, state, settings, first_at FROM credential WHERE installation = ? AND fingerprint = ?"), c.Installation, c.Fingerprint).
+	lock := "" // what deletes credentials that stand nowhere must not delete it meanwhile
+	if tx.pg {
+		lock = " FOR UPDATE"
+	}
+	if err := tx.QueryRowContext(tx.ctx, numbered(tx.pg, "SELECT severity, state, settings, first_at FROM credential WHERE installation = ? AND fingerprint = ?"+lock), c.Installation, c.Fingerprint).
 		Scan(&severity, &state, &old, &first); err != nil {
 		return err
 	}
@@ -189,7 +198,7 @@ func (tx *tx) merge(c *Credential, public int64, settings string, change *Change
 	args := []any{severity, change.State}
 	set := "severity = ?, state = ?"
 	if c.State != StateQuiet && settings != old { // the newest policy holds; what has no issue may get one by it
-		set += ", settings = ?, stale = stale OR NOT EXISTS " + hasIssue
+		set += ", settings = ?, news = news + 1, stale = stale OR NOT EXISTS " + hasIssue
 		args = append(args, settings)
 	}
 	if at := millis(c.FirstAt); at != 0 && (first == 0 || at < first) {
@@ -204,13 +213,13 @@ func (tx *tx) merge(c *Credential, public int64, settings string, change *Change
 	return err
 }
 
-const credentialColumns = "installation, fingerprint, rule, severity, redacted, confidence, facts, expires, detected, first_commit, first_at, public_since, state, note, settings"
+const credentialColumns = "installation, fingerprint, rule, severity, redacted, confidence, facts, expires, detected, first_commit, first_at, public_since, state, note, settings, news"
 
 func scanCredential(row interface{ Scan(...any) error }) (*Credential, error) {
 	c := &Credential{}
 	var facts, settings string
 	var expires, detected, first, public int64
-	if err := row.Scan(&c.Installation, &c.Fingerprint, &c.Rule, &c.Severity, &c.Redacted, &c.Confidence, &facts, &expires, &detected, &c.FirstCommit, &first, &public, &c.State, &c.Note, &settings); err != nil {
+	if err := row.Scan(&c.Installation, &c.Fingerprint, &c.Rule, &c.Severity, &c.Redacted, &c.Confidence, &facts, &expires, &detected, &c.FirstCommit, &first, &public, &c.State, &c.Note, &settings, &c.news); err != nil {
 		return nil, err
 	}
 	c.Expires, c.Detected, c.FirstAt, c.PublicSince = instant(expires), instant(detected), instant(first), instant(public)
@@ -241,6 +250,14 @@ func (s *Store) Credential(ctx context.Context, installation int64, fingerprint 
 		return nil, fmt.Errorf("read places of key %.12s: %w", fingerprint, err)
 	}
 	return c, nil
+}
+
+// SetNote notes why a key has no issue.
+func (s *Store) SetNote(ctx context.Context, c *Credential) error {
+	if _, err := s.exec(ctx, "UPDATE credential SET note = ? WHERE installation = ? AND fingerprint = ?", c.Note, c.Installation, c.Fingerprint); err != nil {
+		return fmt.Errorf("store why key %.12s has no issue: %w", c.Fingerprint, err)
+	}
+	return nil
 }
 
 // Credentials returns the keys of an installation in any of the states, the riskiest
@@ -283,7 +300,7 @@ func (s *Store) Credentials(ctx context.Context, installation int64, states ...s
 
 // SetState moves a key to a state, with a note of who decided so and why.
 func (s *Store) SetState(ctx context.Context, installation int64, fingerprint, state, note string) error {
-	_, err := s.exec(ctx, "UPDATE credential SET state = ?, note = ?, stale = TRUE WHERE installation = ? AND fingerprint = ?", state, note, installation, fingerprint)
+	_, err := s.exec(ctx, "UPDATE credential SET state = ?, note = ?, "+unwritten+" WHERE installation = ? AND fingerprint = ?", state, note, installation, fingerprint)
 	if err != nil {
 		return fmt.Errorf("store state of key %.12s: %w", fingerprint, err)
 	}
@@ -413,7 +430,7 @@ func (s *Store) AddFacts(ctx context.Context, c *Credential, facts []scanner.Fac
 			return fmt.Errorf("store when key %.12s expires: %w", c.Fingerprint, err)
 		}
 	}
-	if _, err := s.exec(ctx, "UPDATE credential SET facts = ?, stale = TRUE WHERE installation = ? AND fingerprint = ? AND facts <> ?", clean(string(text)), c.Installation, c.Fingerprint, string(text)); err != nil {
+	if _, err := s.exec(ctx, "UPDATE credential SET facts = ?, "+unwritten+" WHERE installation = ? AND fingerprint = ? AND facts <> ?", clean(string(text)), c.Installation, c.Fingerprint, string(text)); err != nil {
 		return fmt.Errorf("store facts of key %.12s: %w", c.Fingerprint, err)
 	}
 	return nil
@@ -438,7 +455,7 @@ func (s *Store) Settle(ctx context.Context, installation, repository int64, sett
 	if repository != 0 {
 		where, whose = "EXISTS (SELECT 1 FROM place p WHERE p.installation = credential.installation AND p.fingerprint = credential.fingerprint AND p.repository = ?)", repository
 	}
-	n, err := s.exec(ctx, "UPDATE credential SET settings = ?, stale = TRUE WHERE installation = ? AND state = ? AND settings <> ? AND NOT EXISTS "+hasIssue+" AND "+where,
+	n, err := s.exec(ctx, "UPDATE credential SET settings = ?, "+unwritten+" WHERE installation = ? AND state = ? AND settings <> ? AND NOT EXISTS "+hasIssue+" AND "+where,
 		string(text), installation, StateOpen, string(text), whose)
 	if err != nil {
 		return 0, fmt.Errorf("store settings of repository %d: %w", repository, err)
@@ -449,7 +466,7 @@ func (s *Store) Settle(ctx context.Context, installation, repository int64, sett
 // Retry has the issues of an installation's keys opened that are open and have none: what
 // was in the way may be gone.
 func (s *Store) Retry(ctx context.Context, installation int64) error {
-	if _, err := s.exec(ctx, "UPDATE credential SET stale = TRUE WHERE installation = ? AND state = ? AND NOT stale AND NOT EXISTS "+hasIssue, installation, StateOpen); err != nil {
+	if _, err := s.exec(ctx, "UPDATE credential SET "+unwritten+" WHERE installation = ? AND state = ? AND NOT stale AND NOT EXISTS "+hasIssue, installation, StateOpen); err != nil {
 		return fmt.Errorf("retry the issues of installation %d: %w", installation, err)
 	}
 	return nil
@@ -470,14 +487,11 @@ func (s *Store) Stale(ctx context.Context, installation int64, limit int) (out [
 	return out, nil
 }
 
-// Fresh notes that the issue of a key says what is known of it, unless more became
-// known since the key was read: the number of its places tells, and its life, which is
-// "" if it has none.
-func (s *Store) Fresh(ctx context.Context, c *Credential, life string) error {
-	_, err := s.exec(ctx, `UPDATE credential SET stale = FALSE WHERE installation = ? AND fingerprint = ? AND state = ?
-		AND (SELECT count(*) FROM place p WHERE p.installation = credential.installation AND p.fingerprint = credential.fingerprint) = ?
-		AND coalesce((SELECT l.life FROM life l WHERE l.installation = credential.installation AND l.fingerprint = credential.fingerprint), '') = ?`,
-		c.Installation, c.Fingerprint, c.State, len(c.Places), life)
+// Fresh notes that the issue of a key says what is known of it, unless more became known
+// since the key was read. That is a count in its own row: while an update waits for the lock
+// of a row, PostgreSQL does not see what others write into other tables.
+func (s *Store) Fresh(ctx context.Context, c *Credential) error {
+	_, err := s.exec(ctx, "UPDATE credential SET stale = FALSE WHERE installation = ? AND fingerprint = ? AND state = ? AND news = ?", c.Installation, c.Fingerprint, c.State, c.news)
 	if err != nil {
 		return fmt.Errorf("store key %.12s: %w", c.Fingerprint, err)
 	}
@@ -487,7 +501,7 @@ func (s *Store) Fresh(ctx context.Context, c *Credential, life string) error {
 // Freshen has the issues of all keys of an installation written again that stand in a
 // repository, as its name or visibility has changed.
 func (s *Store) Freshen(ctx context.Context, installation, repository int64) error {
-	_, err := s.exec(ctx, `UPDATE credential SET stale = TRUE WHERE installation = ? AND fingerprint IN
+	_, err := s.exec(ctx, "UPDATE credential SET "+unwritten+` WHERE installation = ? AND fingerprint IN
 		(SELECT p.fingerprint FROM place p WHERE p.installation = ? AND p.repository = ?)`, installation, installation, repository)
 	if err != nil {
 		return fmt.Errorf("have the issues of repository %d written: %w", repository, err)
@@ -497,7 +511,7 @@ func (s *Store) Freshen(ctx context.Context, installation, repository int64) err
 
 // Restale makes the issue of a key be written again.
 func (s *Store) Restale(ctx context.Context, installation int64, fingerprint string) error {
-	_, err := s.exec(ctx, "UPDATE credential SET stale = TRUE WHERE installation = ? AND fingerprint = ?", installation, fingerprint)
+	_, err := s.exec(ctx, "UPDATE credential SET "+unwritten+" WHERE installation = ? AND fingerprint = ?", installation, fingerprint)
 	return err
 }
 
@@ -506,7 +520,7 @@ func (s *Store) Restale(ctx context.Context, installation int64, fingerprint str
 func (s *Store) FreshenOwner(ctx context.Context, installation int64, login string) (int64, error) {
 	var n int64
 	err := s.tx(ctx, func(tx *tx) (err error) {
-		if _, err = tx.exec(`UPDATE credential SET stale = TRUE WHERE installation = ? AND fingerprint IN (SELECT fingerprint FROM rotation WHERE installation = ? AND owner = ?)`, installation, installation, login); err != nil {
+		if _, err = tx.exec("UPDATE credential SET "+unwritten+` WHERE installation = ? AND fingerprint IN (SELECT fingerprint FROM rotation WHERE installation = ? AND owner = ?)`, installation, installation, login); err != nil {
 			return err
 		}
 		n, err = tx.exec("UPDATE rotation SET owner = '' WHERE installation = ? AND owner = ?", installation, login)

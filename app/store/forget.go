@@ -171,7 +171,7 @@ func (t *tx) count(n *int64, query string, args ...any) (int64, error) {
 
 // erase replaces a login, in lower case, in all tables of ours.
 func (t *tx) erase(e *Erasure, login string) error {
-	if _, err := t.exec("UPDATE credential SET stale = TRUE WHERE EXISTS (SELECT 1 FROM rotation r WHERE r.installation = credential.installation AND r.fingerprint = credential.fingerprint AND lower(r.owner) = ?)", login); err != nil {
+	if _, err := t.exec("UPDATE credential SET "+unwritten+" WHERE EXISTS (SELECT 1 FROM rotation r WHERE r.installation = credential.installation AND r.fingerprint = credential.fingerprint AND lower(r.owner) = ?)", login); err != nil {
 		return err
 	}
 	if _, err := t.count(&e.Issues, "UPDATE rotation SET owner = '' WHERE lower(owner) = ?", login); err != nil {

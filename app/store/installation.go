@@ -249,6 +249,10 @@ func (s *Store) ForgetRepository(ctx context.Context, id int64, deleted bool) er
 		if _, err := tx.exec(unseen, id); err != nil {
 			return fmt.Errorf("note that repository %d is not seen any more: %w", id, err)
 		}
+		// Others may find one of them elsewhere at this moment.
+		if err := tx.lock("SELECT 1 FROM credential c WHERE EXISTS (SELECT 1 FROM place p WHERE p.installation = c.installation AND p.fingerprint = c.fingerprint AND p.repository = ?) ORDER BY c.installation, c.fingerprint FOR UPDATE", id); err != nil {
+			return fmt.Errorf("lock the credentials of repository %d: %w", id, err)
+		}
 		for _, stmt := range []string{
 			"DELETE FROM place WHERE repository = ?",
 			"DELETE FROM sighting WHERE repository = ?",

@@ -215,7 +215,7 @@ func (tx *tx) follow(installation int64, fingerprint, dismissed string) error {
 	if dismissed != "" {
 		set, args = "state = ?, note = ?", []any{StateDismissed, clean(dismissed)}
 	}
-	_, err := tx.exec("UPDATE credential SET stale = TRUE, "+set+" WHERE installation = ? AND fingerprint = ?", append(args, installation, fingerprint)...)
+	_, err := tx.exec("UPDATE credential SET "+unwritten+", "+set+" WHERE installation = ? AND fingerprint = ?", append(args, installation, fingerprint)...)
 	return err
 }
 

@@ -48,7 +48,7 @@ func (s *Store) Reseal(ctx context.Context, seal *Seal, installation int64, fing
 		if _, err := tx.exec("UPDATE life SET life = ?, seq = ?, key_id = ?, mac = ? WHERE installation = ? AND fingerprint = ?", c.Life, c.Seq, c.KeyID, c.Mac, installation, fingerprint); err != nil {
 			return err
 		}
-		_, err = tx.exec("UPDATE credential SET stale = TRUE WHERE installation = ? AND fingerprint = ? AND EXISTS (SELECT 1 FROM rotation r WHERE r.installation = credential.installation AND r.fingerprint = credential.fingerprint AND r.number > 0)", installation, fingerprint)
+		_, err = tx.exec("UPDATE credential SET "+unwritten+" WHERE installation = ? AND fingerprint = ? AND EXISTS (SELECT 1 FROM rotation r WHERE r.installation = credential.installation AND r.fingerprint = credential.fingerprint AND r.number > 0)", installation, fingerprint)
 		return err
 	})
 	if err != nil {

@@ -14,15 +14,19 @@ const pruneAtOnce = 500
 // what outsiders added. Credentials that have an issue stay, and so does the ledger. It
 // returns how many rows it deleted.
 func (s *Store) Prune(ctx context.Context, before time.Time) (deleted int64, err error) {
-	old := "installation || '/' || fingerprint IN (SELECT c.installation || '/' || c.fingerprint FROM credential c WHERE c.state IN (?, ?) AND c.detected < ?" +
+	which := "FROM credential c WHERE c.state IN (?, ?) AND c.detected < ?" +
 		" AND NOT EXISTS (SELECT 1 FROM place p WHERE p.installation = c.installation AND p.fingerprint = c.fingerprint AND p.seen >= ?)" +
 		" AND NOT EXISTS (SELECT 1 FROM rotation r WHERE r.installation = c.installation AND r.fingerprint = c.fingerprint)" +
-		" AND NOT EXISTS (SELECT 1 FROM life l WHERE l.installation = c.installation AND l.fingerprint = c.fingerprint) LIMIT ?)"
+		" AND NOT EXISTS (SELECT 1 FROM life l WHERE l.installation = c.installation AND l.fingerprint = c.fingerprint) ORDER BY c.installation, c.fingerprint LIMIT ?"
+	old := "installation || '/' || fingerprint IN (SELECT c.installation || '/' || c.fingerprint " + which + ")"
 	ms := millis(before)
 	args := []any{StateQuiet, StateHeld, ms, ms, pruneAtOnce}
 	for {
 		var n int64
 		err := s.tx(ctx, func(tx *tx) error {
+			if err := tx.lock("SELECT 1 "+which+" FOR UPDATE", args...); err != nil { // one may be found again at this moment
+				return fmt.Errorf("lock what is pruned: %w", err)
+			}
 			for _, table := range []string{"sighting", "unseen", "place", "credential"} {
 				m, err := tx.exec("DELETE FROM "+table+" WHERE "+old, args...)
 				if err != nil {

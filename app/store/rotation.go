@@ -133,7 +133,7 @@ func (s *Store) SetOwner(ctx context.Context, r *Rotation, login string) error {
 		if _, err := tx.exec("UPDATE rotation SET owner = ? WHERE installation = ? AND fingerprint = ?", login, r.Installation, r.Fingerprint); err != nil {
 			return err
 		}
-		_, err := tx.exec("UPDATE credential SET stale = TRUE WHERE installation = ? AND fingerprint = ?", r.Installation, r.Fingerprint)
+		_, err := tx.exec("UPDATE credential SET "+unwritten+" WHERE installation = ? AND fingerprint = ?", r.Installation, r.Fingerprint)
 		return err
 	})
 	if err != nil {

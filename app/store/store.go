@@ -145,6 +145,16 @@ func (t *tx) exec(query string, args ...any) (int64, error) {
 	return res.RowsAffected()
 }
 
+// lock runs a query that locks rows until the end of the transaction. What is asked after it
+// sees what those wrote that had the locks before. On SQLite there is one writer anyway.
+func (t *tx) lock(query string, args ...any) error {
+	if !t.pg {
+		return nil
+	}
+	_, err := t.exec(query, args...)
+	return err
+}
+
 func (t *tx) has(query string, args ...any) (bool, error) {
 	var one int
 	err := t.QueryRowContext(t.ctx, numbered(t.pg, query), args...).Scan(&one)

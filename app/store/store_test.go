@@ -13,10 +13,37 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/app/store"
+	"github.com/keyward/keyward/app/store/storetest"
 )
 
-// stores runs a test on SQLite, and on PostgreSQL if KEYWARD_TEST_DATABASE_URL names an
-// empty database.
+// postgres is the address of a PostgreSQL, "" if there is none.
+var postgres string
+
+func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+
+func testMain(m *testing.M) int {
+	if postgres = os.Getenv(storetest.Address); postgres != "" {
+		return m.Run()
+	}
+	dir, err := os.MkdirTemp("", "keyward-store-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	own, err := storetest.Start(dir)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "PostgreSQL did not start: %v\n", err)
+		return 1
+	}
+	if own != nil {
+		defer own.Stop()
+		postgres = own.URL
+	}
+	return m.Run()
+}
+
+// stores runs a test on SQLite, and on PostgreSQL if it is installed.
 func stores(t *testing.T, test func(t *testing.T, s *store.Store)) {
 	open := func(t *testing.T, address string) {
 		ctx := context.Background()
@@ -35,13 +62,7 @@ func stores(t *testing.T, test func(t *testing.T, s *store.Store)) {
 		test(t, s)
 	}
 	t.Run("sqlite", func(t *testing.T) { open(t, filepath.Join(t.TempDir(), "strange % ? # name.db")) })
-	t.Run("postgres", func(t *testing.T) {
-		address := os.Getenv("KEYWARD_TEST_DATABASE_URL")
-		if address == "" {
-			t.Skip("KEYWARD_TEST_DATABASE_URL is not set; the server's tests start a PostgreSQL of their own")
-		}
-		open(t, address)
-	})
+	t.Run("postgres", func(t *testing.T) { open(t, storetest.NewDatabase(t, postgres)) })
 }
 
 var number atomic.Int64
@@ -160,7 +181,7 @@ func TestRecord(t *testing.T) {
 			t.Errorf("stale %v %v", stale, err)
 		}
 		record(key(store.StateOpen, "d", 1)) // while its issue is written
-		if err := s.Fresh(ctx, c, ""); err != nil {
+		if err := s.Fresh(ctx, c); err != nil {
 			t.Fatal(err)
 		}
 		if stale, err = s.Stale(ctx, id, 10); err != nil || len(stale) != 1 {

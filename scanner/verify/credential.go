@@ -2,11 +2,15 @@ package verify
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/keyward/keyward/scanner"
@@ -53,6 +57,16 @@ func (c *Check) companions(cred *Credential) map[string]string {
 		out[name] = fits[0]
 	}
 	return out
+}
+
+// with identifies the companions that the check sends with a credential.
+func (c *Check) with(cred *Credential) string {
+	h := sha256.New()
+	companions := c.companions(cred)
+	for _, name := range slices.Sorted(maps.Keys(companions)) {
+		fmt.Fprintf(h, "%s %d %s ", name, len(companions[name]), companions[name])
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // missing says which companion keeps a check of the rule from being asked, "" if none does.

@@ -36,6 +36,10 @@ type Result struct {
 	Sent    bool           // the credential was sent: the provider's log shows a request
 	Facts   []scanner.Fact // scopes, owner, expiry, as the provider states them
 
+	// With identifies the values beside the credential that were sent with it: it differs if
+	// one of them does. Only a keyed hash of it may be stored, as the values can be guessed.
+	With string
+
 	// Elsewhere says of an unknown credential that its provider does not know it, and that
 	// it may be of a host that was not asked. If that provider ever called it active, it is
 	// inactive.
@@ -97,7 +101,7 @@ func (v *Verifier) Verify(ctx context.Context, rule *scanner.Rule, cred *Credent
 	if r.Why = v.refusal(rule, c, cred); r.Why != "" {
 		return r
 	}
-	r.Request = c.Request()
+	r.Request, r.With = c.Request(), c.with(cred)
 	var worst *outcome // of the hosts that do not say inactive
 	var last outcome
 	for _, name := range c.hosts() {

@@ -37,12 +37,13 @@ const (
 	Head    Kind = "head"     // Yes: a default branch has the key
 	Again   Kind = "again"    // it was pushed again
 	Publish Kind = "public"   // it stands where everybody can read it
+	Spread  Kind = "spread"   // it was found in files of Repositories; Text is its rule
 	Tick    Kind = "tick"     // time goes by
 )
 
 // Kinds are all kinds of events.
 func Kinds() []Kind {
-	return []Kind{Ack, Rotate, Placed, Claim, Deny, Confirm, Accept, Snooze, Name, Order, Close, Reopen, Place, End, Remove, Check, Use, Watch, Head, Again, Publish, Tick}
+	return []Kind{Ack, Rotate, Placed, Claim, Deny, Confirm, Accept, Snooze, Name, Order, Close, Reopen, Place, End, Remove, Check, Use, Watch, Head, Again, Publish, Spread, Tick}
 }
 
 // Known reports whether there are such events.
@@ -94,7 +95,10 @@ type Event struct {
 	Until   time.Time
 	Verdict Verdict
 	Listed  string // of Check: where the provider's list has the key, and as what
+	With    string // of Check: identifies the values that were sent with the credential
 	Yes     bool   // of Head what is so; of Ack that somebody said so in so many words
+
+	Repositories []int64 // of Spread
 }
 
 // Apply returns the life of a key after an event, and the steps that it took. Where the
@@ -171,6 +175,8 @@ func (l *Life) happen(e *Event) ([]Step, error) {
 		l.AtHead, l.Looked = &e.Yes, e.At
 	case Publish:
 		l.Public = true
+	case Spread:
+		l.spread(e)
 	case Again:
 		yes := true
 		l.AtHead = &yes
@@ -179,6 +185,18 @@ func (l *Life) happen(e *Event) ([]Step, error) {
 		}
 	}
 	return nil, nil
+}
+
+// spread takes in where the credential was found. Its rule never changes.
+func (l *Life) spread(e *Event) {
+	if l.Rule == "" {
+		l.Rule = e.Text
+	}
+	for _, id := range e.Repositories {
+		if i, known := slices.BinarySearch(l.Repositories, id); !known {
+			l.Repositories = slices.Insert(l.Repositories, i, id)
+		}
+	}
 }
 
 func (l *Life) end(e *Event) {
@@ -205,7 +223,7 @@ func (l *Life) checked(e *Event) []Step {
 			l.Ended = &Fact{"a check says that it is inactive", e.At}
 		}
 	case Active:
-		l.Validity = Active
+		l.Validity, l.ActiveWith = Active, e.With
 		// Who closed the issue of a key that works knew that it does.
 		if l.State == Revoked || l.State == Dead || l.State == Closed || l.State == Unproved && l.Ended != nil || l.State == FalsePositive {
 			return l.regress(e.At, "a check says that the key works")

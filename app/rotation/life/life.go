@@ -85,6 +85,10 @@ type Life struct {
 	State State
 	Since time.Time // when it came to its state
 
+	Rule         string  `json:",omitempty"` // of the credential: it decides where it is checked
+	Repositories []int64 `json:",omitempty"` // in whose files it was found, in order
+	ActiveWith   string  `json:",omitempty"` // identifies the values that were sent with it when it was last active
+
 	Severity string
 	Tier     string // T0 to T3: what its holder can do
 	Public   bool   // it stands where everybody can read it
@@ -245,7 +249,7 @@ func refuse(format string, args ...any) error { return Refusal(fmt.Sprintf(forma
 
 // clone copies what l refers to.
 func (l Life) clone() Life {
-	l.Checks = slices.Clone(l.Checks)
+	l.Checks, l.Repositories = slices.Clone(l.Checks), slices.Clone(l.Repositories)
 	l.InPlace, l.Ended, l.Removed = copied(l.InPlace), copied(l.Ended), copied(l.Removed)
 	l.AtHead, l.Waiver, l.Asked = copied(l.AtHead), copied(l.Waiver), copied(l.Asked)
 	l.Order = copied(l.Order)

@@ -1,0 +1,4 @@
+-- oldest-release: 0.9
+-- Counts what became known of a credential. Its issue is up to date only if nothing did
+-- since it was read.
+ALTER TABLE credential ADD COLUMN news BIGINT NOT NULL DEFAULT 0;
