@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 
@@ -178,13 +180,52 @@ func (j *job) digest() (sum [sha256.Size]byte, err error) {
 	return [sha256.Size]byte(h.Sum(nil)), err
 }
 
+// tracked reports whether a file is part of the repository that is scanned.
+func (j *job) tracked(ctx context.Context, name string) (bool, error) {
+	full, err := realPath(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil // it is made
+	}
+	if err != nil {
+		return false, fmt.Errorf("--cache: %w", err)
+	}
+	top, err := realPath(j.env.path(j.root))
+	if err != nil {
+		return false, fmt.Errorf("--cache: %w", err)
+	}
+	rel, err := filepath.Rel(top, full)
+	if err != nil || !filepath.IsLocal(rel) {
+		return false, nil // outside
+	}
+	staged, err := j.repo.IsTracked(ctx, filepath.ToSlash(rel))
+	if err != nil {
+		return false, fmt.Errorf("--cache %s: %w", j.o.cache, err)
+	}
+	return staged, nil
+}
+
+// realPath is the absolute path of a file, symbolic links followed.
+func realPath(name string) (string, error) {
+	full, err := filepath.Abs(name)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(full)
+}
+
 // cached scans the objects of a history that the cache does not say to be clean.
 func (j *job) cached(ctx context.Context, l *git.List) ([]scanner.Finding, error) {
 	digest, err := j.digest()
 	if err != nil {
 		return nil, fmt.Errorf("--cache: %w", err)
 	}
-	c, err := openCache(j.env.path(j.o.cache), digest)
+	name := j.env.path(j.o.cache)
+	if tracked, err := j.tracked(ctx, name); err != nil {
+		return nil, err
+	} else if tracked {
+		return nil, hint(fmt.Errorf("--cache %s: the repository itself brings this file, so it proves nothing", j.o.cache), "nothing was scanned", "name a file outside the repository, or one that is ignored")
+	}
+	c, err := openCache(name, digest)
 	if err != nil {
 		return nil, err
 	}

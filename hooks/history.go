@@ -30,6 +30,13 @@ func (j *job) commitRange(ctx context.Context) error {
 		return hint(fmt.Errorf("--range %s: there are no commits in it", j.o.commits), "nothing was scanned, and that is not a pass: is the older commit on the left?")
 	}
 	j.cov.Commits = commits
+	whole, err := j.repo.Whole(ctx, g.Exclude[0], g.Include[0])
+	if err != nil {
+		return err
+	}
+	if !whole {
+		j.cov.Gaps = append(j.cov.Gaps, scanner.Gap{Reason: "a shallow clone: commits of the range are not here (git fetch --unshallow; in a workflow fetch-depth: 0)"})
+	}
 	found, err := j.scanNew(ctx, changes)
 	if err == nil {
 		j.noteUnless("keys at HEAD", j.headPresence(ctx, changes, found))

@@ -39,14 +39,28 @@ func (env *Env) commitMessage(ctx context.Context, name string) error {
 // https://git-scm.com/docs/git-commit#Documentation/git-commit.txt-scissors
 var cutLine = regexp.MustCompile(`(?m)^\S -{24} >8 -{24}\r?$`)
 
-// withoutComments cuts a message at the scissors. Lines that git would take for
-// comments stay: what the comment character is, only git knows.
+// diffLine is a line of a diff, as git commit -v appends one.
+var diffLine = regexp.MustCompile(`^(?:[-+ @\\]|diff --|index |new file |deleted file |old mode |new mode |similarity |dissimilarity |rename |copy |Binary |GIT binary )`)
+
+// withoutComments leaves the diff out of a message that git commit -v appends below the
+// scissors: it is no part of the message, and its lines are scanned as files. Everything else
+// below them stays, as git may commit it: it cuts there only in some modes of clean-up. Lines
+// that git would take for comments stay, too: what the comment character is, only git knows.
 func withoutComments(data []byte) []byte {
 	text := string(data)
-	if m := cutLine.FindStringIndex(text); m != nil {
-		text = text[:m[0]]
+	m := cutLine.FindStringIndex(text)
+	if m == nil {
+		return []byte(strings.TrimSpace(text))
 	}
-	return []byte(strings.TrimSpace(text))
+	var out strings.Builder
+	out.WriteString(text[:m[0]])
+	diff := false
+	for line := range strings.Lines(text[m[1]:]) {
+		if diff = diff || strings.HasPrefix(line, "diff --"); !diff || !diffLine.MatchString(line) {
+			out.WriteString(line)
+		}
+	}
+	return []byte(strings.TrimSpace(out.String()))
 }
 
 // prePush is the hook before a push: it scans the commits that leave.

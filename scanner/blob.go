@@ -11,7 +11,9 @@ type Blob struct {
 	Line   int    // number of its first line, from 1; 0 means 1
 	Offset int64  // where Data begins in the whole, in bytes
 	Data   []byte // owned by the consumer once yielded, until it calls Done
-	Whole  bool   // Data is all of what was read: no part, no archive's member, no pointer
+	// Encoding of a part that is not the first: the first one tells, and begins with the mark.
+	Encoding Encoding
+	Whole    bool // Data is all of what was read: no part, no archive's member, no pointer
 
 	// Done, if not nil, says that Data is not needed any more, and whether the blob is
 	// clean: nothing was found in it, and nothing left out. [Scanner.Run] calls it. Who

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"slices"
-	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/keyward/keyward/scanner/score"
@@ -138,8 +137,8 @@ func decodeRun(dst, run []byte) ([]byte, string) {
 	if err != nil && n < 12 {
 		return nil, ""
 	}
-	if t, ok := fromUTF16(out[:n]); ok {
-		return t, "base64 > utf-16"
+	if e, _ := EncodingOf(out[:n]); e != 0 {
+		return decodeWide(out[:n], e), "base64 > " + e.String()
 	}
 	if !textLike(out[:n]) {
 		return nil, ""
@@ -270,60 +269,4 @@ const sniffed = 8000
 // Structured rules look into binary blobs, generic ones do not.
 func looksBinary(text []byte) bool {
 	return bytes.IndexByte(text[:min(len(text), sniffed)], 0) >= 0
-}
-
-// fromUTF16 returns text as UTF-8 if it is UTF-16, with or without the mark at
-// the beginning: without, every other byte of its beginning has to be NUL.
-func fromUTF16(text []byte) ([]byte, bool) {
-	if len(text) < 4 {
-		return nil, false
-	}
-	big := false
-	switch {
-	case text[0] == 0xff && text[1] == 0xfe && text[2]|text[3] != 0:
-		text = text[2:]
-	case text[0] == 0xfe && text[1] == 0xff:
-		text, big = text[2:], true
-	default:
-		var ok bool
-		if big, ok = guessUTF16(text[:min(len(text), 256)]); !ok {
-			return nil, false
-		}
-	}
-	units := make([]uint16, len(text)/2)
-	for i := range units {
-		a, b := uint16(text[2*i]), uint16(text[2*i+1])
-		if big {
-			a, b = b, a
-		}
-		units[i] = a | b<<8
-	}
-	out := make([]byte, 0, len(units)+len(units)/8)
-	for _, r := range utf16.Decode(units) {
-		out = utf8.AppendRune(out, r)
-	}
-	return out, true
-}
-
-// surelyUTF16 reports whether every other byte at the beginning is NUL.
-func surelyUTF16(text []byte) bool {
-	_, ok := guessUTF16(bytes.TrimPrefix(bytes.TrimPrefix(text[:min(len(text), 256)], []byte("\xff\xfe")), []byte("\xfe\xff")))
-	return ok
-}
-
-func guessUTF16(head []byte) (big, ok bool) {
-	var zero [2]int
-	for i, c := range head {
-		if c == 0 {
-			zero[i&1]++
-		}
-	}
-	half := len(head) / 2
-	switch {
-	case zero[0] == 0 && zero[1]*10 >= half*8:
-		return false, true
-	case zero[1] == 0 && zero[0]*10 >= half*8:
-		return true, true
-	}
-	return false, false
 }

@@ -109,11 +109,14 @@ func (w *work) scan(dst []Finding, b Blob, explain *[]Decision) ([]Finding, erro
 	w.budget, w.spent = max(decodeRatio*len(b.Data), decodeLeast), false
 	w.codeFile = isCode(b.Path)
 	w.generated = isGenerated(b.Path, b.Data)
-	t, wide := fromUTF16(b.Data)
-	if wide {
-		dst = w.scanText(dst, t, "utf-16")
+	wide, sure := EncodingOf(b.Data)
+	if b.Encoding != 0 {
+		wide, sure = b.Encoding, false
 	}
-	if !wide || !surelyUTF16(b.Data) { // a mark at the beginning must not hide the rest
+	if wide != 0 {
+		dst = w.scanText(dst, decodeWide(b.Data, wide), wide.String())
+	}
+	if wide == 0 || !sure { // a mark at the beginning must not hide the rest
 		dst = w.scanText(dst, b.Data, "")
 	}
 	w.blob, w.whole, w.text, w.layer, w.explain = Blob{}, nil, nil, nil, nil

@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
 	gh "github.com/google/go-github/v62/github"
+	"github.com/riverqueue/river"
 
 	"github.com/keyward/keyward/app/github"
 	"github.com/keyward/keyward/app/store"
+	"github.com/keyward/keyward/app/webhook"
 )
 
 // Nothing is dropped for one answer. Deliveries come late and in any order, and GitHub
@@ -73,14 +74,17 @@ func (r *Runner) revive(ctx context.Context, id int64) error {
 	case now == suspendedNow:
 		return github.ErrSuspended
 	}
+	// The job comes first: once the installation counts as there, nothing else would ask for
+	// its histories.
+	e := webhook.Event{Name: "installation", Action: "unsuspend", Delivery: "revived", Installation: id, Account: account.GetLogin(), AccountID: account.GetID()}
+	if err := r.insert(ctx, InstallationArgs{e}, &river.InsertOpts{Queue: queueAdmin, Priority: 1, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: underWay}}); err != nil {
+		return err
+	}
 	if err := r.Store.PutInstallation(ctx, &store.Installation{ID: id, Account: account.GetLogin(), AccountID: account.GetID()}); err != nil {
 		return err
 	}
-	if err := r.Store.Suspend(ctx, id, false); err != nil {
-		return err
-	}
 	r.Log.Warn("installation is there after all: its events had been dropped, its history is scanned", "installation", id)
-	return r.enrol(ctx, id, time.Now().UnixMilli())
+	return r.Store.Suspend(ctx, id, false)
 }
 
 // lookup returns a repository as GitHub has it now, by its name or, if that leads elsewhere
@@ -148,7 +152,7 @@ func (r *Runner) refresh(ctx context.Context, repo *store.Repository) error {
 		}
 		return fmt.Errorf("repository %d: %w", repo.ID, store.ErrGone)
 	}
-	if fresh := repositoryFrom(now, repo.Installation); fresh.FullName() != repo.FullName() || fresh.DefaultBranch != repo.DefaultBranch || fresh.Archived != repo.Archived {
+	if fresh := r.repositoryFrom(now, repo.Installation); fresh.FullName() != repo.FullName() || fresh.DefaultBranch != repo.DefaultBranch || fresh.Archived != repo.Archived {
 		return r.Store.PutRepository(ctx, fresh)
 	}
 	return nil
@@ -171,7 +175,7 @@ func (r *Runner) removed(ctx context.Context, installation, id int64, owner, nam
 	}
 	if now != nil {
 		r.Log.Warn("repository is still there: the event was old", "repository", id)
-		return r.Store.PutRepository(ctx, repositoryFrom(now, installation))
+		return r.Store.PutRepository(ctx, r.repositoryFrom(now, installation))
 	}
 	return r.forgetRepository(ctx, id, deleted)
 }

@@ -1,10 +1,13 @@
 package jobs
 
 import (
+	"context"
+	"log/slog"
 	"sync"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/riverqueue/river"
 )
 
 // Fairness between installations: one that pushes much, or whose scans are slow, delays the
@@ -65,6 +68,19 @@ const (
 	rushSome = 20
 	rushMany = 100
 )
+
+// shared has an installation run no more jobs of a kind of the scan queue at once than its
+// share. All kinds there count together.
+func shared[T river.JobArgs](r *Runner, work func(context.Context, *river.Job[T], *slog.Logger) error) func(context.Context, *river.Job[T], *slog.Logger) error {
+	return func(ctx context.Context, job *river.Job[T], log *slog.Logger) error {
+		id := installationOf(job.Args)
+		if later, ok := r.shares.enter(id); !ok {
+			return river.JobSnooze(later)
+		}
+		defer r.shares.leave(id)
+		return work(ctx, job, log)
+	}
+}
 
 // shares bounds how many scans of one installation run at once.
 type shares struct {

@@ -88,7 +88,7 @@ func (r *Runner) chosen(ctx context.Context, e *webhook.Event, round int64) erro
 		if now == nil {
 			continue // it was removed since
 		}
-		if err := r.addRepository(ctx, repositoryFrom(now, e.Installation), round); err != nil {
+		if err := r.addRepository(ctx, r.repositoryFrom(now, e.Installation), round); err != nil {
 			return err
 		}
 	}
@@ -122,7 +122,7 @@ func (r *Runner) enrol(ctx context.Context, id, round int64) error {
 	seen := map[int64]bool{}
 	err := eachRepository(ctx, r.GitHub.Installation(id), func(repo *gh.Repository) error {
 		seen[repo.GetID()] = true
-		return r.addRepository(ctx, repositoryFrom(repo, id), round)
+		return r.addRepository(ctx, r.repositoryFrom(repo, id), round)
 	})
 	if err != nil {
 		return err
@@ -257,7 +257,7 @@ func (r *Runner) repository(ctx context.Context, job *river.Job[RepositoryArgs],
 	if err := r.Store.SeeInstallation(ctx, &store.Installation{ID: e.Installation, Account: e.Account, AccountID: e.AccountID}); err != nil {
 		return err
 	}
-	if err := r.Store.PutRepository(ctx, repositoryFrom(now, e.Installation)); err != nil {
+	if err := r.Store.PutRepository(ctx, r.repositoryFrom(now, e.Installation)); err != nil {
 		return err
 	}
 	if err := errors.Join(r.Store.Freshen(ctx, e.Installation, e.Repo.ID), r.Store.Retry(ctx, e.Installation)); err != nil {

@@ -32,10 +32,6 @@ const tries = 6
 // scan scans what an event brought, keeps what it found, and leaves it to be told.
 func (r *Runner) scan(ctx context.Context, job *river.Job[ScanArgs], log *slog.Logger) error {
 	e := &job.Args.Event
-	if later, ok := r.shares.enter(e.Installation); !ok {
-		return river.JobSnooze(later)
-	}
-	defer r.shares.leave(e.Installation)
 	repo, err := r.see(ctx, e)
 	if err != nil {
 		return err
@@ -292,10 +288,10 @@ func (r *Runner) notScanned(s *store.Scan, why string) *store.Result {
 }
 
 // repositoryFrom is a repository as GitHub's API tells of it.
-func repositoryFrom(now *gh.Repository, installation int64) *store.Repository {
+func (r *Runner) repositoryFrom(now *gh.Repository, installation int64) *store.Repository {
 	owner, name, _ := strings.Cut(now.GetFullName(), "/")
 	return &store.Repository{ID: now.GetID(), Installation: installation, Owner: owner, Name: name, Public: !now.GetPrivate() && now.GetVisibility() != "internal",
-		Archived: now.GetArchived(), DefaultBranch: now.GetDefaultBranch()}
+		Archived: now.GetArchived(), DefaultBranch: webhook.BranchName(r.Guard, now.GetDefaultBranch())}
 }
 
 // keep records the keys that a scan found, and makes what the check says.

@@ -212,24 +212,14 @@ func (e *Engine) Read(name string, text []byte, fingerprint string) *verify.Cred
 // removed returns which live keys stand at base, in files that a pull request changes, and
 // not at its head any more.
 func (e *Engine) removed(ctx context.Context, m *mirror, sc *scanner.Scanner, base string, j *Job) (out []string, err error) {
-	var paths []string
-	for _, fp := range slices.Sorted(maps.Keys(j.Live)) {
-		for _, p := range j.Live[fp] {
-			paths = append(paths, p.Path)
-		}
+	touched, err := touched(ctx, m, base, j)
+	if err != nil || len(touched) == 0 {
+		return nil, err
 	}
-	if len(paths) == 0 {
-		return nil, nil
-	}
-	changed, err := m.git(ctx, append([]string{"--literal-pathspecs", "diff", "--name-only", "-z", "--no-renames", base + "..." + j.Head, "--"}, paths...)...).Output()
-	if err != nil { // without a commit that both come from nothing can be said
-		return nil, ctx.Err()
-	}
-	touched := strings.Split(string(changed), "\x00")
 	for _, fp := range slices.Sorted(maps.Keys(j.Live)) {
 		var mine []string
 		for _, p := range j.Live[fp] {
-			if slices.Contains(touched, p.Path) && !slices.Contains(mine, p.Path) {
+			if touched[p.Path] && !slices.Contains(mine, p.Path) {
 				mine = append(mine, p.Path)
 			}
 		}
@@ -260,6 +250,38 @@ func (e *Engine) removed(ctx context.Context, m *mirror, sc *scanner.Scanner, ba
 		case !after:
 			out = append(out, fp)
 		}
+	}
+	return out, nil
+}
+
+// touched returns the files in which live credentials stood that a pull request changes: those
+// that differ between its head and the commit that it comes from.
+func touched(ctx context.Context, m *mirror, base string, j *Job) (map[string]bool, error) {
+	var paths []string
+	for _, spots := range j.Live {
+		for _, p := range spots {
+			paths = append(paths, p.Path)
+		}
+	}
+	slices.Sort(paths)
+	if paths = slices.Compact(paths); len(paths) == 0 {
+		return nil, nil
+	}
+	from, err := m.git(ctx, "merge-base", base, j.Head).Output()
+	if err != nil { // without a commit that both come from nothing can be said
+		return nil, ctx.Err()
+	}
+	before, err := m.TreeAt(ctx, strings.TrimSpace(string(from)), paths...)
+	if err != nil {
+		return nil, fmt.Errorf("read the tree that %.12s comes from: %w", j.Head, err)
+	}
+	after, err := m.TreeAt(ctx, j.Head, paths...)
+	if err != nil {
+		return nil, fmt.Errorf("read the tree of %.12s: %w", j.Head, err)
+	}
+	out := map[string]bool{}
+	for _, c := range before {
+		out[c.Path] = !slices.ContainsFunc(after, func(o git.Change) bool { return o.Path == c.Path && o.ID == c.ID })
 	}
 	return out, nil
 }

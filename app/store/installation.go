@@ -174,7 +174,7 @@ func (s *Store) PutRepository(ctx context.Context, r *Repository) error {
 		}
 		if _, err := tx.exec(`INSERT INTO repository (id, installation, owner, name, public, archived, default_branch, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET installation = excluded.installation, owner = excluded.owner, name = excluded.name, public = excluded.public,
-			archived = excluded.archived, default_branch = CASE WHEN excluded.default_branch = '' THEN repository.default_branch ELSE excluded.default_branch END, updated = excluded.updated`,
+			archived = excluded.archived, default_branch = excluded.default_branch, updated = excluded.updated`,
 			r.ID, r.Installation, r.Owner, r.Name, r.Public, r.Archived, r.DefaultBranch, now); err != nil {
 			return fmt.Errorf("store repository %d: %w", r.ID, err)
 		}

@@ -12,14 +12,14 @@ import (
 // limit for a ref is close to it.
 const maxBranch = 255
 
-// branchName returns the name of a default branch as it may be stored and passed to git, or
+// BranchName returns the name of a default branch as it may be stored and passed to git, or
 // "" if it may not. Callers then use HEAD, which names the same branch on GitHub.
 //
 // A name is valid by the rules of git check-ref-format, so that it is never read as an
 // option, a revision or a refspec. It has printable characters only, so that it cannot
 // forge a line of a log or change the direction of text. A name that looks like a
 // credential is not stored at all: people do paste credentials into names.
-func branchName(g *guard.Guard, name string) string {
+func BranchName(g *guard.Guard, name string) string {
 	switch {
 	case name == "" || len(name) > maxBranch || !git.ValidRef("refs/heads/"+name):
 	case strings.ContainsFunc(name, func(r rune) bool { return r == unicode.ReplacementChar || !unicode.IsPrint(r) }): // the payload was not UTF-8

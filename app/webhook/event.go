@@ -243,7 +243,7 @@ func (r *repository) repo(g *guard.Guard) (*Repo, error) {
 	if r.ID == 0 || !ownerRE.MatchString(owner) || !nameRE.MatchString(name) || name == "." || name == ".." {
 		return nil, errors.New("the repository's name has characters that no name has")
 	}
-	return &Repo{ID: r.ID, Owner: owner, Name: name, Public: !r.Private && r.Visibility != "internal", Archived: r.Archived, Default: branchName(g, r.DefaultBranch)}, nil
+	return &Repo{ID: r.ID, Owner: owner, Name: name, Public: !r.Private && r.Visibility != "internal", Archived: r.Archived, Default: BranchName(g, r.DefaultBranch)}, nil
 }
 
 // what reads what happened.

@@ -301,6 +301,7 @@ func Stream(b scanner.Blob, r io.Reader, limit int64, yield func(scanner.Blob, e
 	line, offset := max(b.Line, 1), b.Offset
 	var free chan []byte // chunks that were scanned, for the next: a long stream makes no garbage
 	var carry []byte
+	var encoding scanner.Encoding // of the parts so far
 	for {
 		var buf []byte
 		select {
@@ -309,10 +310,14 @@ func Stream(b scanner.Blob, r io.Reader, limit int64, yield func(scanner.Blob, e
 		}
 		data, err := more(r, buf, carry, Chunk)
 		part := b
-		part.Line, part.Offset, part.Data = line, offset, data
+		part.Line, part.Offset, part.Data, part.Encoding = line, offset, data, encoding
+		if encoding == 0 {
+			encoding, _ = scanner.EncodingOf(data)
+		}
 		fresh := len(data) > len(carry) || offset == b.Offset
 		if err == nil { // there is more to come
 			cut := cutAt(data)
+			cut -= cut % encoding.Size()
 			line += bytes.Count(data[:cut], []byte("\n"))
 			offset += int64(cut)
 			carry = append(carry[:0], data[cut:]...)

@@ -234,8 +234,11 @@ func readBatch(br *bufio.Reader, want wanted, opt *files.Options, send func(scan
 			if err != nil {
 				return fmt.Errorf("git cat-file ended early at %s: %w", c.ID, err)
 			}
-			b.Data, b.Whole = message(object), size < maxMessage
+			b.Data, b.Whole = message(object), size <= maxMessage
 			if !send(b, nil) {
+				return errStopped
+			}
+			if size > maxMessage && !send(scanner.Blob{}, &scanner.Gap{Path: b.Path, Commit: b.Commit, Reason: fmt.Sprintf("a message of more than %d bytes: the rest was not scanned", maxMessage)}) {
 				return errStopped
 			}
 		default:

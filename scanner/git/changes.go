@@ -102,7 +102,7 @@ type Range struct {
 	Include []string // revisions
 	Exclude []string // revisions whose ancestors are left out
 	all     bool     // every ref and HEAD
-	Paths   []string // only commits that change these
+	Paths   []string // only commits that change these files, and of them only these
 	Renames bool     // tell what each blob took the place of, under another name as well
 }
 
@@ -114,13 +114,28 @@ func (g *Range) args() []string {
 	if g.all {
 		args = append(args, "--all", "HEAD", "--ignore-missing")
 	}
+	if g.input() != nil {
+		args = append(args, "--stdin")
+	}
 	args = append(args, "--end-of-options")
 	args = append(args, g.Include...)
 	for _, e := range g.Exclude {
 		args = append(args, "^"+e)
 	}
-	args = append(args, "--")
-	return append(args, g.Paths...)
+	if g.input() == nil {
+		args = append(args, "--")
+	}
+	return args
+}
+
+// input gives git the paths on its standard input, nil without any: a secret may be in one,
+// and every user of the machine can read the arguments of a process. A path with a line break
+// cannot be given so; then git selects more commits than need be.
+func (g *Range) input() io.Reader {
+	if len(g.Paths) == 0 || slices.ContainsFunc(g.Paths, func(p string) bool { return strings.Contains(p, "\n") }) {
+		return nil
+	}
+	return strings.NewReader("--\n:(top,literal)" + strings.Join(g.Paths, "\n:(top,literal)") + "\n")
 }
 
 // messages returns the messages of the commits of a list as changes: each commit
@@ -140,7 +155,7 @@ func (r *Repo) Changes(ctx context.Context, g Range) (changes []Change, commits 
 	if r.bin == "" {
 		return r.changesLibrary(ctx, g)
 	}
-	list, err := r.revList(ctx, nil, g.args()...)
+	list, err := r.revList(ctx, g.input(), g.args()...)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -201,9 +216,16 @@ func (r *Repo) History(ctx context.Context) (l *List, commits int, err error) {
 // blob once for each path.
 func (r *Repo) listed(ctx context.Context, list *commitList, g *Range) (*List, error) {
 	l := newList()
+	wanted := map[string]bool{}
+	for _, p := range g.Paths {
+		wanted[p] = true
+	}
 	parts := make([][]entry, partsOf(list.ids))
 	err := r.diffTrees(ctx, list, g, len(parts), func(i int) *rawParser {
 		return &rawParser{meter: list.meter, add: func(path, id, commit []byte, _ []string) error {
+			if len(wanted) > 0 && !wanted[string(path)] {
+				return nil
+			}
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			n := len(l.paths)
@@ -307,7 +329,7 @@ func (r *Repo) diffTree(ctx context.Context, list []byte, g *Range, p *rawParser
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	end := r.watch(ctx, list, g, p, cancel)
-	err := r.stream(ctx, int64(len(list)/41), append(append(args, "--"), g.Paths...), bytes.NewReader(list), p.parse)
+	err := r.stream(ctx, int64(len(list)/41), append(args, "--"), bytes.NewReader(list), p.parse)
 	end()
 	if errors.Is(err, errMemory) {
 		var over *scanner.BudgetError

@@ -309,10 +309,16 @@ func (r *Repo) HooksDir(ctx context.Context) (dir, scope string, err error) {
 // OwnHooks is the directory of the repository's own hooks, whatever core.hooksPath says.
 func (r *Repo) OwnHooks() string { return filepath.Join(r.commonDir(), "hooks") }
 
-// Tracked reports whether a file is in the index.
+// Tracked reports whether a file is in the index. If that cannot be found out, it is not.
 func (r *Repo) Tracked(ctx context.Context, path string) bool {
-	list, err := r.list(ctx, "ls-files", "-z", "--", path)
-	return err == nil && len(list) > 0
+	tracked, err := r.IsTracked(ctx, path)
+	return err == nil && tracked
+}
+
+// IsTracked reports whether a file is in the index, which needs git to be installed.
+func (r *Repo) IsTracked(ctx context.Context, path string) (bool, error) {
+	list, err := r.list(ctx, "--literal-pathspecs", "ls-files", "-z", "--", path)
+	return len(list) > 0, err
 }
 
 // Untrack takes a file out of the index and leaves it on disk. A file that is not

@@ -30,17 +30,14 @@ func (r *Repo) TreeAndLinks(ctx context.Context, rev string) (blobs []Change, li
 	return r.lsTree(ctx, rev, "-r", "-z", "--full-tree", "--end-of-options", rev)
 }
 
-// maxArgs is how many bytes of paths a command is given at most.
-const maxArgs = 100_000
-
 // TreeAt returns those blobs of a commit or tree that stand at the paths. The rest
-// of a large tree is not read.
-func (r *Repo) TreeAt(ctx context.Context, rev string, paths ...string) ([]Change, error) {
-	length := 0
-	for _, p := range paths {
-		length += len(p) + 1
+// of a large tree is not read. git is given the paths on its standard input: a secret may be
+// in one, and every user of the machine can read the arguments of a process.
+func (r *Repo) TreeAt(ctx context.Context, rev string, paths ...string) (blobs []Change, err error) {
+	if len(paths) == 0 {
+		return nil, nil
 	}
-	if r.bin == "" || length > maxArgs {
+	if r.bin == "" || slices.ContainsFunc(paths, func(p string) bool { return strings.Contains(p, "\n") }) {
 		wanted := map[string]bool{}
 		for _, p := range paths {
 			wanted[p] = true
@@ -48,10 +45,30 @@ func (r *Repo) TreeAt(ctx context.Context, rev string, paths ...string) ([]Chang
 		tree, err := r.Tree(ctx, rev)
 		return slices.DeleteFunc(tree, func(c Change) bool { return !wanted[c.Path] }), err
 	}
-	if len(paths) == 0 {
-		return nil, nil
+	var in strings.Builder
+	in.WriteString(rev + "^{tree}\n")
+	for _, p := range paths {
+		in.WriteString(rev + ":" + p + "\n")
 	}
-	blobs, _, err := r.lsTree(ctx, rev, append([]string{"-z", "--full-tree", "--end-of-options", rev, "--"}, paths...)...)
+	n := -1 // the tree comes first
+	err = r.stream(ctx, 0, []string{"cat-file", "--batch-check=%(objecttype) %(objectname)"}, strings.NewReader(in.String()), func(out io.Reader) error {
+		return lines(out, func(line []byte, _ bool) error {
+			id, is := bytes.CutPrefix(bytes.TrimSpace(line), []byte("blob "))
+			switch {
+			case n == len(paths):
+				return errors.New("git cat-file printed more than it was asked for")
+			case n < 0 && !bytes.HasPrefix(line, []byte("tree ")):
+				return fmt.Errorf("read the tree of %s: there is no such revision", rev)
+			case n >= 0 && is:
+				blobs = append(blobs, Change{Path: paths[n], ID: string(id)})
+			}
+			n++ // what is not there is a line, too
+			return nil
+		})
+	})
+	if err == nil && n < len(paths) {
+		err = errors.New("git cat-file ended early")
+	}
 	return blobs, err
 }
 

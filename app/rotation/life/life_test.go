@@ -115,7 +115,7 @@ func TestMatrix(t *testing.T) {
 			}
 		}
 	}
-	if tried != 10*23*7 {
+	if tried != 10*24*7 {
 		t.Errorf("%d cases", tried)
 	}
 }
