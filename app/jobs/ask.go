@@ -68,6 +68,10 @@ func (r *Runner) scanAgain(ctx context.Context, job *river.Job[AgainArgs], s *st
 // repository. What counts is what they may do now, not what the event says.
 func (r *Runner) button(ctx context.Context, job *river.Job[ButtonArgs], log *slog.Logger) error {
 	e := &job.Args.Event
+	if !r.authentic(e) {
+		log.Warn("button ignored: the event is not one that GitHub sent")
+		return nil
+	}
 	repo, err := r.see(ctx, e)
 	if err != nil {
 		return err
@@ -172,13 +176,14 @@ func (r *Runner) openKey(ctx context.Context, installation int64, fp string) err
 // now. For grave ones it takes two people: whoever presses the button second confirms what
 // the first said. A grave key that nobody has to rotate yet counts as none for this check
 // only, if who did not push it says so: who pushed it may be a friend, and the key may still
-// come to a branch that everybody builds on.
+// come to a branch that everybody builds on. Who pushed a grave one is none of the two.
 func (r *Runner) deny(ctx context.Context, s *store.Scan, e *webhook.Event, c *store.Credential, role string) (bool, error) {
 	if c.State != store.StateOpen {
 		if c.State != store.StateDismissed && scanner.AtLeast(c.Severity, "high") {
 			return e.Sender != s.Sender, nil
 		}
-		return true, r.Store.SetState(ctx, s.Installation, c.Fingerprint, store.StateDismissed, "not a key, says "+e.SenderLogin)
+	} else if e.Sender == s.Sender && scanner.AtLeast(c.Severity, "high") {
+		return false, nil // who pushed it is none of the two
 	}
 	role, err := r.roleOf(ctx, c, e, role)
 	if err != nil || !life.MayWrite(role) {
@@ -187,6 +192,9 @@ func (r *Runner) deny(ctx context.Context, s *store.Scan, e *webhook.Event, c *s
 	l, _, err := r.Keeper.Begin(ctx, c)
 	if err != nil {
 		return false, err
+	}
+	if l.State == life.FalsePositive {
+		return true, nil
 	}
 	what := life.Event{Kind: life.Deny, Text: "by the button of a check", Actor: actor(e, role)}
 	said := l.AskedBy(senderOf(e))

@@ -87,13 +87,13 @@ func (r *Runner) revive(ctx context.Context, id int64) error {
 	return r.Store.Suspend(ctx, id, false)
 }
 
-// lookup returns a repository as GitHub has it now, by its name or, if that leads elsewhere
-// or nowhere, out of the list of those that the installation sees. It is nil if neither has
-// it.
+// lookup returns a repository as GitHub has it now, nil if the installation does not cover
+// it. A private one that can be read by its name is covered. Everybody can read a public one,
+// and a name may lead elsewhere: then the list of those that the installation covers decides.
 func (r *Runner) lookup(ctx context.Context, installation, id int64, owner, name string) (*gh.Repository, error) {
 	c := r.GitHub.Installation(installation)
 	now, _, err := c.Repositories.Get(ctx, owner, name)
-	if err == nil && now.GetID() == id {
+	if err == nil && now.GetID() == id && now.GetPrivate() {
 		return now, nil
 	}
 	switch s := github.Status(err); {
@@ -101,7 +101,13 @@ func (r *Runner) lookup(ctx context.Context, installation, id int64, owner, name
 	default:
 		return nil, fmt.Errorf("look up repository %s/%s: %w", owner, name, err)
 	}
-	var found *gh.Repository
+	return r.covered(ctx, installation, id)
+}
+
+// covered returns a repository out of the list of those that an installation covers, nil if it
+// is not there.
+func (r *Runner) covered(ctx context.Context, installation, id int64) (found *gh.Repository, err error) {
+	c := r.GitHub.Installation(installation)
 	err = eachRepository(ctx, c, func(repo *gh.Repository) error {
 		if repo.GetID() == id {
 			found = repo
@@ -167,9 +173,17 @@ func (r *Runner) gone(ctx context.Context, repo *store.Repository, cause error) 
 	return cause
 }
 
-// removed forgets a repository that an event says is gone, if GitHub says so as well.
-func (r *Runner) removed(ctx context.Context, installation, id int64, owner, name string, deleted bool) error {
-	now, err := r.lookup(ctx, installation, id, owner, name)
+// removed forgets a repository that an event says is gone, if GitHub says so as well. One that
+// is another installation's by now was transferred: what the former one says of it counts no
+// more.
+func (r *Runner) removed(ctx context.Context, installation, id int64, deleted bool) error {
+	if old, err := r.Store.Repository(ctx, id); err == nil && old.Installation != installation {
+		r.Log.Info("event ignored: the repository belongs to another installation", "repository", id, "installation", old.Installation)
+		return nil
+	} else if err != nil && !errors.Is(err, store.ErrGone) {
+		return err
+	}
+	now, err := r.covered(ctx, installation, id)
 	if err != nil {
 		return err
 	}

@@ -24,9 +24,15 @@ import (
 
 // signed reports whether a text is the one that came with a signed delivery.
 func (r *Runner) signed(e *webhook.Event, text string) bool {
-	return slices.ContainsFunc(r.Keeper.Peppers.CommentKeys(), func(key []byte) bool {
+	return r.authentic(e) && slices.ContainsFunc(r.Keeper.Peppers.CommentKeys(), func(key []byte) bool {
 		return hmac.Equal([]byte(e.TextMAC), []byte(webhook.TextMAC(key, text)))
 	})
+}
+
+// authentic reports whether an event is one that a signed delivery brought. What people did
+// counts only then: who can write to the database could put it into the queue.
+func (r *Runner) authentic(e *webhook.Event) bool {
+	return slices.ContainsFunc(r.Keeper.Peppers.CommentKeys(), e.SignedWith)
 }
 
 // commands does what a comment on the issue of a key asks for. Only the text that GitHub
@@ -127,8 +133,8 @@ func (r *Runner) approver(ctx context.Context, c *github.Client, repo *store.Rep
 	if role != "admin" { // whoever may write there may change its policy
 		return false, nil
 	}
-	own, err := r.settings(ctx, c, repo)
-	return err == nil && (len(own.Approvers) == 0 || slices.ContainsFunc(own.Approvers, is)), err
+	own, broken, err := r.ownSettings(ctx, c, repo) // one that is broken may name some
+	return err == nil && !broken && (len(own.Approvers) == 0 || slices.ContainsFunc(own.Approvers, is)), err
 }
 
 // asked is a command that somebody gave in a comment on the issue of a key.

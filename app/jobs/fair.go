@@ -82,6 +82,10 @@ func shared[T river.JobArgs](r *Runner, work func(context.Context, *river.Job[T]
 	}
 }
 
+// histories is how many histories are scanned at once: at least two, so that one installation
+// leaves a worker to the others.
+func histories(workers int) int { return max(2, workers/4) }
+
 // shares bounds how many scans of one installation run at once.
 type shares struct {
 	each int // of an installation

@@ -76,7 +76,7 @@ func (r *Runner) chosen(ctx context.Context, e *webhook.Event, round int64) erro
 		return err
 	}
 	for i := range e.Gone {
-		if err := r.removed(ctx, e.Installation, e.Gone[i].ID, e.Gone[i].Owner, e.Gone[i].Name, false); err != nil {
+		if err := r.removed(ctx, e.Installation, e.Gone[i].ID, false); err != nil {
 			return err
 		}
 	}
@@ -135,15 +135,23 @@ func (r *Runner) enrol(ctx context.Context, id, round int64) error {
 		if seen[repo.ID] {
 			continue
 		}
-		if err := r.removed(ctx, id, repo.ID, repo.Owner, repo.Name, false); err != nil {
+		if err := r.removed(ctx, id, repo.ID, false); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// addRepository notes a repository, and has its history scanned.
+// addRepository notes a repository, and has its history scanned. If another installation had
+// it before, what that knew of it is forgotten.
 func (r *Runner) addRepository(ctx context.Context, repo *store.Repository, round int64) error {
+	if old, err := r.Store.Repository(ctx, repo.ID); err == nil && old.Installation != repo.Installation {
+		if err := r.forgetRepository(ctx, repo.ID, false); err != nil {
+			return err
+		}
+	} else if err != nil && !errors.Is(err, store.ErrGone) {
+		return err
+	}
 	if err := r.Store.PutRepository(ctx, repo); err != nil {
 		return err
 	}
@@ -151,6 +159,19 @@ func (r *Runner) addRepository(ctx context.Context, repo *store.Repository, roun
 		return err
 	}
 	return r.insert(ctx, BackfillArgs{repo.ID, round}, &river.InsertOpts{Queue: queueBackfill, Priority: 4, UniqueOpts: river.UniqueOpts{ByArgs: true}})
+}
+
+// history scans the history of a repository when it is its installation's turn.
+func (r *Runner) history(ctx context.Context, job *river.Job[BackfillArgs], log *slog.Logger) error {
+	repo, err := r.Store.Repository(ctx, job.Args.Repository)
+	if err != nil {
+		return err
+	}
+	if later, ok := r.histories.enter(repo.Installation); !ok {
+		return river.JobSnooze(later)
+	}
+	defer r.histories.leave(repo.Installation)
+	return r.backfill(ctx, job, log)
 }
 
 // backfill scans the history of a repository. Its keys wait until all histories of the
@@ -233,14 +254,14 @@ func (r *Runner) repository(ctx context.Context, job *river.Job[RepositoryArgs],
 	e := &job.Args.Event
 	log.Info("repository", "repository", e.Repo.ID, "action", e.Action)
 	if e.Action == "deleted" {
-		return r.removed(ctx, e.Installation, e.Repo.ID, e.Repo.Owner, e.Repo.Name, true)
+		return r.removed(ctx, e.Installation, e.Repo.ID, true)
 	}
 	if e.Action == "renamed" && e.From != "" { // issues may be in a repository that was never scanned
 		if err := r.Store.MoveIssues(ctx, e.Installation, e.Repo.Owner+"/"+e.From, e.Repo.Owner+"/"+e.Repo.Name); err != nil {
 			return err
 		}
 	}
-	_, err := r.Store.Repository(ctx, e.Repo.ID)
+	old, err := r.Store.Repository(ctx, e.Repo.ID)
 	if errors.Is(err, store.ErrGone) && e.Action != "created" {
 		return nil // transferred away, or never ours: other events say so
 	} else if err != nil && !errors.Is(err, store.ErrGone) {
@@ -251,13 +272,22 @@ func (r *Runner) repository(ctx context.Context, job *river.Job[RepositoryArgs],
 	if err != nil {
 		return err
 	}
-	if now == nil {
+	transferred := old != nil && old.Installation != e.Installation
+	switch {
+	case now == nil && transferred:
+		return nil // an old event of the installation that had it
+	case now == nil:
 		return r.forgetRepository(ctx, e.Repo.ID, false)
 	}
 	if err := r.Store.SeeInstallation(ctx, &store.Installation{ID: e.Installation, Account: e.Account, AccountID: e.AccountID}); err != nil {
 		return err
 	}
-	if err := r.Store.PutRepository(ctx, r.repositoryFrom(now, e.Installation)); err != nil {
+	if transferred {
+		err = r.addRepository(ctx, r.repositoryFrom(now, e.Installation), job.ID)
+	} else {
+		err = r.Store.PutRepository(ctx, r.repositoryFrom(now, e.Installation))
+	}
+	if err != nil {
 		return err
 	}
 	if err := errors.Join(r.Store.Freshen(ctx, e.Installation, e.Repo.ID), r.Store.Retry(ctx, e.Installation)); err != nil {

@@ -20,6 +20,10 @@ import (
 // it again, or gave it to somebody.
 func (r *Runner) issue(ctx context.Context, job *river.Job[IssueArgs], log *slog.Logger) error {
 	e := &job.Args.Event
+	if !r.authentic(e) {
+		log.Warn("event ignored: it is not one that GitHub sent")
+		return nil
+	}
 	repo, err := r.see(ctx, e)
 	if err != nil {
 		return err

@@ -89,14 +89,15 @@ type queue interface {
 // A Runner takes events in and works on them. It is safe for concurrent use.
 type Runner struct {
 	Config
-	queue    queue
-	policies *lru.Cache[int64, orgPolicy] // by installation
-	rush     *rush
-	shares   *shares
-	running  running
-	swept    atomic.Bool // this process has looked at all of GitHub's deliveries once
-	stop     context.CancelFunc
-	beats    sync.WaitGroup // of what goes on until it is stopped
+	queue     queue
+	policies  *lru.Cache[int64, orgPolicy] // by installation
+	rush      *rush
+	shares    *shares
+	histories *shares // of the workers for histories
+	running   running
+	swept     atomic.Bool // this process has looked at all of GitHub's deliveries once
+	stop      context.CancelFunc
+	beats     sync.WaitGroup // of what goes on until it is stopped
 }
 
 // The queues. Scans of events are in one, in the order of fair.go; the lanes are those of
@@ -139,7 +140,7 @@ func New(cfg Config) (*Runner, error) {
 	if cfg.Watch <= 0 {
 		cfg.Watch = time.Minute
 	}
-	r := &Runner{Config: cfg, rush: newRush(), shares: newShares(2 * max(1, cfg.Workers))}
+	r := &Runner{Config: cfg, rush: newRush(), shares: newShares(2 * max(1, cfg.Workers)), histories: newShares(histories(cfg.Workers))}
 	var err error
 	if r.policies, err = lru.New[int64, orgPolicy](1000); err != nil {
 		return nil, err
@@ -148,14 +149,14 @@ func New(cfg Config) (*Runner, error) {
 	for _, err := range []error{
 		add(r, workers, cfg.Timeout, shared(r, r.scan)), add(r, workers, cfg.Timeout, shared(r, r.text)), add(r, workers, cfg.Timeout, shared(r, r.again)), add(r, workers, time.Minute, shared(r, r.button)),
 		add(r, workers, 5*time.Minute, r.tell), add(r, workers, 10*time.Minute, r.installation), add(r, workers, time.Minute, r.repository), add(r, workers, time.Minute, r.member),
-		add(r, workers, backfillTimeout, r.backfill), add(r, workers, 10*time.Minute, r.triage), add(r, workers, 10*time.Minute, r.sweep),
+		add(r, workers, backfillTimeout, r.history), add(r, workers, 10*time.Minute, r.triage), add(r, workers, 10*time.Minute, r.sweep),
 		add(r, workers, 10*time.Minute, r.look), add(r, workers, time.Minute, shared(r, r.issue)), add(r, workers, 10*time.Minute, r.end),
 	} {
 		if err != nil {
 			return nil, err
 		}
 	}
-	queues := map[string]river.QueueConfig{queueTell: {MaxWorkers: 4 * cfg.Workers}, queueAdmin: {MaxWorkers: 2}, queueLook: {MaxWorkers: max(1, cfg.Workers/2)}, queueBackfill: {MaxWorkers: max(1, cfg.Workers/4)}}
+	queues := map[string]river.QueueConfig{queueTell: {MaxWorkers: 4 * cfg.Workers}, queueAdmin: {MaxWorkers: 2}, queueLook: {MaxWorkers: max(1, cfg.Workers/2)}, queueBackfill: {MaxWorkers: histories(cfg.Workers)}}
 	queues[queueScan], queues[store.QueueQuarantine] = river.QueueConfig{MaxWorkers: 2 * max(1, cfg.Workers)}, river.QueueConfig{MaxWorkers: 1}
 	for i := range lanes {
 		queues[fmt.Sprintf("scan_%d", i)] = river.QueueConfig{MaxWorkers: 1}

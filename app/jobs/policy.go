@@ -59,15 +59,22 @@ func (r *Runner) policyOf(ctx context.Context, c *github.Client, owner, repo str
 // settings returns the App's table of the policy on the default branch, of the
 // organisation's where there is none. A broken one counts as none.
 func (r *Runner) settings(ctx context.Context, c *github.Client, repo *store.Repository) (policy.App, error) {
+	app, _, err := r.ownSettings(ctx, c, repo)
+	return app, err
+}
+
+// ownSettings returns the settings of a repository, none if its policy cannot be read: then it
+// is broken.
+func (r *Runner) ownSettings(ctx context.Context, c *github.Client, repo *store.Repository) (app policy.App, broken bool, err error) {
 	name, text, err := r.policyOf(ctx, c, repo.Owner, repo.Name)
 	if err == nil && text == nil {
 		name, text, err = r.organisationPolicy(ctx, c, repo)
 	}
 	if err != nil || text == nil {
-		return policy.App{}, err
+		return policy.App{}, false, err
 	}
 	if p, err := policy.Parse(name, text); err == nil {
-		return p.App, nil
+		return p.App, false, nil
 	}
-	return policy.App{}, nil
+	return policy.App{}, true, nil
 }

@@ -177,6 +177,19 @@ func (r *Runner) see(ctx context.Context, e *webhook.Event) (*store.Repository, 
 	if err != nil && !errors.Is(err, store.ErrGone) {
 		return nil, err
 	}
+	if old != nil { // it was transferred, or this is an old event from before that
+		now, err := r.lookup(ctx, e.Installation, e.Repo.ID, e.Repo.Owner, e.Repo.Name)
+		if err != nil {
+			return nil, err
+		}
+		if now == nil {
+			return nil, fmt.Errorf("repository %d, which belongs to another installation: %w", e.Repo.ID, store.ErrGone)
+		}
+		if err := r.addRepository(ctx, r.repositoryFrom(now, e.Installation), time.Now().UnixMilli()); err != nil {
+			return nil, err
+		}
+		return r.Store.Repository(ctx, e.Repo.ID)
+	}
 	if err := r.Store.PutRepository(ctx, repositoryOf(e.Repo, e.Installation)); err != nil {
 		return nil, err
 	}
@@ -332,7 +345,14 @@ func (r *Runner) keep(ctx context.Context, s *store.Scan, repo *store.Repository
 	}
 	dismissed := map[string]bool{}
 	for _, change := range changes {
-		dismissed[change.Fingerprint] = change.State == store.StateDismissed
+		if change.State != store.StateDismissed {
+			continue
+		}
+		l, err := r.Keeper.Life(ctx, repo.Installation, change.Fingerprint) // what the row says of it is no proof
+		if err != nil && !errors.Is(err, store.ErrGone) && !errors.Is(err, store.ErrForged) {
+			return nil, err
+		}
+		dismissed[change.Fingerprint] = err == nil && l.State == life.FalsePositive
 	}
 	var keys []*scanner.Key
 	for _, k := range kept {

@@ -2,9 +2,12 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"strconv"
 	"time"
 
 	gh "github.com/google/go-github/v62/github"
@@ -47,9 +50,13 @@ func (r *Runner) sweep(ctx context.Context, _ *river.Job[SweepArgs], log *slog.L
 		log.Info("GitHub was asked for deliveries again that had failed", "deliveries", n)
 	}
 	if err != nil {
-		return err
+		if _, wait := github.Wait(err); wait || ctx.Err() != nil {
+			return err
+		}
+		log.Error("deliveries not asked for again", "why", r.Guard.String(err.Error())) // the rest does not wait for them
+	} else {
+		r.swept.Store(true)
 	}
-	r.swept.Store(true)
 	if _, err := r.Store.PruneScans(ctx, time.Now().Add(-min(keepScans, r.Retention))); err != nil {
 		return err
 	}
@@ -81,54 +88,114 @@ func (r *Runner) sweep(ctx context.Context, _ *river.Job[SweepArgs], log *slog.L
 }
 
 // Redeliver asks GitHub to send the deliveries again that were never taken, and returns
-// how many. What we refused as not understood is left: it would be again.
-func Redeliver(ctx context.Context, app *github.App, since time.Duration) (int, error) {
-	type tried struct {
-		last  int64
-		taken bool
-		times int
-	}
+// how many. What we refused as not understood is left: it would be again. One that GitHub does
+// not send again does not keep the others from being asked for.
+func Redeliver(ctx context.Context, app *github.App, since time.Duration) (n int, err error) {
 	seen := map[string]*tried{}
 	var order []string
-	opt := &gh.ListCursorOptions{PerPage: 100}
 	oldest := time.Now().Add(-since)
-pages:
-	for range maxPages {
-		list, res, err := app.Itself().Apps.ListHookDeliveries(ctx, opt)
-		if err != nil {
-			return 0, fmt.Errorf("list GitHub's deliveries: %w", err)
+	whole, err := deliveries(ctx, app, "failure", oldest, maxPages, func(d *gh.HookDelivery) {
+		t := seen[d.GetGUID()]
+		if t == nil {
+			t = &tried{last: d.GetID()}
+			seen[d.GetGUID()] = t
+			order = append(order, d.GetGUID())
 		}
-		for _, d := range list { // the newest first
-			if d.GetDeliveredAt().Before(oldest) {
-				break pages
-			}
-			t := seen[d.GetGUID()]
-			if t == nil {
-				t = &tried{last: d.GetID()}
-				seen[d.GetGUID()] = t
-				order = append(order, d.GetGUID())
-			}
-			t.times++
-			code := d.GetStatusCode()
-			t.taken = t.taken || code >= 200 && code < 300 || code == http.StatusBadRequest || code == http.StatusRequestEntityTooLarge
-		}
-		if res.Cursor == "" {
-			break
-		}
-		opt.Cursor = res.Cursor
+		t.times++
+		t.first = d.GetDeliveredAt().Time
+		t.taken = t.taken || taken(d.GetStatusCode())
+	})
+	if err != nil || len(order) == 0 {
+		return 0, err
 	}
-	n := 0
+	var bad []error
+	if !whole {
+		bad = append(bad, fmt.Errorf("more than %d deliveries have failed: those before %s are not asked for", maxPages*perPage, seen[order[len(order)-1]].first.UTC().Format(time.DateTime)))
+	}
+	// Some were taken later. Of those that the list does not reach this is not known: they are
+	// sent once more, and the queue drops what it has.
+	if _, err := deliveries(ctx, app, "", seen[order[len(order)-1]].first, maxPages/10, func(d *gh.HookDelivery) {
+		if t := seen[d.GetGUID()]; t != nil {
+			t.taken = t.taken || taken(d.GetStatusCode())
+		}
+	}); err != nil {
+		return 0, err
+	}
 	for i := len(order) - 1; i >= 0; i-- { // the oldest first, as they came
 		t := seen[order[i]]
 		if t.taken || t.times >= maxAttempts {
 			continue
 		}
 		if _, _, err := app.Itself().Apps.RedeliverHookDelivery(ctx, t.last); err != nil && !accepted(err) {
-			return n, fmt.Errorf("ask for delivery %s again: %w", order[i], err)
+			if _, wait := github.Wait(err); wait || ctx.Err() != nil {
+				return n, fmt.Errorf("ask for delivery %s again: %w", order[i], err)
+			}
+			bad = append(bad, fmt.Errorf("ask for delivery %s again: %w", order[i], err))
+			continue
 		}
 		n++
 	}
-	return n, nil
+	return n, someErrors(bad)
+}
+
+// tried is what is known of a delivery.
+type tried struct {
+	last  int64 // id of the last try
+	first time.Time
+	taken bool
+	times int
+}
+
+// taken reports whether a status says that a delivery was taken, or refused for good.
+func taken(code int) bool {
+	return code >= 200 && code < 300 || code == http.StatusBadRequest || code == http.StatusRequestEntityTooLarge
+}
+
+// perPage is how many deliveries a page has.
+const perPage = 100
+
+// deliveries calls each with the deliveries, the newest first, back to a time: all, or those
+// with a status. It reports whether it got there within so many pages.
+// https://docs.github.com/rest/apps/webhooks#list-deliveries-for-an-app-webhook
+func deliveries(ctx context.Context, app *github.App, status string, oldest time.Time, pages int, each func(*gh.HookDelivery)) (whole bool, err error) {
+	cursor := ""
+	for range pages {
+		query := url.Values{"per_page": {strconv.Itoa(perPage)}}
+		if status != "" {
+			query.Set("status", status)
+		}
+		if cursor != "" {
+			query.Set("cursor", cursor)
+		}
+		req, err := app.Itself().NewRequest(http.MethodGet, "app/hook/deliveries?"+query.Encode(), nil)
+		if err != nil {
+			return false, err
+		}
+		var list []*gh.HookDelivery
+		res, err := app.Itself().Do(ctx, req, &list)
+		if err != nil {
+			return false, fmt.Errorf("list GitHub's deliveries: %w", err)
+		}
+		for _, d := range list {
+			if d.GetDeliveredAt().Before(oldest) {
+				return true, nil
+			}
+			each(d)
+		}
+		if cursor = res.Cursor; cursor == "" {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// someErrors joins the first few errors, and counts the others.
+func someErrors(list []error) error {
+	const most = 3
+	if more := len(list) - most; more > 0 {
+		list = append(list[:most:most], fmt.Errorf("and %d more", more))
+	}
+	return errors.Join(list...)
 }
 
 // accepted reports whether an error only says that GitHub does it later.

@@ -66,14 +66,16 @@ func TestAgainAndButtons(t *testing.T) {
 			t.Errorf("the issue is %s: %s", issue.State, issue.Body)
 		}
 
-		// Another person says that it is no key: the check passes on, the issue is closed.
-		for _, who := range []string{"dev", "sam"} {
+		// Two others than who pushed it say that it is no key: the check passes on, the issue is closed.
+		w.gh.AddUser("ravi")
+		for _, who := range []string{"ravi", "sam"} {
 			w.gh.SetPermission("acme", "rotation", who, "write")
+			w.gh.SetPermission("acme", "widgets", who, "write")
 		}
 		w.gh.RequestAction("acme", "widgets", fourth.ID, "ack", "sam")
-		w.gh.RequestAction("acme", "widgets", fourth.ID, "not-a-key", "dev")
+		w.gh.RequestAction("acme", "widgets", fourth.ID, "not-a-key", "ravi")
 		w.eventually(20*time.Second, "acknowledged, and one says that it is none", func() string {
-			if body := w.gh.Issues("acme", "rotation")[0].Body; !strings.Contains(body, "| **State** | acknowledged |") || !strings.Contains(body, "`@dev says that it is no key: somebody else has to confirm it (check run)`") {
+			if body := w.gh.Issues("acme", "rotation")[0].Body; !strings.Contains(body, "| **State** | acknowledged |") || !strings.Contains(body, "`@ravi says that it is no key: somebody else has to confirm it (check run)`") {
 				return body
 			}
 			return ""

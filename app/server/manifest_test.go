@@ -27,6 +27,7 @@ var calls = map[string][]string{
 	"Apps.ListHookDeliveries":              nil,
 	"Apps.ListInstallations":               nil,
 	"Apps.RedeliverHookDelivery":           nil,
+	"Get in jobs/sweep.go":                 nil, // /app/hook/deliveries
 	"Apps.ListRepos":                       {"metadata:read"},
 	"Repositories.Get":                     {"metadata:read"},
 	"Repositories.GetPermissionLevel":      {"metadata:read"},

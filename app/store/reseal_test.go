@@ -113,3 +113,83 @@ func TestReseal(t *testing.T) {
 		}
 	})
 }
+
+// TestFormerPepper: who has a pepper that was replaced proves nothing with it, whichever it
+// is, wherever the installation was when it was replaced, and whatever they change of the
+// record that says so.
+func TestFormerPepper(t *testing.T) {
+	one, two, three := ring("p1"), ring("p1", "p2"), ring("p1", "p2", "p3")
+	for _, tt := range []struct {
+		name  string
+		setup func(t *testing.T, s *store.Store, inst int64)
+		all   *store.Seal
+	}{
+		{"a second change", func(t *testing.T, s *store.Store, inst int64) {
+			rotated(t, s, inst, one, two)
+		}, three},
+		{"no record before the change", func(t *testing.T, s *store.Store, inst int64) {
+			if done, err := s.Pin(t.Context(), two, inst, time.Now()); done || err != nil {
+				t.Fatal(done, err)
+			}
+			if err := note(s, two, inst, "fp"); err != nil {
+				t.Fatal(err)
+			}
+		}, two},
+		{"the record is changed", func(t *testing.T, s *store.Store, inst int64) {
+			rotated(t, s, inst, one, two)
+			change(t, s, "UPDATE ledger SET event = 'x' WHERE event = 'pepper-rotated'")
+		}, two},
+		{"the record is gone", func(t *testing.T, s *store.Store, inst int64) {
+			rotated(t, s, inst, one, two)
+			if err := note(s, two, inst, "other"); err != nil {
+				t.Fatal(err)
+			}
+			change(t, s, "DELETE FROM ledger WHERE event = 'pepper-rotated'")
+		}, two},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			stores(t, func(t *testing.T, s *store.Store) {
+				ctx := t.Context()
+				inst, _ := installed(t, s)
+				tt.setup(t, s, inst)
+				c, err := s.Course(ctx, tt.all, inst, "fp")
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.Life = "forged"
+				store.SealWith(one, c)
+				change(t, s, fmt.Sprintf("UPDATE life SET life = '%s', key_id = '%s', mac = '%s' WHERE fingerprint = 'fp'", c.Life, c.KeyID, c.Mac))
+				if _, err := s.Course(ctx, tt.all, inst, "fp"); !errors.Is(err, store.ErrForged) {
+					t.Errorf("a state under a former pepper: %v", err)
+				}
+				if err := s.Reseal(ctx, tt.all, inst, "fp"); !errors.Is(err, store.ErrForged) {
+					t.Errorf("sealed with the present pepper: %v", err)
+				}
+				if _, forged, err := s.VerifyLedger(ctx, tt.all); err != nil || len(forged) == 0 {
+					t.Errorf("the ledger is verified: %v %v", forged, err)
+				}
+			})
+		})
+	}
+}
+
+// rotated makes a credential and changes the pepper.
+func rotated(t *testing.T, s *store.Store, inst int64, from, to *store.Seal) {
+	t.Helper()
+	if err := note(s, from, inst, "fp"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Reseal(t.Context(), to, inst, "fp"); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := s.Pin(t.Context(), to, inst, time.Now()); err != nil || !done {
+		t.Fatal(done, err)
+	}
+}
+
+func change(t *testing.T, s *store.Store, statement string) {
+	t.Helper()
+	if _, err := s.DB.Exec(statement); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -104,19 +104,18 @@ func (s *Store) authentic(ctx context.Context, db asker, seal *Seal, c *Course) 
 	if seal.rank(c.KeyID) < 0 {
 		return fmt.Errorf("state of credential %.12s: %w", c.Fingerprint, ErrPepper)
 	}
-	newest := seal.rank(c.KeyID) == len(seal.Order)-1
-	if newest && last == c.Seq && seal.sealed(c) {
+	if seal.rank(c.KeyID) < len(seal.Order)-1 {
+		if err := overtaken(ctx, db, pg, seal, c); err != nil {
+			return err
+		}
+	}
+	if last == c.Seq && seal.sealed(c) {
 		return nil
 	}
-	pin, err := pinned(ctx, db, pg, seal, c.Installation)
-	if err != nil {
+	if pin, err := pinned(ctx, db, pg, seal, c.Installation); err != nil {
 		return err
-	}
-	switch {
-	case pin > 0: // all states were sealed with the newest key then
+	} else if pin > 0 { // all states were sealed with the newest key then
 		return fmt.Errorf("credential %.12s: %w", c.Fingerprint, ErrForged)
-	case last == c.Seq && seal.sealed(c):
-		return nil
 	}
 	records, err := s.proven(ctx, db, seal, c.Installation, c.Fingerprint)
 	if err != nil {
@@ -137,7 +136,7 @@ func (s *Store) authentic(ctx context.Context, db asker, seal *Seal, c *Course) 
 const PepperRotated = "pepper-rotated"
 
 // pinned returns the record of an installation's ledger that says that all its states are
-// sealed with the newest key, 0 if there is none: an older key proves nothing after it.
+// sealed with the newest key, 0 if there is none.
 func pinned(ctx context.Context, db asker, pg bool, seal *Seal, installation int64) (seq int64, err error) {
 	err = db.QueryRowContext(ctx, numbered(pg, "SELECT coalesce(min(seq), 0) FROM ledger WHERE installation = ? AND event = ? AND key_id = ?"), installation, PepperRotated, seal.current()).Scan(&seq)
 	if err != nil {
@@ -146,15 +145,59 @@ func pinned(ctx context.Context, db asker, pg bool, seal *Seal, installation int
 	return seq, nil
 }
 
+// overtaken returns ErrForged if a state is under a key that proves nothing any more: the
+// ledger says that all states were sealed with a newer one since, or the record that the state
+// follows is under a newer one. The records under newer keys have to be as they were written,
+// without a gap up to the end of the ledger: who has the former pepper must not take out the
+// one that says so.
+func overtaken(ctx context.Context, db asker, pg bool, seal *Seal, c *Course) error {
+	forged := fmt.Errorf("credential %.12s is under a pepper that was replaced: %w", c.Fingerprint, ErrForged)
+	newer := seal.Order[seal.rank(c.KeyID)+1:]
+	args := []any{c.Installation}
+	for _, id := range newer {
+		args = append(args, id)
+	}
+	var next int64 // the number that the next record has to have
+	err := eachRow(ctx, db, pg, func(rows *sql.Rows) error {
+		var before string
+		r, err := scanRecord(rows, &before)
+		if err != nil {
+			return err
+		}
+		if next != 0 && r.Seq != next || r.Event == PepperRotated || r.mac(seal.key(r.KeyID), before) != r.Mac || r.Seq <= c.Seq {
+			return forged
+		}
+		next = r.Seq + 1
+		return nil
+	}, "SELECT "+recordColumns("r")+", coalesce(b.mac, '') FROM ledger r LEFT JOIN ledger b ON b.installation = r.installation AND b.seq = r.seq - 1 WHERE r.installation = ? AND r.key_id IN ("+marks(len(newer))+") ORDER BY r.seq", args...)
+	if err != nil || next == 0 {
+		return err
+	}
+	var end int64
+	if err := db.QueryRowContext(ctx, numbered(pg, "SELECT ledger_seq FROM installation WHERE id = ?"), c.Installation).Scan(&end); err != nil {
+		return fmt.Errorf("read the ledger: %w", err)
+	}
+	if next != end+1 {
+		return forged
+	}
+	return nil
+}
+
 // Proven returns the records of a credential, or an error if the MAC of one is wrong.
 func (s *Store) Proven(ctx context.Context, seal *Seal, installation int64, fingerprint string) ([]Record, error) {
 	return s.proven(ctx, s.DB, seal, installation, fingerprint)
 }
 
 func (s *Store) proven(ctx context.Context, db asker, seal *Seal, installation int64, fingerprint string) (out []Record, err error) {
-	pin, err := pinned(ctx, db, s.Pool != nil, seal, installation)
-	if err != nil {
-		return nil, err
+	newest := map[int]int64{} // the first record of the installation under a key of the rank
+	for rank, id := range seal.Order {
+		var first int64
+		if err := db.QueryRowContext(ctx, numbered(s.Pool != nil, "SELECT coalesce(min(seq), 0) FROM ledger WHERE installation = ? AND key_id = ?"), installation, id).Scan(&first); err != nil {
+			return nil, fmt.Errorf("read the ledger: %w", err)
+		}
+		if first > 0 {
+			newest[rank] = first
+		}
 	}
 	err = eachRow(ctx, db, s.Pool != nil, func(rows *sql.Rows) error {
 		var before string
@@ -163,7 +206,10 @@ func (s *Store) proven(ctx context.Context, db asker, seal *Seal, installation i
 			return err
 		}
 		key := seal.key(r.KeyID)
-		replaced := pin > 0 && r.Seq > pin && seal.rank(r.KeyID) < len(seal.Order)-1
+		replaced := false // no record is under an older key than one before it
+		for rank, first := range newest {
+			replaced = replaced || rank > seal.rank(r.KeyID) && first < r.Seq
+		}
 		switch {
 		case seal.rank(r.KeyID) < 0:
 			return fmt.Errorf("record %d: %w", r.Seq, ErrPepper)

@@ -47,6 +47,7 @@ type Event struct {
 	Button   string `json:"button,omitempty"`
 	Member   string `json:"member,omitempty"` // login of who left
 	AllRepos bool   `json:"all_repos,omitempty"`
+	MAC      string `json:"mac,omitempty"` // of the whole event, see Sign
 
 	comment     string // its text, which is kept nowhere
 	Added, Gone []Repo `json:",omitempty"`
@@ -60,6 +61,27 @@ type Repo struct {
 	Public   bool   `json:"public,omitempty"`
 	Archived bool   `json:"archived,omitempty"`
 	Default  string `json:"default,omitempty"` // name of the default branch, "" if it is not stored: see branchName
+}
+
+// Sign notes that the event came in a delivery that GitHub signed.
+func (e *Event) Sign(key []byte) { e.MAC = e.mac(key) }
+
+// SignedWith reports whether the event is as it was signed with a key.
+func (e *Event) SignedWith(key []byte) bool {
+	return hmac.Equal([]byte(e.MAC), []byte(e.mac(key)))
+}
+
+func (e *Event) mac(key []byte) string {
+	bare := *e
+	bare.MAC = ""
+	text, err := json.Marshal(&bare)
+	if err != nil {
+		return "" // it consists of texts and numbers
+	}
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte("keyward event "))
+	h.Write(text)
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // TextMAC is what is kept of a comment's text: whether the text that is read later is the

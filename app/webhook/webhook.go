@@ -165,6 +165,7 @@ func (h *Handler) accept(r *http.Request, body []byte) *Refusal {
 	if e.Comment != 0 {
 		e.TextMAC = TextMAC(h.Key, e.comment)
 	}
+	e.Sign(h.Key)
 	if err := h.Queue.Enqueue(r.Context(), e); err != nil {
 		log.Error("delivery not stored: Keyward will ask GitHub for it again", "why", err.Error())
 		return ErrQueue

@@ -2,3 +2,5 @@
 -- Counts what became known of a credential. Its issue is up to date only if nothing did
 -- since it was read.
 ALTER TABLE credential ADD COLUMN news BIGINT NOT NULL DEFAULT 0;
+-- Records of the newer keys are looked for when a state is under an older one.
+CREATE INDEX ledger_pepper ON ledger (installation, key_id, seq);
