@@ -199,6 +199,11 @@ func TestActionPush(t *testing.T) {
 	w.git(w.dir, "push", "-q", "origin", "v1")
 	w.run("push", pushed(zeros, one, "refs/tags/v1"), nil).expect(t, 1, "1", "0", "old.env:1", "a tag")
 
+	// An annotated tag: also what is written in it.
+	w.git(w.dir, "tag", "-a", "-m", "T="+swarmKey, "v2", one)
+	w.git(w.dir, "push", "-q", "origin", "v2")
+	w.run("push", pushed(zeros, w.git(w.dir, "rev-parse", "v2"), "refs/tags/v2"), nil).expect(t, 1, "2", "0", "tag message", "a tag")
+
 	// The shallow checkout is deepened as far as needed; if it can't be, nothing passes.
 	w.checkout(topic)
 	w.run("push", pushed(one, four, "refs/heads/main"), nil).expect(t, 1, "1", "3", "b.env:1")

@@ -262,7 +262,11 @@ func (p *plan) fetch(ctx context.Context, repo *git.Repo, in *inputs, ev *event,
 		if err != nil {
 			return fmt.Errorf("read the tree of the tag %s: %w", tag, err)
 		}
-		p.objects = tree
+		messages, err := repo.TagMessages(ctx, head)
+		if err != nil {
+			return fmt.Errorf("read the message of the tag %s: %w", tag, err)
+		}
+		p.objects = append(tree, messages...)
 		p.notes = append(p.notes, "a tag: all files that it names were scanned, and the commits that are not on the default branch")
 	}
 	return nil

@@ -317,3 +317,47 @@ func size(dir string) (n int64) {
 	})
 	return n
 }
+
+// TestLoadManyFindings has one push bring 20,000 findings, on SQLite, while deliveries of
+// another installation arrive: each has to be acknowledged within a second. The figures are
+// in docs/operations.md.
+func TestLoadManyFindings(t *testing.T) {
+	const findings = 20_000
+	w := newWorld(t, "")
+	a := w.spawn()
+	c := w.clone("widgets")
+	w.pushed(c, "widgets", "Start", "README.md", "# Widgets\n")
+	key := w.key("gitlab-pat")
+	var files []string
+	var text strings.Builder
+	for i := range findings {
+		n := fmt.Sprintf("%04d", i%10_000)
+		v := key[:len(key)-5] + string("ABCDEFGHJK"[i/10_000]) + n
+		fmt.Fprintf(&text, "T%d=%s\n", i, v)
+		if (i+1)%1000 == 0 {
+			files = append(files, fmt.Sprintf("k%d.env", i/1000), text.String())
+			text.Reset()
+		}
+	}
+	sha := c.commit("keys", files...)
+	w.deliverSigned(t, a, 5) // rules and caches are loaded
+	start := time.Now()
+	c.push()
+	took, peak := w.deliverSigned(t, a, 300)
+	check := w.check("widgets", "Keyward (push)", sha)
+	slices.Sort(took)
+	t.Logf("%d findings in one push, check after at most %s; memory %d MB; deliveries acknowledged in %s (median), %s (99th percentile), %s (slowest)", findings, time.Since(start).Round(time.Second), peak/1024,
+		took[len(took)/2].Round(time.Millisecond), took[len(took)*99/100].Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond))
+	if slowest := took[len(took)-1]; slowest >= time.Second {
+		t.Errorf("a delivery was acknowledged after %s", slowest)
+	}
+	if check.Conclusion != "failure" || !strings.Contains(check.Summary, "more findings not stored") {
+		t.Errorf("%s %s\n%s", check.Conclusion, check.Title, check.Summary[:min(len(check.Summary), 500)])
+	}
+	var stored int
+	s := w.openDatabase()
+	defer s.Close()
+	if err := s.DB.QueryRow("SELECT count(*) FROM credential").Scan(&stored); err != nil || stored != 1000 {
+		t.Errorf("%d findings stored (%v), want 1,000", stored, err)
+	}
+}

@@ -42,8 +42,12 @@ func newMetrics(s *store.Store) *metrics {
 	for _, r := range webhook.Refusals() {
 		m.refused.WithLabelValues(r.Reason) // a counter that begins with 1 has no increase
 	}
-	m.registry.MustRegister(m.deliveries, m.refused, m.last, m.jobs, m.requests, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &queued{s: s,
-		desc: prometheus.NewDesc("keyward_jobs", "Jobs in the queue, by kind and state; those discarded and cancelled are dead.", []string{"kind", "state"}, nil)})
+	m.registry.MustRegister(m.deliveries, m.refused, m.last, m.jobs, m.requests, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &stored{s: s,
+		up:            prometheus.NewDesc("keyward_database_up", "1 if the database answers, 0 if not: then what is read from it is missing.", nil, nil),
+		jobs:          prometheus.NewDesc("keyward_jobs", "Jobs in the queue, by kind and state; those discarded and cancelled are dead.", []string{"kind", "state"}, nil),
+		oldest:        prometheus.NewDesc("keyward_queue_oldest_seconds", "For how long the oldest job has been due that no worker has taken; 0 if there is none.", nil, nil),
+		installations: prometheus.NewDesc("keyward_installations", "Installations of the App, by whether they are suspended.", []string{"suspended"}, nil)})
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "keyward_build_info", Help: "Always 1; the label is the version of the program.", ConstLabels: prometheus.Labels{"version": version()}}, func() float64 { return 1 }))
 	return m
 }
 
@@ -82,25 +86,48 @@ func (m *metrics) request(method string, status int, took time.Duration) {
 	m.requests.WithLabelValues(method, strconv.Itoa(status)).Observe(took.Seconds())
 }
 
-// queued counts the jobs when it is asked.
-type queued struct {
-	s    *store.Store
-	desc *prometheus.Desc
+// stored reads the database when it is asked. While that does not answer, it says only this:
+// the text of an error would name the host and the user of the database to everybody who may
+// read metrics.
+type stored struct {
+	s                               *store.Store
+	up, jobs, oldest, installations *prometheus.Desc
 }
 
-func (q *queued) Describe(ch chan<- *prometheus.Desc) { ch <- q.desc }
+// Describe sends the descriptions of all metrics.
+func (q *stored) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{q.up, q.jobs, q.oldest, q.installations} {
+		ch <- d
+	}
+}
 
-func (q *queued) Collect(ch chan<- prometheus.Metric) {
+// Collect sends the metrics.
+func (q *stored) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
+	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
 	states, err := q.s.JobStates(ctx)
-	if err != nil {
-		ch <- prometheus.NewInvalidMetric(q.desc, err)
+	oldest, err2 := q.s.OldestDue(ctx)
+	all, err3 := q.s.Installations(ctx)
+	if err != nil || err2 != nil || err3 != nil {
+		gauge(q.up, 0)
 		return
 	}
+	gauge(q.up, 1)
 	for k, n := range states {
-		ch <- prometheus.MustNewConstMetric(q.desc, prometheus.GaugeValue, float64(n), k[0], k[1])
+		gauge(q.jobs, float64(n), k[0], k[1])
 	}
+	gauge(q.oldest, oldest.Seconds())
+	suspended := 0
+	for i := range all {
+		if all[i].Suspended {
+			suspended++
+		}
+	}
+	gauge(q.installations, float64(suspended), "true")
+	gauge(q.installations, float64(len(all)-suspended), "false")
 }
 
 // version is that of the module or of the commit that it was built from.

@@ -234,6 +234,21 @@ func (s *Store) JobStates(ctx context.Context) (map[[2]string]int, error) {
 	return out, err
 }
 
+// OldestDue is for how long the oldest job has been due that no worker has taken, 0 if there
+// is none.
+func (s *Store) OldestDue(ctx context.Context) (time.Duration, error) {
+	age := "(julianday('now', 'subsec') - julianday(min(scheduled_at))) * 86400"
+	if s.Pool != nil {
+		age = "extract(epoch FROM now() - min(scheduled_at))"
+	}
+	var seconds float64
+	err := s.row(ctx, "SELECT CAST(coalesce("+age+", 0) AS DOUBLE PRECISION) FROM river_job WHERE state = 'available'").Scan(&seconds)
+	if err != nil {
+		return 0, fmt.Errorf("read the age of the queue: %w", err)
+	}
+	return time.Duration(max(0, seconds) * float64(time.Second)), nil
+}
+
 // Untold returns the scans of an installation whose check run does not say their
 // result yet, the oldest first, at most limit.
 func (s *Store) Untold(ctx context.Context, installation int64, limit int) (out []*Scan, err error) {

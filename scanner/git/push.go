@@ -42,7 +42,11 @@ func (r *Repo) Arrivals(ctx context.Context, updates []Update, known Refs) ([]Ch
 	trees := map[string]bool{} // that refs name, each read once
 	for _, u := range updates {
 		if o := kinds[u.New]; o.tag {
-			odd = append(odd, Change{Path: tagMessage, ID: u.New})
+			messages, _, err := r.unwrap(ctx, []string{u.New})
+			if err != nil {
+				return nil, 0, fmt.Errorf("%s: %w", u.Ref, err)
+			}
+			odd = append(odd, messages...)
 		}
 		if old := kinds[u.Old]; old.kind == "commit" {
 			g.Exclude = append(g.Exclude, old.id)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/keyward/keyward/scanner"
@@ -157,33 +158,43 @@ func (r *Repo) OddRefs(ctx context.Context) ([]Change, error) {
 		return r.oddLibrary()
 	}
 	var changes []Change
-	trees := map[string]bool{} // each read once
+	trees := map[string]bool{}   // each read once
+	named := map[string]string{} // tags to refs
 	refs := int64(0)
 	odd := func(line []byte, _ bool) error {
 		f := strings.Split(string(line), " ")
-		if len(f) < 5 {
+		if len(f) < 3 {
 			return fmt.Errorf("git for-each-ref printed %q", line)
 		}
 		refs++
 		kind, id := f[0], f[1]
-		if kind == "tag" {
-			changes = append(changes, Change{Path: tagMessage, ID: id})
-			if kind, id = f[2], f[3]; kind == "tag" {
-				changes = append(changes, Change{Path: tagMessage, ID: id})
-			}
-		}
 		switch kind {
+		case "tag":
+			named[id] = f[2]
 		case "blob":
-			changes = append(changes, Change{Path: f[4], ID: id})
+			changes = append(changes, Change{Path: f[2], ID: id})
 		case "tree":
 			trees[id] = true
 		}
 		return scanner.Exceeds(whatRefs, refs, r.Budget.Refs)
 	}
-	args := []string{"for-each-ref", "--format=%(objecttype) %(objectname) %(*objecttype) %(*objectname) %(refname)"}
+	args := []string{"for-each-ref", "--format=%(objecttype) %(objectname) %(refname)"}
 	err := r.stream(ctx, 0, args, nil, func(out io.Reader) error { return lines(out, odd) })
 	if err != nil {
 		return nil, err
+	}
+	tags, ends, err := r.unwrap(ctx, slices.Sorted(maps.Keys(named)))
+	if err != nil {
+		return nil, err
+	}
+	changes = append(changes, tags...)
+	for tag, end := range ends {
+		switch end.kind {
+		case "blob":
+			changes = append(changes, Change{Path: named[tag], ID: end.id})
+		case "tree":
+			trees[end.id] = true
+		}
 	}
 	for n, id := range slices.Sorted(maps.Keys(trees)) {
 		if changes, err = r.addTree(ctx, changes, id, n+1); err != nil {
@@ -191,6 +202,94 @@ func (r *Repo) OddRefs(ctx context.Context) ([]Change, error) {
 		}
 	}
 	return changes, nil
+}
+
+// maxTags is how many tags may name each other in a row.
+const maxTags = 20
+
+// TagMessages returns the messages of an annotated tag and of those that it names, none for
+// any other object.
+func (r *Repo) TagMessages(ctx context.Context, id string) ([]Change, error) {
+	if r.bin == "" {
+		return nil, errors.New("a tag can be scanned only with git installed")
+	}
+	kinds, err := r.kinds(ctx, []Update{{New: id}})
+	if err != nil || !kinds[id].tag {
+		return nil, err
+	}
+	messages, _, err := r.unwrap(ctx, []string{id})
+	return messages, err
+}
+
+// unwrap follows annotated tags to what they name in the end. It returns the messages of all
+// tags on the way.
+func (r *Repo) unwrap(ctx context.Context, tags []string) (messages []Change, ends map[string]target, err error) {
+	ends = map[string]target{}
+	from := map[string][]string{} // tags of this round to those that lead to them
+	for _, id := range tags {
+		from[id] = []string{id}
+	}
+	for range maxTags {
+		if len(from) == 0 {
+			return messages, ends, nil
+		}
+		next := map[string][]string{}
+		err := r.eachTag(ctx, slices.Sorted(maps.Keys(from)), func(id string, to target) {
+			messages = append(messages, Change{Path: tagMessage, ID: id})
+			if to.kind == "tag" {
+				next[to.id] = append(next[to.id], from[id]...)
+				return
+			}
+			for _, first := range from[id] {
+				ends[first] = to
+			}
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		from = next
+	}
+	if len(from) == 0 {
+		return messages, ends, nil
+	}
+	return nil, nil, fmt.Errorf("more than %d tags name each other in a row", maxTags)
+}
+
+// eachTag calls each with what tags name.
+// https://git-scm.com/docs/git-mktag#_tag_format
+func (r *Repo) eachTag(ctx context.Context, ids []string, each func(id string, to target)) error {
+	in := strings.NewReader(strings.Join(ids, "\n") + "\n")
+	return r.stream(ctx, 0, []string{"cat-file", "--batch"}, in, func(out io.Reader) error {
+		br := bufio.NewReaderSize(out, 1<<16)
+		for _, id := range ids {
+			head, err := br.ReadString('\n')
+			if err != nil {
+				return fmt.Errorf("git cat-file ended early at %s: %w", id, err)
+			}
+			f := strings.Fields(head)
+			if len(f) != 3 || f[1] != "tag" {
+				return fmt.Errorf("read tag %s: git cat-file printed %q", id, head)
+			}
+			size, err := strconv.ParseInt(f[2], 10, 64)
+			if err != nil {
+				return fmt.Errorf("read tag %s: git cat-file printed %q", id, head)
+			}
+			body := &io.LimitedReader{R: br, N: size + 1} // and a line break
+			start, err := io.ReadAll(io.LimitReader(body, 200))
+			if err != nil {
+				return fmt.Errorf("read tag %s: %w", id, err)
+			}
+			var to target
+			if n, _ := fmt.Sscanf(string(start), "object %s\ntype %s\n", &to.id, &to.kind); n != 2 {
+				return fmt.Errorf("read tag %s: it does not say what it names", id)
+			}
+			each(id, to)
+			if _, err := io.Copy(io.Discard, body); err != nil {
+				return fmt.Errorf("git cat-file ended early at %s: %w", id, err)
+			}
+		}
+		return nil
+	})
 }
 
 // Unreachable returns the blobs in the object store that are not among seen.
