@@ -8,6 +8,7 @@ import (
 	"compress/gzip"
 	"fmt"
 	"io"
+	"math"
 	"path"
 	"strings"
 
@@ -131,11 +132,13 @@ func (b *budget) packed(name string, r io.Reader, depth int) {
 }
 
 func (b *budget) zip(name string, r reader, size int64, depth int) {
-	z, err := zip.NewReader(r, size)
+	directory := &metered{r: r, left: maxDirectory}
+	z, err := zip.NewReader(directory, size) // which reads the list of all members into memory
 	if err != nil {
 		b.gap(name, err)
 		return
 	}
+	directory.left = math.MaxInt64
 	for _, f := range z.File {
 		if b.done() {
 			return
@@ -152,6 +155,23 @@ func (b *budget) zip(name string, r reader, size int64, depth int) {
 		b.member(inner, m, depth)
 		m.Close()
 	}
+}
+
+// maxDirectory is how many bytes of a ZIP archive's directory are read: enough for as many
+// members as are scanned.
+const maxDirectory = 8 << 20
+
+// metered is a reader that fails when more was read than is left.
+type metered struct {
+	r    io.ReaderAt
+	left int64
+}
+
+func (m *metered) ReadAt(p []byte, at int64) (int, error) {
+	if m.left -= int64(len(p)); m.left < 0 {
+		return 0, fmt.Errorf("its directory has more than %d bytes", maxDirectory)
+	}
+	return m.r.ReadAt(p, at)
 }
 
 func (b *budget) tar(name string, r io.Reader, depth int) {

@@ -206,6 +206,7 @@ func TestArchives(t *testing.T) {
 		{"climbing name", "a.zip", zipOf(t, map[string]string{"../../m": "hello"}), "a.zip!../../m", ""},
 		{"too deep", "a.tgz", deep, "", "nested deeper than"},
 		{"too many", "a.zip", zipOf(t, many), "", "holds more than is unpacked"},
+		{"large directory", "a.zip", directoryOf(t, 150_000), "", "its directory has more than"},
 		{"bomb", "a.gz", gzipOf(t, strings.Repeat("\x00", 300<<20)), "", "holds more than is unpacked"},
 		{"cut off", "a.zip", whole[:len(whole)/2], "", "broken archive"},
 		{"cut off gzip", "a.gz", gzipOf(t, strings.Repeat("abc", 10_000))[:40], "", "unexpected EOF"},
@@ -272,4 +273,20 @@ func (lines) Read(p []byte) (int, error) {
 		p[i] = "a line that says nothing\n"[i%25]
 	}
 	return len(p), nil
+}
+
+// directoryOf is a ZIP archive with so many empty members that its directory alone is large.
+func directoryOf(t *testing.T, members int) string {
+	t.Helper()
+	var buf bytes.Buffer
+	z := zip.NewWriter(&buf)
+	for i := range members {
+		if _, err := z.CreateRaw(&zip.FileHeader{Name: fmt.Sprintf("%012d", i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buf.String()
 }
