@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 
 	gh "github.com/google/go-github/v62/github"
 	"github.com/riverqueue/river"
@@ -87,12 +88,25 @@ func (r *Runner) revive(ctx context.Context, id int64) error {
 	return r.Store.Suspend(ctx, id, false)
 }
 
+// covered lists the repositories that an installation covers when it is first called, by id.
+type covered func() (map[int64]*gh.Repository, error)
+
+// covers returns the list of an installation, which is read at most once.
+func (r *Runner) covers(ctx context.Context, installation int64) covered {
+	return sync.OnceValues(func() (map[int64]*gh.Repository, error) {
+		out := map[int64]*gh.Repository{}
+		return out, eachRepository(ctx, r.GitHub.Installation(installation), func(repo *gh.Repository) error {
+			out[repo.GetID()] = repo
+			return nil
+		})
+	})
+}
+
 // lookup returns a repository as GitHub has it now, nil if the installation does not cover
 // it. A private one that can be read by its name is covered. Everybody can read a public one,
 // and a name may lead elsewhere: then the list of those that the installation covers decides.
-func (r *Runner) lookup(ctx context.Context, installation, id int64, owner, name string) (*gh.Repository, error) {
-	c := r.GitHub.Installation(installation)
-	now, _, err := c.Repositories.Get(ctx, owner, name)
+func (r *Runner) lookup(ctx context.Context, installation, id int64, owner, name string, list covered) (*gh.Repository, error) {
+	now, _, err := r.GitHub.Installation(installation).Repositories.Get(ctx, owner, name)
 	if err == nil && now.GetID() == id && now.GetPrivate() {
 		return now, nil
 	}
@@ -101,28 +115,9 @@ func (r *Runner) lookup(ctx context.Context, installation, id int64, owner, name
 	default:
 		return nil, fmt.Errorf("look up repository %s/%s: %w", owner, name, err)
 	}
-	return r.covered(ctx, installation, id)
+	all, err := list()
+	return all[id], err
 }
-
-// covered returns a repository out of the list of those that an installation covers, nil if it
-// is not there.
-func (r *Runner) covered(ctx context.Context, installation, id int64) (found *gh.Repository, err error) {
-	c := r.GitHub.Installation(installation)
-	err = eachRepository(ctx, c, func(repo *gh.Repository) error {
-		if repo.GetID() == id {
-			found = repo
-			return errStop
-		}
-		return nil
-	})
-	if errors.Is(err, errStop) {
-		err = nil
-	}
-	return found, err
-}
-
-// errStop ends a listing early.
-var errStop = errors.New("found")
 
 // eachRepository calls do with the repositories of an installation.
 func eachRepository(ctx context.Context, c *github.Client, do func(*gh.Repository) error) error {
@@ -148,7 +143,7 @@ func eachRepository(ctx context.Context, c *github.Client, do func(*gh.Repositor
 // other hands maybe. One that the installation does not see any more is forgotten, and is
 // store.ErrGone.
 func (r *Runner) refresh(ctx context.Context, repo *store.Repository) error {
-	now, err := r.lookup(ctx, repo.Installation, repo.ID, repo.Owner, repo.Name)
+	now, err := r.lookup(ctx, repo.Installation, repo.ID, repo.Owner, repo.Name, r.covers(ctx, repo.Installation))
 	if err != nil {
 		return err
 	}
@@ -176,14 +171,23 @@ func (r *Runner) gone(ctx context.Context, repo *store.Repository, cause error) 
 // removed forgets a repository that an event says is gone, if GitHub says so as well. One that
 // is another installation's by now was transferred: what the former one says of it counts no
 // more.
-func (r *Runner) removed(ctx context.Context, installation, id int64, deleted bool) error {
-	if old, err := r.Store.Repository(ctx, id); err == nil && old.Installation != installation {
+func (r *Runner) removed(ctx context.Context, installation, id int64, deleted bool, list covered) error {
+	old, err := r.Store.Repository(ctx, id)
+	switch {
+	case errors.Is(err, store.ErrGone) && !deleted:
+		return nil
+	case errors.Is(err, store.ErrGone): // taken out before: credentials wait for what becomes of it
+		if all, err := list(); err != nil || all[id] != nil {
+			return err
+		}
+		return r.forgetRepository(ctx, id, true)
+	case err != nil:
+		return err
+	case old.Installation != installation:
 		r.Log.Info("event ignored: the repository belongs to another installation", "repository", id, "installation", old.Installation)
 		return nil
-	} else if err != nil && !errors.Is(err, store.ErrGone) {
-		return err
 	}
-	now, err := r.covered(ctx, installation, id)
+	now, err := r.lookup(ctx, installation, id, old.Owner, old.Name, list)
 	if err != nil {
 		return err
 	}

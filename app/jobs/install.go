@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
-	gh "github.com/google/go-github/v62/github"
 	"github.com/riverqueue/river"
 
 	"github.com/keyward/keyward/app/github"
@@ -75,13 +76,14 @@ func (r *Runner) chosen(ctx context.Context, e *webhook.Event, round int64) erro
 	if err := r.Store.SeeInstallation(ctx, &store.Installation{ID: e.Installation, Account: e.Account, AccountID: e.AccountID}); err != nil {
 		return err
 	}
+	list := r.covers(ctx, e.Installation)
 	for i := range e.Gone {
-		if err := r.removed(ctx, e.Installation, e.Gone[i].ID, false); err != nil {
+		if err := r.removed(ctx, e.Installation, e.Gone[i].ID, false, list); err != nil {
 			return err
 		}
 	}
 	for i := range e.Added {
-		now, err := r.lookup(ctx, e.Installation, e.Added[i].ID, e.Added[i].Owner, e.Added[i].Name)
+		now, err := r.lookup(ctx, e.Installation, e.Added[i].ID, e.Added[i].Owner, e.Added[i].Name, list)
 		if err != nil {
 			return err
 		}
@@ -119,23 +121,25 @@ func (r *Runner) uninstalled(ctx context.Context, id int64) error {
 // enrol lists the repositories of an installation, has the history of each scanned, and
 // forgets those that are not in the list any more.
 func (r *Runner) enrol(ctx context.Context, id, round int64) error {
-	seen := map[int64]bool{}
-	err := eachRepository(ctx, r.GitHub.Installation(id), func(repo *gh.Repository) error {
-		seen[repo.GetID()] = true
-		return r.addRepository(ctx, r.repositoryFrom(repo, id), round)
-	})
+	list := r.covers(ctx, id)
+	all, err := list()
 	if err != nil {
 		return err
+	}
+	for _, number := range slices.Sorted(maps.Keys(all)) {
+		if err := r.addRepository(ctx, r.repositoryFrom(all[number], id), round); err != nil {
+			return err
+		}
 	}
 	known, err := r.Store.Repositories(ctx, id)
 	if err != nil {
 		return err
 	}
 	for _, repo := range known {
-		if seen[repo.ID] {
+		if all[repo.ID] != nil {
 			continue
 		}
-		if err := r.removed(ctx, id, repo.ID, false); err != nil {
+		if err := r.removed(ctx, id, repo.ID, false, list); err != nil {
 			return err
 		}
 	}
@@ -254,7 +258,7 @@ func (r *Runner) repository(ctx context.Context, job *river.Job[RepositoryArgs],
 	e := &job.Args.Event
 	log.Info("repository", "repository", e.Repo.ID, "action", e.Action)
 	if e.Action == "deleted" {
-		return r.removed(ctx, e.Installation, e.Repo.ID, true)
+		return r.removed(ctx, e.Installation, e.Repo.ID, true, r.covers(ctx, e.Installation))
 	}
 	if e.Action == "renamed" && e.From != "" { // issues may be in a repository that was never scanned
 		if err := r.Store.MoveIssues(ctx, e.Installation, e.Repo.Owner+"/"+e.From, e.Repo.Owner+"/"+e.Repo.Name); err != nil {
@@ -268,7 +272,7 @@ func (r *Runner) repository(ctx context.Context, job *river.Job[RepositoryArgs],
 		return err
 	}
 	// Events may come out of order: GitHub is asked how it is now.
-	now, err := r.lookup(ctx, e.Installation, e.Repo.ID, e.Repo.Owner, e.Repo.Name)
+	now, err := r.lookup(ctx, e.Installation, e.Repo.ID, e.Repo.Owner, e.Repo.Name, r.covers(ctx, e.Installation))
 	if err != nil {
 		return err
 	}

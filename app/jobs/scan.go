@@ -178,7 +178,7 @@ func (r *Runner) see(ctx context.Context, e *webhook.Event) (*store.Repository, 
 		return nil, err
 	}
 	if old != nil { // it was transferred, or this is an old event from before that
-		now, err := r.lookup(ctx, e.Installation, e.Repo.ID, e.Repo.Owner, e.Repo.Name)
+		now, err := r.lookup(ctx, e.Installation, e.Repo.ID, e.Repo.Owner, e.Repo.Name, r.covers(ctx, e.Installation))
 		if err != nil {
 			return nil, err
 		}
