@@ -118,7 +118,7 @@ func (r *Runner) ack(ctx context.Context, s *store.Scan, e *webhook.Event, role 
 		if err != nil {
 			return err
 		}
-		if _, _, err := r.Keeper.Begin(ctx, c); err != nil {
+		if _, err := r.Keeper.Begin(ctx, c); err != nil {
 			return err
 		}
 		_, _, err = r.Keeper.Happen(ctx, s.Installation, fp, life.Event{Kind: life.Ack, Actor: actor(e, role)}, " (check run)")
@@ -189,7 +189,7 @@ func (r *Runner) deny(ctx context.Context, s *store.Scan, e *webhook.Event, c *s
 	if err != nil || !life.MayWrite(role) {
 		return false, err
 	}
-	l, _, err := r.Keeper.Begin(ctx, c)
+	l, err := r.Keeper.Begin(ctx, c)
 	if err != nil {
 		return false, err
 	}

@@ -38,12 +38,12 @@ func (k *Keeper) Time() time.Time {
 }
 
 // Begin notes that a key was found and has to be rotated, unless that is noted already,
-// and returns its life, also as the store keeps it.
-func (k *Keeper) Begin(ctx context.Context, cred *store.Credential) (l life.Life, c store.Course, err error) {
+// and returns its life.
+func (k *Keeper) Begin(ctx context.Context, cred *store.Credential) (l life.Life, err error) {
 	err = k.Store.Proceed(ctx, k.seal(), cred.Installation, cred.Fingerprint, func(old string) (store.Course, []store.Record, error) {
 		if old != "" {
-			var err error
-			c, l, err = decode(old)
+			c, begun, err := decode(old)
+			l = begun
 			return c, nil, err
 		}
 		tier := scanner.T2
@@ -56,11 +56,10 @@ func (k *Keeper) Begin(ctx context.Context, cred *store.Credential) (l life.Life
 		}
 		l = life.Begin(found, cred.Severity, string(tier), !cred.PublicSince.IsZero(), life.Clock{By: cred.Settings.Due, BusinessHours: cred.Settings.BusinessHours})
 		l.OldID, l.Rule, l.Repositories = publicID(cred.Facts), cred.Rule, repositoriesOf(cred)
-		var err error
-		c, err = encode(&l)
+		c, err := encode(&l)
 		return c, []store.Record{{At: k.Time(), Event: "found", Actor: keyward, To: string(l.State), Detail: fmt.Sprintf("%s of rule %s, %s", cred.Redacted, cred.Rule, cred.Severity)}}, err
 	})
-	return l, c, err
+	return l, err
 }
 
 // repositoriesOf are the repositories in whose files a credential was found, in order.
@@ -77,20 +76,16 @@ func repositoriesOf(cred *store.Credential) (ids []int64) {
 // spread notes in the life of a credential where it was found since, so that a look cannot
 // miss a repository whose places are gone from the database. A credential whose rule is not
 // the one that its life began with is store.ErrForged: it would be sent to another provider.
-func (k *Keeper) spread(ctx context.Context, cred *store.Credential, l life.Life, c store.Course) (life.Life, store.Course, error) {
+func (k *Keeper) spread(ctx context.Context, cred *store.Credential, l life.Life) (life.Life, error) {
 	if err := Same(cred, &l); err != nil {
-		return l, c, err
+		return l, err
 	}
 	more := slices.DeleteFunc(repositoriesOf(cred), func(id int64) bool { return slices.Contains(l.Repositories, id) })
 	if len(more) == 0 && l.Rule != "" {
-		return l, c, nil
+		return l, nil
 	}
 	l, _, err := k.Happen(ctx, cred.Installation, cred.Fingerprint, life.Event{Kind: life.Spread, Text: cred.Rule, Repositories: more, Actor: system}, "")
-	if err != nil {
-		return l, c, err
-	}
-	c, err = encode(&l)
-	return l, c, err
+	return l, err
 }
 
 // Same returns store.ErrForged if a credential is of another rule than its life.

@@ -46,7 +46,7 @@ func newKeeper(t *testing.T) (*Keeper, *time.Time) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := k.Begin(ctx, cred); err != nil {
+	if _, err := k.Begin(ctx, cred); err != nil {
 		t.Fatal(err)
 	}
 	return k, &now
@@ -153,7 +153,7 @@ func TestLostState(t *testing.T) {
 		t.Fatal(err)
 	}
 	k.exec(t, "DELETE FROM life")
-	if _, _, err := k.Begin(ctx, cred); !errors.Is(err, store.ErrForged) {
+	if _, err := k.Begin(ctx, cred); !errors.Is(err, store.ErrForged) {
 		t.Errorf("begins anew: %v, want ErrForged", err)
 	}
 	if _, err := k.Life(ctx, 1, fingerprint); !errors.Is(err, store.ErrForged) {

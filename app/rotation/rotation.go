@@ -90,18 +90,15 @@ func (k *Keeper) Tell(ctx context.Context, c *github.Client, inst *store.Install
 	if cred.State != store.StateOpen && (course == nil || cred.State != store.StateDismissed) {
 		return k.unlived(ctx, c, cred, old)
 	}
-	l, now, err := k.Begin(ctx, cred)
+	l, err := k.Begin(ctx, cred)
 	if err != nil {
 		return err
 	}
-	if l, now, err = k.spread(ctx, cred, l, now); err != nil {
+	if l, err = k.spread(ctx, cred, l); err != nil {
 		return err
 	}
 	if !cred.PublicSince.IsZero() && !l.Public {
 		if l, _, err = k.Happen(ctx, inst.ID, fingerprint, life.Event{Kind: life.Publish, Actor: system}, ""); err != nil {
-			return err
-		}
-		if now, err = encode(&l); err != nil {
 			return err
 		}
 	}

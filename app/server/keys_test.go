@@ -76,7 +76,7 @@ func TestRegister(t *testing.T) {
 	cred, err := s.Credential(ctx, 1, first)
 	must(err)
 	for range 2 { // the second changes nothing
-		_, _, err = keeper.Begin(ctx, cred)
+		_, err = keeper.Begin(ctx, cred)
 		must(err)
 	}
 	must(s.AddFacts(ctx, cred, []scanner.Fact{{Name: "scopes", Value: "api"}, {Name: "expires", Value: "2027-03-04"}}))
