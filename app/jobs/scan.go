@@ -224,6 +224,18 @@ func (r *Runner) forgetRepository(ctx context.Context, id int64, deleted bool) e
 	if err != nil && !errors.Is(err, store.ErrGone) {
 		return err
 	}
+	if deleted { // nothing is left there to look into
+		found, err := r.Store.FoundIn(ctx, id)
+		if err != nil {
+			return err
+		}
+		for _, c := range found {
+			e := life.Event{Kind: life.Deleted, Repositories: []int64{id}, Actor: life.Actor{System: true}}
+			if _, _, err := r.Keeper.Happen(ctx, c.Installation, c.Fingerprint, e, ""); err != nil && !errors.Is(err, store.ErrGone) && !errors.Is(err, store.ErrForged) {
+				return err
+			}
+		}
+	}
 	if err := r.Store.ForgetRepository(ctx, id, deleted); err != nil {
 		return err
 	}

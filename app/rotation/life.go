@@ -191,6 +191,8 @@ func said(e *life.Event) string {
 		return "it stands where everybody can read it"
 	case life.Again:
 		return "it was pushed again"
+	case life.Deleted:
+		return "a repository that it was found in was deleted"
 	case life.Spread:
 		return fmt.Sprintf("%s, found in the files of %s", e.Text, plural(len(e.Repositories), "more repository", "more repositories"))
 	}

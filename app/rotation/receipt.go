@@ -83,7 +83,7 @@ func (k *Keeper) receipt(cred *store.Credential, ledger []store.Record, seq int6
 			r.Closed, r.Ledger = rec.At, Link{rec.Installation, rec.Seq, rec.Mac}
 		case rec.To == string(life.Dead) && rec.From != rec.To:
 			r.Statement = rec.Detail
-		case rec.Actor == keyward && rec.From == rec.To && !life.Kind(rec.Event).ByPeople() && life.Kind(rec.Event).Known() && life.Kind(rec.Event) != life.Spread:
+		case rec.Actor == keyward && rec.From == rec.To && !life.Kind(rec.Event).ByPeople() && life.Kind(rec.Event).Known() && life.Kind(rec.Event) != life.Spread && life.Kind(rec.Event) != life.Deleted:
 			if life.Kind(rec.Event) == life.Head { // the last one counts
 				r.Proof = slices.DeleteFunc(r.Proof, func(p Proof) bool { return p.Fact == goneFromHead })
 			}

@@ -480,6 +480,35 @@ func TestLeft(t *testing.T) {
 	w.rotating(n, "is closed completed")
 }
 
+// TestDeleted: a repository that is deleted has no branch that could have a key.
+func TestDeleted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.live()
+	w.start()
+	key := w.key("tailscale-scim-key")
+	w.provider.Issue(key)
+	w.repo("gadgets", githubtest.Repo{})
+	g, c := w.clone("gadgets"), w.clone("widgets")
+	w.pushed(g, "gadgets", "Leak", "a.env", "T="+key+"\n")
+	n := w.issues("rotation", 1)[0].Number
+	w.pushed(c, "widgets", "Leak", "a.env", "T="+key+"\n")
+	w.rotating(n, "a default branch has it", "| **Alive** | active", "1 more repository")
+	w.pushed(c, "widgets", "Without", "a.env", "")
+	w.provider.Revoke(key)
+	for range 3 {
+		w.clock.pass(7 * time.Hour)
+		w.idle()
+	}
+	w.rotating(n, "is open", "kw/state:revoked", "- a default branch still has it")
+	if err := w.gh.DeleteRepo("acme", "gadgets"); err != nil {
+		t.Fatal(err)
+	}
+	w.idle()
+	w.clock.pass(25 * time.Hour)
+	w.rotating(n, "is closed completed", "a repository that it was found in was deleted")
+}
+
 // TestOverParts: who may write to some repository that has a key may say that they see to
 // it, but not that it is none. The issues of a repository go with its name.
 func TestOverParts(t *testing.T) {

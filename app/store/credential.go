@@ -395,6 +395,21 @@ func (s *Store) Unseen(ctx context.Context, installation int64, fingerprint stri
 	return n > 0, nil
 }
 
+// FoundIn returns the credentials that stand in a repository, or did when the App last saw it:
+// their installations and fingerprints.
+func (s *Store) FoundIn(ctx context.Context, repository int64) (out []Credential, err error) {
+	err = s.rows(ctx, func(r *sql.Rows) error {
+		var c Credential
+		err := r.Scan(&c.Installation, &c.Fingerprint)
+		out = append(out, c)
+		return err
+	}, "SELECT installation, fingerprint FROM place WHERE repository = ? UNION SELECT installation, fingerprint FROM unseen WHERE repository = ?", repository, repository)
+	if err != nil {
+		return nil, fmt.Errorf("read the credentials of repository %d: %w", repository, err)
+	}
+	return out, nil
+}
+
 // maxFacts is how many facts are kept of a key.
 const maxFacts = 40
 

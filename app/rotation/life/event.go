@@ -38,12 +38,13 @@ const (
 	Again   Kind = "again"    // it was pushed again
 	Publish Kind = "public"   // it stands where everybody can read it
 	Spread  Kind = "spread"   // it was found in files of Repositories; Text is its rule
+	Deleted Kind = "deleted"  // Repositories were deleted
 	Tick    Kind = "tick"     // time goes by
 )
 
 // Kinds are all kinds of events.
 func Kinds() []Kind {
-	return []Kind{Ack, Rotate, Placed, Claim, Deny, Confirm, Accept, Snooze, Name, Order, Close, Reopen, Place, End, Remove, Check, Use, Watch, Head, Again, Publish, Spread, Tick}
+	return []Kind{Ack, Rotate, Placed, Claim, Deny, Confirm, Accept, Snooze, Name, Order, Close, Reopen, Place, End, Remove, Check, Use, Watch, Head, Again, Publish, Spread, Deleted, Tick}
 }
 
 // Known reports whether there are such events.
@@ -98,7 +99,7 @@ type Event struct {
 	With    string // of Check: identifies the values that were sent with the credential
 	Yes     bool   // of Head what is so; of Ack that somebody said so in so many words
 
-	Repositories []int64 // of Spread
+	Repositories []int64 // of Spread and Deleted
 }
 
 // Apply returns the life of a key after an event, and the steps that it took. Where the
@@ -177,6 +178,8 @@ func (l *Life) happen(e *Event) ([]Step, error) {
 		l.Public = true
 	case Spread:
 		l.spread(e)
+	case Deleted:
+		l.Repositories = slices.DeleteFunc(l.Repositories, func(id int64) bool { return slices.Contains(e.Repositories, id) })
 	case Again:
 		yes := true
 		l.AtHead = &yes
