@@ -228,6 +228,11 @@ func (r *Runner) roleOf(ctx context.Context, c *store.Credential, e *webhook.Eve
 
 // notKey notes that what a check found is no key, says who pressed its button.
 func (r *Runner) notKey(ctx context.Context, s *store.Scan, e *webhook.Event, role string) error {
+	if ok, err := r.proved(s); err != nil {
+		return err
+	} else if !ok { // what publishes it has the commit scanned again
+		return errors.Join(r.Store.FinishScan(ctx, s, s.Result), r.tellSoon(ctx, s.Installation))
+	}
 	if len(s.Result.Keys) == 0 {
 		return nil
 	}
@@ -263,7 +268,7 @@ func (r *Runner) notKey(ctx context.Context, s *store.Scan, e *webhook.Event, ro
 		result.Note = "> " + who + " says that this is no key: it is not counted any more."
 	}
 	result.Keys = left
-	if err := r.Store.FinishScan(ctx, s, &result); err != nil {
+	if err := r.finish(ctx, s, &result); err != nil {
 		return err
 	}
 	return r.tellSoon(ctx, s.Installation)

@@ -3,6 +3,7 @@ package jobs
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,10 +12,12 @@ import (
 	"time"
 
 	gh "github.com/google/go-github/v62/github"
+	"github.com/riverqueue/river"
 
 	"github.com/keyward/keyward/app/github"
 	"github.com/keyward/keyward/app/scan"
 	"github.com/keyward/keyward/app/store"
+	"github.com/keyward/keyward/app/webhook"
 	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/files"
 	"github.com/keyward/keyward/scanner/report"
@@ -259,10 +262,79 @@ func (r *Runner) worst(ctx context.Context, c *github.Client, s *store.Scan, rep
 // https://docs.github.com/rest/checks/runs#update-a-check-run
 const batch = 50
 
-// publish writes the result of a scan into its check run: the annotations in batches,
-// which GitHub adds to those that are there, and the conclusion with the last of them.
+// finish keeps the result of a scan until it is published, with a MAC: what the database says
+// of it is no proof.
+func (r *Runner) finish(ctx context.Context, s *store.Scan, result *store.Result) error {
+	macs, err := r.resultMACs(s, result)
+	if err != nil {
+		return err
+	}
+	result.MAC = macs[0]
+	return r.Store.FinishScan(ctx, s, result)
+}
+
+// resultMACs are the MACs of a result of a scan under all peppers, the present one first.
+func (r *Runner) resultMACs(s *store.Scan, result *store.Result) ([]string, error) {
+	bare := *result
+	bare.MAC = ""
+	text, err := json.Marshal(&bare)
+	if err != nil {
+		return nil, err
+	}
+	return r.Keeper.Peppers.Macs("result", s.Repository, fmt.Sprintf("%s %s", s.ID, text)), nil
+}
+
+// proved reports whether the App wrote the result of a scan.
+func (r *Runner) proved(s *store.Scan) (bool, error) {
+	macs, err := r.resultMACs(s, s.Result)
+	return slices.Contains(macs, s.Result.MAC), err
+}
+
+// unproved replaces a result that the App did not write.
+func (r *Runner) unproved(ctx context.Context, s *store.Scan) error {
+	r.Log.Warn("the stored result of a scan is not what Keyward wrote: the commit is scanned again", "scan", s.ID, "repository", s.Repository)
+	result := r.notScanned(s, "the stored result was changed outside Keyward, or is of another release. Keyward scans the commit again")
+	result.Head, result.Silent = s.Head, false
+	return r.finish(ctx, s, result)
+}
+
+// onceMore has a commit scanned again whose result was replaced.
+func (r *Runner) onceMore(ctx context.Context, s *store.Scan) error {
+	repo, err := r.Store.Repository(ctx, s.Repository)
+	if err != nil {
+		return err
+	}
+	e := webhook.Event{Delivery: fmt.Sprintf("unproved %s %d", s.ID, s.Round), Name: "check_suite", Action: "rerequested", Installation: s.Installation, Head: s.Head,
+		Repo: &webhook.Repo{ID: repo.ID, Owner: repo.Owner, Name: repo.Name, Public: repo.Public, Default: repo.DefaultBranch}}
+	return r.insert(ctx, AgainArgs{e}, &river.InsertOpts{Queue: queueScan, Priority: 2, UniqueOpts: river.UniqueOpts{ByArgs: true}})
+}
+
+// publish writes the result of a scan into its check run. A result that the App did not write
+// is not published: the check fails, and the commit is scanned again. The release before wrote
+// results without a MAC: these are made again, too.
 func (r *Runner) publish(ctx context.Context, c *github.Client, s *store.Scan, attempt int) error {
-	if s.Result == nil || s.Result.Silent {
+	if s.Result == nil {
+		return r.Store.Published(ctx, s)
+	}
+	ok, err := r.proved(s)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		if err := r.unproved(ctx, s); err != nil {
+			return err
+		}
+	}
+	if err := r.publishResult(ctx, c, s, attempt); err != nil || ok {
+		return err
+	}
+	return r.onceMore(ctx, s)
+}
+
+// publishResult writes the result of a scan into its check run: the annotations in batches,
+// which GitHub adds to those that are there, and the conclusion with the last of them.
+func (r *Runner) publishResult(ctx context.Context, c *github.Client, s *store.Scan, attempt int) error {
+	if s.Result.Silent {
 		return r.Store.Published(ctx, s)
 	}
 	repo, err := r.Store.Repository(ctx, s.Repository)

@@ -32,7 +32,7 @@ func (r *Runner) givenUp(ctx context.Context, job *store.Rescued) error {
 		if err != nil {
 			return err
 		}
-		if err := r.Store.FinishScan(ctx, s, r.notScanned(s, why)); err != nil {
+		if err := r.finish(ctx, s, r.notScanned(s, why)); err != nil {
 			return err
 		}
 		return r.tellSoon(ctx, s.Installation)

@@ -114,7 +114,7 @@ func (r *Runner) rescan(ctx context.Context, s *store.Scan, repo *store.Reposito
 	if s.Compared = res.Base; s.Compared == "" {
 		s.Compared = store.Nothing
 	}
-	if err := r.Store.FinishScan(ctx, s, result); err != nil {
+	if err := r.finish(ctx, s, result); err != nil {
 		return err
 	}
 	log.Info("scanned", "repository", repo.ID, "head", s.Head, "commits", res.Coverage.Commits, "blobs", res.Coverage.Blobs, "bytes", res.Coverage.Bytes,
@@ -293,7 +293,7 @@ func (r *Runner) unscanned(ctx context.Context, s *store.Scan, repo *store.Repos
 			result.Summary = "### Keyward could not scan this\n\n" + report.Code(r.Guard.String(cause.Error())) +
 				"\n\nThis is not a pass. Keyward does not retry, as the result would be the same. Push fewer files at a time.\n"
 		}
-		if err := r.Store.FinishScan(ctx, s, result); err != nil {
+		if err := r.finish(ctx, s, result); err != nil {
 			return err
 		}
 		if err := r.tellSoon(ctx, s.Installation); err != nil {

@@ -12,7 +12,8 @@ import (
 )
 
 // TestForgedEvents: who can write to the database, and has no pepper, does nothing in the name
-// of people: neither by jobs, nor by the row that says that a key is none.
+// of people, neither by jobs nor by the row that says that a key is none, and no check passes
+// by what they write.
 func TestForgedEvents(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
@@ -63,6 +64,25 @@ func TestForgedEvents(t *testing.T) {
 	w.exec("UPDATE credential SET state = 'dismissed'")
 	check = w.pushed(c, "widgets", "again", "prod/other.env", "T="+key+"\n")
 	expect(t, check, "failure", "1 key found", "prod/other.env:1")
+	w.idle()
+
+	w.exec("UPDATE scan SET state = 'done', result = replace(result, '\"failure\"', '\"success\"')")
+	w.pushed(c, "widgets", "more", "more.txt", "nothing\n")
+	w.eventually(20*time.Second, "the commit is scanned again", func() string {
+		var last githubtest.Check
+		for _, o := range w.gh.Checks("acme", "widgets") {
+			if o.SHA == check.SHA {
+				last = o
+				if o.Conclusion == "success" {
+					t.Fatal("a result that the App did not write was published")
+				}
+			}
+		}
+		if last.ID == check.ID || !strings.HasPrefix(last.Title, "1 key found") {
+			return last.Status + " " + last.Title
+		}
+		return ""
+	})
 	w.idle()
 }
 

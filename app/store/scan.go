@@ -56,6 +56,7 @@ type Result struct {
 	Rest        string   // the conclusion if Keys were none
 	Unscanned   bool     // it could not be scanned, which is tried again
 	Observed    bool     `json:",omitempty"` // by policy its check ends neutral if it fails
+	MAC         string   `json:",omitempty"` // shows that the App wrote it
 }
 
 // An Annotation is a key beside the line on which it stands.
