@@ -137,7 +137,7 @@ func decodeRun(dst, run []byte) ([]byte, string) {
 	if err != nil && n < 12 {
 		return nil, ""
 	}
-	if e, _ := EncodingOf(out[:n]); e != 0 {
+	if e, sure := EncodingOf(out[:n]); e != 0 && (sure || printableShare(out[:n]) <= 0.9) {
 		return decodeWide(out[:n], e), "base64 > " + e.String()
 	}
 	if !textLike(out[:n]) {

@@ -70,7 +70,7 @@ func (r *Runner) button(ctx context.Context, job *river.Job[ButtonArgs], log *sl
 	e := &job.Args.Event
 	if !r.authentic(e) {
 		log.Warn("button ignored: the event is not one that GitHub sent")
-		return nil
+		return errUnsigned
 	}
 	repo, err := r.see(ctx, e)
 	if err != nil {

@@ -77,7 +77,7 @@ func (r *Runner) revive(ctx context.Context, id int64) error {
 	}
 	// The job comes first: once the installation counts as there, nothing else would ask for
 	// its histories.
-	e := webhook.Event{Name: "installation", Action: "unsuspend", Delivery: "revived", Installation: id, Account: account.GetLogin(), AccountID: account.GetID()}
+	e := webhook.Event{Name: "installation", Action: "unsuspend", Delivery: fmt.Sprint("revived ", id), Installation: id, Account: account.GetLogin(), AccountID: account.GetID()}
 	if err := r.insert(ctx, InstallationArgs{e}, &river.InsertOpts{Queue: queueAdmin, Priority: 1, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: underWay}}); err != nil {
 		return err
 	}

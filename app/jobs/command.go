@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	gh "github.com/google/go-github/v62/github"
+	"github.com/riverqueue/river"
 
 	"github.com/keyward/keyward/app/github"
 	"github.com/keyward/keyward/app/rotation"
@@ -24,10 +25,14 @@ import (
 
 // signed reports whether a text is the one that came with a signed delivery.
 func (r *Runner) signed(e *webhook.Event, text string) bool {
-	return r.authentic(e) && slices.ContainsFunc(r.Keeper.Peppers.CommentKeys(), func(key []byte) bool {
+	return slices.ContainsFunc(r.Keeper.Peppers.CommentKeys(), func(key []byte) bool {
 		return hmac.Equal([]byte(e.TextMAC), []byte(webhook.TextMAC(key, text)))
 	})
 }
+
+// errUnsigned ends a job that acts for people and has no right MAC: it is forged, or the
+// release before queued it. The job is cancelled, so that a redelivery counts.
+var errUnsigned = river.JobCancel(errors.New("the event has no right MAC: redeliver it on GitHub"))
 
 // authentic reports whether an event is one that a signed delivery brought. What people did
 // counts only then: who can write to the database could put it into the queue.
@@ -46,6 +51,10 @@ func (r *Runner) commands(ctx context.Context, c *github.Client, repo *store.Rep
 		return err
 	}
 	list := life.Commands(in.text)
+	if !r.authentic(e) {
+		log.Warn("command ignored: the event is not one that GitHub sent", "number", e.Number)
+		return errUnsigned
+	}
 	if in.edited || !r.signed(e, in.text) {
 		return r.edited(ctx, c, repo, e, len(list) > 0)
 	}

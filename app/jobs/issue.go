@@ -22,7 +22,7 @@ func (r *Runner) issue(ctx context.Context, job *river.Job[IssueArgs], log *slog
 	e := &job.Args.Event
 	if !r.authentic(e) {
 		log.Warn("event ignored: it is not one that GitHub sent")
-		return nil
+		return errUnsigned
 	}
 	repo, err := r.see(ctx, e)
 	if err != nil {

@@ -188,7 +188,7 @@ func (r *Runner) compare(installation int64, l *life.Life, v *verify.Result) (wi
 	switch {
 	case v.Verdict == verify.Inactive && l.ActiveWith != "" && !same:
 		v.Verdict, v.Why = verify.Unknown, v.Why+"; but it was active with other values beside it, which may be why"
-	case v.Elsewhere && same:
+	case v.Elsewhere && (same || l.ActiveWith == "" && l.Validity != life.Unknown && v.With == verify.Alone): // the release before did not store it
 		v.Verdict, v.Why = verify.Inactive, "not known any more, and it was"
 	}
 	return macs[0]
@@ -201,6 +201,11 @@ func checkEvent(v *verify.Result) life.Event {
 
 // unlooked leaves a key that could not be looked at for later.
 func (r *Runner) unlooked(ctx context.Context, cred *store.Credential, cause error, log *slog.Logger) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) { // the others would never have their turn
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+		defer cancel()
+		return errors.Join(cause, r.Store.LookAt(late, cred.Installation, cred.Fingerprint, r.Keeper.Time().Add(lookLater)))
+	}
 	if _, wait := github.Wait(cause); wait || ctx.Err() != nil || ended(cause) {
 		return cause
 	}

@@ -3,6 +3,7 @@ package rotation
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -213,6 +214,10 @@ func (k *Keeper) dashboard(ctx context.Context, c *github.Client, inst *store.In
 	case sum(body) != r.Body:
 		open := "open" // who closed it does not see it any more, and others may need it
 		kept, err := k.splice(ctx, c, r, body)
+		if errors.Is(err, errNotOurs) {
+			k.Log.Warn("dashboard not written", "repository", r.Repository, "number", r.Number, "why", err.Error())
+			return nil
+		}
 		if err != nil {
 			return err
 		}

@@ -23,14 +23,15 @@ import (
 
 // a telling brings the issue of one key up to date.
 type telling struct {
-	k      *Keeper
-	c      *github.Client
-	cred   *store.Credential
-	r      *store.Rotation
-	repos  map[int64]*store.Repository
-	l      *life.Life
-	ledger []store.Record // of the key
-	lost   bool           // its issue cannot be written
+	k       *Keeper
+	c       *github.Client
+	cred    *store.Credential
+	r       *store.Rotation
+	repos   map[int64]*store.Repository
+	l       *life.Life
+	ledger  []store.Record // of the key
+	lost    bool           // its issue cannot be written
+	foreign bool           // the issue that the database names is not ours
 }
 
 // write opens the issue, or edits it.
@@ -191,6 +192,7 @@ func (t *telling) edit(ctx context.Context, text *report.Issue) error {
 		return fmt.Errorf("read issue %s#%d: %w", r.Repository, r.Number, err)
 	}
 	if !k.owns(issue, r) {
+		t.foreign = true
 		return t.nowhere(ctx, fmt.Sprintf("issue %s#%d: %s", r.Repository, r.Number, errNotOurs))
 	}
 	change := &gh.IssueRequest{}
@@ -265,6 +267,9 @@ func (k *Keeper) Foreign(installation int64, text string) string {
 // written there.
 var errNotOurs = errors.New("it is not the issue that Keyward opened: the database was changed, or the issue was")
 
+// dashboardOf is what the names of dashboards begin with.
+var dashboardOf = store.Dashboard("")
+
 // owns reports whether an issue is the one that Keyward opened under the name of r. Its
 // marker proves it. People may remove that; then it has to be of a program, and not another
 // of Keyward's.
@@ -274,7 +279,7 @@ func (k *Keeper) owns(issue *gh.Issue, r *store.Rotation) bool {
 		if !slices.Contains(k.Peppers.Macs("issue", r.Installation, m[1]), m[2]) {
 			continue
 		}
-		if m[1] == r.Fingerprint {
+		if m[1] == r.Fingerprint || strings.HasPrefix(m[1], dashboardOf) && strings.HasPrefix(r.Fingerprint, dashboardOf) { // which has the name of its repository in it
 			return true
 		}
 		other = true

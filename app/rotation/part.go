@@ -159,6 +159,10 @@ func (t *telling) side(ctx context.Context, name, target string, id int64, title
 	default:
 		return r, nil
 	}
+	if errors.Is(err, errNotOurs) {
+		t.k.Log.Warn("issue not written", "key", t.cred.Fingerprint[:12], "why", err.Error())
+		return nil, nil
+	}
 	switch github.Status(err) {
 	case http.StatusGone, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity:
 		t.k.Log.Warn("no issue beside that of the key", "key", t.cred.Fingerprint[:12], "repository", r.Repository, "status", github.Status(err))

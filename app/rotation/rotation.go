@@ -133,7 +133,7 @@ func (k *Keeper) Tell(ctx context.Context, c *github.Client, inst *store.Install
 	if err := t.write(ctx); err != nil {
 		return err
 	}
-	if r.Number != 0 && !t.lost {
+	if r.Number != 0 && !t.foreign {
 		if err := t.parts(ctx, holder); err != nil {
 			return err
 		}

@@ -66,8 +66,9 @@ func (e *Engine) look(ctx context.Context, m *mirror, j *Job, r *Result, fingerp
 		sc = append(sc, wanted)
 	}
 	seek := func(list []git.Change) error {
-		return e.seek(ctx, m, sc, list, fingerprint, func(c *verify.Credential) { s.Credential = c })
+		return e.seek(ctx, m, sc, list, fingerprint, false, func(c *verify.Credential) { s.Credential = c })
 	}
+	read := false // it was seen where it was found, maybe encoded
 	var tree []git.Change
 	if head != "" {
 		tree, err = m.Tree(ctx, head)
@@ -93,9 +94,7 @@ func (e *Engine) look(ctx context.Context, m *mirror, j *Job, r *Result, fingerp
 		if p.Blob == "" || p.Commit == "" || m.get(ctx, p.Commit) != nil { // a commit may be gone: the next one, then
 			continue
 		}
-		if err := seek([]git.Change{{Path: p.Path, ID: p.Blob}}); err != nil && !errors.Is(err, errSeen) {
-			continue
-		}
+		read = errors.Is(seek([]git.Change{{Path: p.Path, ID: p.Blob}}), errSeen) || read
 	}
 	switch {
 	case !s.Known || s.AtHead:
@@ -103,8 +102,9 @@ func (e *Engine) look(ctx context.Context, m *mirror, j *Job, r *Result, fingerp
 		if s.AtHead, err = m.holds(ctx, head, s.Credential.Value); err != nil {
 			return s, err
 		}
-	default: // its text is gone from the history, or where it stood is not known any more
-		if s.AtHead, s.Known, err = judge(seek(tree)); err != nil {
+	case !read: // its text is gone from the history, or where it stood is not known any more
+		err := e.seek(ctx, m, sc, tree, fingerprint, true, func(c *verify.Credential) { s.Credential = c })
+		if s.AtHead = errors.Is(err, errSeen); err != nil && !s.AtHead {
 			return s, err
 		}
 	}
@@ -163,19 +163,24 @@ const maxSpots = 10
 var errSeen = errors.New("seen")
 
 // seek looks for a key in blobs, and returns errSeen when it has seen it as it is, or
-// encoded. What it is read as goes to take, if it stands as it is.
-func (e *Engine) seek(ctx context.Context, m *mirror, sc []*scanner.Scanner, list []git.Change, fingerprint string, take func(*verify.Credential)) error {
+// encoded. What it is read as goes to take, if it stands as it is. With tolerant, what cannot
+// be read is passed over: in files that it was never found in.
+func (e *Engine) seek(ctx context.Context, m *mirror, sc []*scanner.Scanner, list []git.Change, fingerprint string, tolerant bool, take func(*verify.Credential)) error {
 	seen := false
 	var unread error
 	opt := files.Options{MaxSize: e.maxFile, Skipped: func(string, string) {}}
 	for b, err := range m.Blobs(ctx, git.ListOf(list), nil, opt) {
+		var gap *scanner.Gap
+		if tolerant && errors.As(err, &gap) {
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("search for the key: %w", err)
 		}
 		var found []scanner.Finding
 		for _, s := range sc {
 			var gap error
-			if found, gap = s.Scan(found, b); gap != nil { // it does not matter where the key is seen elsewhere
+			if found, gap = s.Scan(found, b); gap != nil && !tolerant { // it does not matter where the key is seen elsewhere
 				unread = fmt.Errorf("search for the key: %w", gap)
 			}
 		}
@@ -231,7 +236,7 @@ func (e *Engine) removed(ctx context.Context, m *mirror, sc *scanner.Scanner, ba
 			if err != nil {
 				return false, fmt.Errorf("read the tree of %.12s: %w", rev, err)
 			}
-			err = e.seek(ctx, m, []*scanner.Scanner{sc}, tree, fp, func(c *verify.Credential) { clear(c.Value) })
+			err = e.seek(ctx, m, []*scanner.Scanner{sc}, tree, fp, false, func(c *verify.Credential) { clear(c.Value) })
 			if errors.Is(err, errSeen) {
 				return true, nil
 			}

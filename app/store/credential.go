@@ -504,9 +504,12 @@ func (s *Store) Stale(ctx context.Context, installation int64, limit int) (out [
 
 // Fresh notes that the issue of a key says what is known of it, unless more became known
 // since the key was read. That is a count in its own row: while an update waits for the lock
-// of a row, PostgreSQL does not see what others write into other tables.
+// of a row, PostgreSQL does not see what others write into other tables. The release before
+// does not count: the number of places is compared, too.
 func (s *Store) Fresh(ctx context.Context, c *Credential) error {
-	_, err := s.exec(ctx, "UPDATE credential SET stale = FALSE WHERE installation = ? AND fingerprint = ? AND state = ? AND news = ?", c.Installation, c.Fingerprint, c.State, c.news)
+	_, err := s.exec(ctx, `UPDATE credential SET stale = FALSE WHERE installation = ? AND fingerprint = ? AND state = ? AND news = ?
+		AND (SELECT count(*) FROM place p WHERE p.installation = credential.installation AND p.fingerprint = credential.fingerprint) = ?`,
+		c.Installation, c.Fingerprint, c.State, c.news, len(c.Places))
 	if err != nil {
 		return fmt.Errorf("store key %.12s: %w", c.Fingerprint, err)
 	}

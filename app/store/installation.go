@@ -249,6 +249,9 @@ func (s *Store) ForgetRepository(ctx context.Context, id int64, deleted bool) er
 		if _, err := tx.exec(unseen, id); err != nil {
 			return fmt.Errorf("note that repository %d is not seen any more: %w", id, err)
 		}
+		if err := tx.lock("SELECT 1 FROM repository WHERE id = ? FOR UPDATE", id); err != nil { // as recordPart does, first
+			return fmt.Errorf("lock repository %d: %w", id, err)
+		}
 		// Others may find one of them elsewhere at this moment.
 		if err := tx.lock("SELECT 1 FROM credential c WHERE EXISTS (SELECT 1 FROM place p WHERE p.installation = c.installation AND p.fingerprint = c.fingerprint AND p.repository = ?) ORDER BY c.installation, c.fingerprint FOR UPDATE", id); err != nil {
 			return fmt.Errorf("lock the credentials of repository %d: %w", id, err)
@@ -259,7 +262,8 @@ func (s *Store) ForgetRepository(ctx context.Context, id int64, deleted bool) er
 			"DELETE FROM scan WHERE repository = ?",
 			`DELETE FROM credential WHERE installation = (SELECT installation FROM repository WHERE id = ?)
 				AND NOT EXISTS (SELECT 1 FROM place p WHERE p.installation = credential.installation AND p.fingerprint = credential.fingerprint)
-				AND NOT EXISTS (SELECT 1 FROM rotation r WHERE r.installation = credential.installation AND r.fingerprint = credential.fingerprint)`,
+				AND NOT EXISTS (SELECT 1 FROM rotation r WHERE r.installation = credential.installation AND r.fingerprint = credential.fingerprint)
+				AND NOT EXISTS (SELECT 1 FROM life l WHERE l.installation = credential.installation AND l.fingerprint = credential.fingerprint)`,
 			"DELETE FROM repository WHERE id = ?",
 		} {
 			if _, err := tx.exec(stmt, id); err != nil {

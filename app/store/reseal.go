@@ -15,7 +15,7 @@ func (s *Store) Unsealed(ctx context.Context, seal *Seal, installation int64, li
 		err := rows.Scan(&fingerprint)
 		fingerprints = append(fingerprints, fingerprint)
 		return err
-	}, "SELECT fingerprint FROM life WHERE installation = ? AND (key_id <> ? OR mac = '') ORDER BY fingerprint LIMIT ?", installation, seal.current(), limit)
+	}, "SELECT fingerprint FROM life WHERE installation = ? AND life <> '' AND (key_id <> ? OR mac = '') ORDER BY fingerprint LIMIT ?", installation, seal.current(), limit)
 	if err != nil {
 		return nil, fmt.Errorf("read the states of installation %d: %w", installation, err)
 	}
@@ -74,7 +74,7 @@ func (s *Store) Pin(ctx context.Context, seal *Seal, installation int64, at time
 			return err
 		}
 		var left int
-		err = tx.QueryRowContext(ctx, numbered(tx.pg, "SELECT count(*) FROM life WHERE installation = ? AND (key_id <> ? OR mac = '')"), installation, seal.current()).Scan(&left)
+		err = tx.QueryRowContext(ctx, numbered(tx.pg, "SELECT count(*) FROM life WHERE installation = ? AND life <> '' AND (key_id <> ? OR mac = '')"), installation, seal.current()).Scan(&left)
 		if err != nil {
 			return err
 		}

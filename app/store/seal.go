@@ -157,6 +157,10 @@ func overtaken(ctx context.Context, db asker, pg bool, seal *Seal, c *Course) er
 	for _, id := range newer {
 		args = append(args, id)
 	}
+	var end int64
+	if err := db.QueryRowContext(ctx, numbered(pg, "SELECT ledger_seq FROM installation WHERE id = ?"), c.Installation).Scan(&end); err != nil {
+		return fmt.Errorf("read the ledger: %w", err)
+	}
 	var next int64 // the number that the next record has to have
 	err := eachRow(ctx, db, pg, func(rows *sql.Rows) error {
 		var before string
@@ -169,13 +173,9 @@ func overtaken(ctx context.Context, db asker, pg bool, seal *Seal, c *Course) er
 		}
 		next = r.Seq + 1
 		return nil
-	}, "SELECT "+recordColumns("r")+", coalesce(b.mac, '') FROM ledger r LEFT JOIN ledger b ON b.installation = r.installation AND b.seq = r.seq - 1 WHERE r.installation = ? AND r.key_id IN ("+marks(len(newer))+") ORDER BY r.seq", args...)
+	}, "SELECT "+recordColumns("r")+", coalesce(b.mac, '') FROM ledger r LEFT JOIN ledger b ON b.installation = r.installation AND b.seq = r.seq - 1 WHERE r.installation = ? AND r.key_id IN ("+marks(len(newer))+") AND r.seq <= ? ORDER BY r.seq", append(args, end)...)
 	if err != nil || next == 0 {
 		return err
-	}
-	var end int64
-	if err := db.QueryRowContext(ctx, numbered(pg, "SELECT ledger_seq FROM installation WHERE id = ?"), c.Installation).Scan(&end); err != nil {
-		return fmt.Errorf("read the ledger: %w", err)
 	}
 	if next != end+1 {
 		return forged

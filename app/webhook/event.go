@@ -47,7 +47,7 @@ type Event struct {
 	Button   string `json:"button,omitempty"`
 	Member   string `json:"member,omitempty"` // login of who left
 	AllRepos bool   `json:"all_repos,omitempty"`
-	MAC      string `json:"mac,omitempty"` // of the whole event, see Sign
+	MAC      string `json:"mac,omitempty"` // see Sign
 
 	comment     string // its text, which is kept nowhere
 	Added, Gone []Repo `json:",omitempty"`
@@ -63,7 +63,8 @@ type Repo struct {
 	Default  string `json:"default,omitempty"` // name of the default branch, "" if it is not stored: see branchName
 }
 
-// Sign notes that the event came in a delivery that GitHub signed.
+// Sign notes that the event came in a delivery that GitHub signed. The MAC is over what says
+// who did what to what; a release that adds a field leaves it as it is.
 func (e *Event) Sign(key []byte) { e.MAC = e.mac(key) }
 
 // SignedWith reports whether the event is as it was signed with a key.
@@ -72,15 +73,12 @@ func (e *Event) SignedWith(key []byte) bool {
 }
 
 func (e *Event) mac(key []byte) string {
-	bare := *e
-	bare.MAC = ""
-	text, err := json.Marshal(&bare)
-	if err != nil {
-		return "" // it consists of texts and numbers
-	}
 	h := hmac.New(sha256.New, key)
-	h.Write([]byte("keyward event "))
-	h.Write(text)
+	fmt.Fprintf(h, "keyward event %q %q %q %d %d %q %t %q %d %t %d %q %d %q %q", e.Delivery, e.Name, e.Action, e.Installation, e.Sender, e.SenderLogin, e.Bot,
+		e.Head, e.Number, e.IsPull, e.Comment, e.TextMAC, e.CheckRun, e.Button, e.Member)
+	if e.Repo != nil {
+		fmt.Fprintf(h, " %d", e.Repo.ID)
+	}
 	return hex.EncodeToString(h.Sum(nil))
 }
 

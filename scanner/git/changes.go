@@ -122,10 +122,7 @@ func (g *Range) args() []string {
 	for _, e := range g.Exclude {
 		args = append(args, "^"+e)
 	}
-	if g.input() == nil {
-		args = append(args, "--")
-	}
-	return args
+	return append(args, "--")
 }
 
 // input gives git the paths on its standard input, nil without any: a secret may be in one,
@@ -135,7 +132,7 @@ func (g *Range) input() io.Reader {
 	if len(g.Paths) == 0 || slices.ContainsFunc(g.Paths, func(p string) bool { return strings.Contains(p, "\n") }) {
 		return nil
 	}
-	return strings.NewReader("--\n:(top,literal)" + strings.Join(g.Paths, "\n:(top,literal)") + "\n")
+	return strings.NewReader("--\n" + strings.Join(g.Paths, "\n") + "\n") // all pathspecs are literal, see Open
 }
 
 // messages returns the messages of the commits of a list as changes: each commit
