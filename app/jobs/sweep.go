@@ -49,14 +49,23 @@ func (r *Runner) sweep(ctx context.Context, _ *river.Job[SweepArgs], log *slog.L
 	if n > 0 {
 		log.Info("GitHub was asked for deliveries again that had failed", "deliveries", n)
 	}
-	if err != nil {
-		if _, wait := github.Wait(err); wait || ctx.Err() != nil {
-			return err
-		}
-		log.Error("deliveries not asked for again", "why", r.Guard.String(err.Error())) // the rest does not wait for them
-	} else {
+	switch {
+	case errors.Is(err, errNotAgain): // trying again does not help
+		log.Error("GitHub does not send some deliveries again", "why", r.Guard.String(err.Error()))
 		r.swept.Store(true)
+	case err == nil:
+		r.swept.Store(true)
+	case ctx.Err() != nil:
+		return err
 	}
+	if errors.Is(err, errNotAgain) {
+		err = nil
+	}
+	return errors.Join(err, r.tidy(ctx, log)) // the rest does not wait for the deliveries; these are tried again soon
+}
+
+// tidy deletes what nobody needs any more, and wakes what waits.
+func (r *Runner) tidy(ctx context.Context, log *slog.Logger) error {
 	if _, err := r.Store.PruneScans(ctx, time.Now().Add(-min(keepScans, r.Retention))); err != nil {
 		return err
 	}
@@ -108,7 +117,7 @@ func Redeliver(ctx context.Context, app *github.App, since time.Duration) (n int
 	if err != nil || len(order) == 0 {
 		return 0, err
 	}
-	var bad []error
+	var bad, refused []error
 	if !whole {
 		bad = append(bad, fmt.Errorf("more than %d deliveries have failed: those before %s are not asked for", maxPages*perPage, seen[order[len(order)-1]].first.UTC().Format(time.DateTime)))
 	}
@@ -130,13 +139,24 @@ func Redeliver(ctx context.Context, app *github.App, since time.Duration) (n int
 			if _, wait := github.Wait(err); wait || ctx.Err() != nil {
 				return n, fmt.Errorf("ask for delivery %s again: %w", order[i], err)
 			}
-			bad = append(bad, fmt.Errorf("ask for delivery %s again: %w", order[i], err))
+			err = fmt.Errorf("ask for delivery %s again: %w", order[i], err)
+			if s := github.Status(err); s == http.StatusUnprocessableEntity || s == http.StatusBadRequest {
+				refused = append(refused, err)
+			} else {
+				bad = append(bad, err)
+			}
 			continue
 		}
 		n++
 	}
+	if len(bad) == 0 && len(refused) > 0 {
+		return n, fmt.Errorf("%w: %w", errNotAgain, someErrors(refused))
+	}
 	return n, someErrors(bad)
 }
+
+// errNotAgain says that GitHub refuses to send deliveries again.
+var errNotAgain = errors.New("GitHub refuses to send them again")
 
 // tried is what is known of a delivery.
 type tried struct {
