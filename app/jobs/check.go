@@ -275,10 +275,16 @@ func (r *Runner) finish(ctx context.Context, s *store.Scan, result *store.Result
 
 // resultMACs are the MACs of a result of a scan under all peppers, the present one first.
 func (r *Runner) resultMACs(s *store.Scan, result *store.Result) ([]string, error) {
-	bare := *result
-	bare.MAC = ""
-	text, err := json.Marshal(&bare)
+	text, err := json.Marshal(result)
 	if err != nil {
+		return nil, err
+	}
+	var bare store.Result // as it is read again: a path that is not UTF-8 changes
+	if err := json.Unmarshal(text, &bare); err != nil {
+		return nil, err
+	}
+	bare.MAC = ""
+	if text, err = json.Marshal(&bare); err != nil {
 		return nil, err
 	}
 	return r.Keeper.Peppers.Macs("result", s.Repository, fmt.Sprintf("%s %s", s.ID, text)), nil

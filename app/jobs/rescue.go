@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/riverqueue/river"
+
 	"github.com/keyward/keyward/app/store"
 )
 
@@ -36,6 +38,12 @@ func (r *Runner) givenUp(ctx context.Context, job *store.Rescued) error {
 			return err
 		}
 		return r.tellSoon(ctx, s.Installation)
+	case TellArgs{}.Kind(): // what it had to tell is still to be told
+		var args TellArgs
+		if err := json.Unmarshal([]byte(job.Args), &args); err != nil {
+			return fmt.Errorf("read the arguments of job %d: %w", job.ID, err)
+		}
+		return r.insert(ctx, args, &river.InsertOpts{Queue: queueTell, Priority: 1, ScheduledAt: time.Now().Add(tellAfterDeaths)})
 	case BackfillArgs{}.Kind():
 		var args BackfillArgs
 		if err := json.Unmarshal([]byte(job.Args), &args); err != nil {
@@ -53,6 +61,9 @@ func (r *Runner) givenUp(ctx context.Context, job *store.Rescued) error {
 	}
 	return nil
 }
+
+// tellAfterDeaths is when another job tells what one did that processes died of.
+const tellAfterDeaths = 10 * time.Second
 
 // lostAfter is how long a job may be running by the database and not in the process that has
 // it: the queue starts a job a moment after it took it, and writes its end some time later,
