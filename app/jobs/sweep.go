@@ -49,17 +49,15 @@ func (r *Runner) sweep(ctx context.Context, _ *river.Job[SweepArgs], log *slog.L
 	if n > 0 {
 		log.Info("GitHub was asked for deliveries again that had failed", "deliveries", n)
 	}
-	switch {
-	case errors.Is(err, errNotAgain): // trying again does not help
+	if errors.Is(err, errNotAgain) { // trying again does not help
 		log.Error("GitHub does not send some deliveries again", "why", r.Guard.String(err.Error()))
-		r.swept.Store(true)
+		err = nil
+	}
+	switch {
 	case err == nil:
 		r.swept.Store(true)
 	case ctx.Err() != nil:
 		return err
-	}
-	if errors.Is(err, errNotAgain) {
-		err = nil
 	}
 	return errors.Join(err, r.tidy(ctx, log)) // the rest does not wait for the deliveries; these are tried again soon
 }
@@ -136,10 +134,10 @@ func Redeliver(ctx context.Context, app *github.App, since time.Duration) (n int
 			continue
 		}
 		if _, _, err := app.Itself().Apps.RedeliverHookDelivery(ctx, t.last); err != nil && !accepted(err) {
-			if _, wait := github.Wait(err); wait || ctx.Err() != nil {
-				return n, fmt.Errorf("ask for delivery %s again: %w", order[i], err)
-			}
 			err = fmt.Errorf("ask for delivery %s again: %w", order[i], err)
+			if _, wait := github.Wait(err); wait || ctx.Err() != nil {
+				return n, err
+			}
 			if s := github.Status(err); s == http.StatusUnprocessableEntity || s == http.StatusBadRequest {
 				refused = append(refused, err)
 			} else {

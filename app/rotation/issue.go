@@ -254,13 +254,16 @@ var ownMarker = regexp.MustCompile(`<!-- keyward v1 key=([^<>]{1,300}?) mac=([0-
 func (k *Keeper) Foreign(installation int64, text string) string {
 	return ownMarker.ReplaceAllStringFunc(text, func(mark string) string {
 		m := ownMarker.FindStringSubmatch(mark)
-		for _, right := range k.Peppers.Macs("issue", installation, m[1]) {
-			if hmac.Equal([]byte(m[2]), []byte(right)) {
-				return ""
-			}
+		if k.marked(installation, m[1], m[2]) {
+			return ""
 		}
 		return mark
 	})
+}
+
+// marked reports whether the MAC in a marker of an issue is right, under any pepper.
+func (k *Keeper) marked(installation int64, name, mac string) bool {
+	return slices.ContainsFunc(k.Peppers.Macs("issue", installation, name), func(right string) bool { return hmac.Equal([]byte(mac), []byte(right)) })
 }
 
 // errNotOurs says that an issue is not the one that the database says it is: nothing is
@@ -276,7 +279,7 @@ var dashboardOf = store.Dashboard("")
 func (k *Keeper) owns(issue *gh.Issue, r *store.Rotation) bool {
 	other := false
 	for _, m := range ownMarker.FindAllStringSubmatch(issue.GetBody(), -1) {
-		if !slices.Contains(k.Peppers.Macs("issue", r.Installation, m[1]), m[2]) {
+		if !k.marked(r.Installation, m[1], m[2]) {
 			continue
 		}
 		if m[1] == r.Fingerprint || strings.HasPrefix(m[1], dashboardOf) && strings.HasPrefix(r.Fingerprint, dashboardOf) { // which has the name of its repository in it

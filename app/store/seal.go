@@ -145,6 +145,19 @@ func pinned(ctx context.Context, db asker, pg bool, seal *Seal, installation int
 	return seq, nil
 }
 
+// eachChained calls each with the records that meet a condition, in their order, and the MAC
+// of the record before.
+func eachChained(ctx context.Context, db asker, pg bool, each func(r *Record, before string) error, where string, args ...any) error {
+	return eachRow(ctx, db, pg, func(rows *sql.Rows) error {
+		var before string
+		r, err := scanRecord(rows, &before)
+		if err != nil {
+			return err
+		}
+		return each(&r, before)
+	}, "SELECT "+recordColumns("r")+", coalesce(b.mac, '') FROM ledger r LEFT JOIN ledger b ON b.installation = r.installation AND b.seq = r.seq - 1 WHERE "+where+" ORDER BY r.seq", args...)
+}
+
 // overtaken returns ErrForged if a state is under a key that proves nothing any more: the
 // ledger says that all states were sealed with a newer one since, or the record that the state
 // follows is under a newer one. The records under newer keys have to be as they were written,
@@ -162,18 +175,13 @@ func overtaken(ctx context.Context, db asker, pg bool, seal *Seal, c *Course) er
 		return fmt.Errorf("read the ledger: %w", err)
 	}
 	var next int64 // the number that the next record has to have
-	err := eachRow(ctx, db, pg, func(rows *sql.Rows) error {
-		var before string
-		r, err := scanRecord(rows, &before)
-		if err != nil {
-			return err
-		}
+	err := eachChained(ctx, db, pg, func(r *Record, before string) error {
 		if next != 0 && r.Seq != next || r.Event == PepperRotated || r.mac(seal.key(r.KeyID), before) != r.Mac || r.Seq <= c.Seq {
 			return forged
 		}
 		next = r.Seq + 1
 		return nil
-	}, "SELECT "+recordColumns("r")+", coalesce(b.mac, '') FROM ledger r LEFT JOIN ledger b ON b.installation = r.installation AND b.seq = r.seq - 1 WHERE r.installation = ? AND r.key_id IN ("+marks(len(newer))+") AND r.seq <= ? ORDER BY r.seq", append(args, end)...)
+	}, "r.installation = ? AND r.key_id IN ("+marks(len(newer))+") AND r.seq <= ?", append(args, end)...)
 	if err != nil || next == 0 {
 		return err
 	}
@@ -199,12 +207,7 @@ func (s *Store) proven(ctx context.Context, db asker, seal *Seal, installation i
 			newest[rank] = first
 		}
 	}
-	err = eachRow(ctx, db, s.Pool != nil, func(rows *sql.Rows) error {
-		var before string
-		r, err := scanRecord(rows, &before)
-		if err != nil {
-			return err
-		}
+	err = eachChained(ctx, db, s.Pool != nil, func(r *Record, before string) error {
 		key := seal.key(r.KeyID)
 		replaced := false // no record is under an older key than one before it
 		for rank, first := range newest {
@@ -216,9 +219,9 @@ func (s *Store) proven(ctx context.Context, db asker, seal *Seal, installation i
 		case replaced, r.mac(key, before) != r.Mac:
 			return fmt.Errorf("record %d: %w", r.Seq, ErrForged)
 		}
-		out = append(out, r)
+		out = append(out, *r)
 		return nil
-	}, "SELECT "+recordColumns("r")+", coalesce(b.mac, '') FROM ledger r LEFT JOIN ledger b ON b.installation = r.installation AND b.seq = r.seq - 1 WHERE r.installation = ? AND r.fingerprint = ? ORDER BY r.seq",
+	}, "r.installation = ? AND r.fingerprint = ?",
 		installation, fingerprint)
 	if err != nil {
 		return nil, fmt.Errorf("read the ledger: %w", err)

@@ -60,7 +60,7 @@ type Repo struct {
 	Name     string `json:"name"`
 	Public   bool   `json:"public,omitempty"`
 	Archived bool   `json:"archived,omitempty"`
-	Default  string `json:"default,omitempty"` // name of the default branch, "" if it is not stored: see branchName
+	Default  string `json:"default,omitempty"` // name of the default branch, "" if it is not stored: see BranchName
 }
 
 // Sign notes that the event came in a delivery that GitHub signed. The MAC is over what says
