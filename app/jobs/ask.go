@@ -176,14 +176,15 @@ func (r *Runner) openKey(ctx context.Context, installation int64, fp string) err
 // now. For grave ones it takes two people: whoever presses the button second confirms what
 // the first said. A grave key that nobody has to rotate yet counts as none for this check
 // only, if who did not push it says so: who pushed it may be a friend, and the key may still
-// come to a branch that everybody builds on. Who pushed a grave one is none of the two.
+// come to a branch that everybody builds on. The person who pushed a grave
+// one cannot be either of the two people.
 func (r *Runner) deny(ctx context.Context, s *store.Scan, e *webhook.Event, c *store.Credential, role string) (bool, error) {
 	if c.State != store.StateOpen {
 		if c.State != store.StateDismissed && scanner.AtLeast(c.Severity, "high") {
 			return e.Sender != s.Sender, nil
 		}
 	} else if e.Sender == s.Sender && scanner.AtLeast(c.Severity, "high") {
-		return false, nil // who pushed it is none of the two
+		return false, nil // the person who pushed it does not count
 	}
 	role, err := r.roleOf(ctx, c, e, role)
 	if err != nil || !life.MayWrite(role) {
@@ -213,7 +214,7 @@ func (r *Runner) deny(ctx context.Context, s *store.Scan, e *webhook.Event, c *s
 	return l.State == life.FalsePositive, nil
 }
 
-// roleOf is the role of whoever pressed a button where the issue of a key is, if it has one:
+// roleOf is the role of the person who pressed a button, where the issue of a key is, if it has one:
 // what is said of it holds in all repositories, also in those where they may do nothing.
 func (r *Runner) roleOf(ctx context.Context, c *store.Credential, e *webhook.Event, here string) (string, error) {
 	rot, err := r.Store.Rotation(ctx, c.Installation, c.Fingerprint)

@@ -95,7 +95,7 @@ type Runner struct {
 	shares    *shares
 	histories *shares // of the workers for histories
 	running   running
-	swept     atomic.Bool // this process has looked at all of GitHub's deliveries once
+	swept     atomic.Bool // this process has checked all of GitHub's deliveries once
 	stop      context.CancelFunc
 	beats     sync.WaitGroup // of what goes on until it is stopped
 }

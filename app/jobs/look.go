@@ -119,7 +119,7 @@ func (r *Runner) lookAt(ctx context.Context, installation int64, fingerprint str
 	if err == nil {
 		err = rotation.Same(cred, &l)
 	}
-	if errors.Is(err, store.ErrForged) { // the others are looked at all the same
+	if errors.Is(err, store.ErrForged) { // the other credentials are still rechecked
 		return r.unlooked(ctx, cred, err, log)
 	}
 	if err != nil {

@@ -38,7 +38,7 @@ func (r *Runner) givenUp(ctx context.Context, job *store.Rescued) error {
 			return err
 		}
 		return r.tellSoon(ctx, s.Installation)
-	case TellArgs{}.Kind(): // what it had to tell is still to be told
+	case TellArgs{}.Kind(): // its updates are still pending
 		var args TellArgs
 		if err := json.Unmarshal([]byte(job.Args), &args); err != nil {
 			return fmt.Errorf("read the arguments of job %d: %w", job.ID, err)

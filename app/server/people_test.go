@@ -119,7 +119,8 @@ func TestBrokenApprovers(t *testing.T) {
 	w.rotating(n, "kw/state:open")
 }
 
-// TestPusherPresses: who pushed a grave key is none of the two people who say that it is none.
+// TestPusherPresses: the person who pushed a grave key cannot be one of the two people who
+// mark it as a false positive.
 func TestPusherPresses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
