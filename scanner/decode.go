@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/keyward/keyward/scanner/score"
@@ -36,10 +37,74 @@ func (w *work) decode(text []byte, from, to int, outer *layer) {
 		at = run.end
 		if decoded, name := decodeRun(w.scratch[depth].text, text[run.start:min(run.end, run.start+maxLayer)]); decoded != nil {
 			w.spent = w.spent || run.end-run.start > maxLayer
+			if whole, end := w.wrapped(text[:to], run); whole != nil {
+				if more, kind := decodeRun(nil, whole); more != nil {
+					decoded, name, run.end = more, kind, end
+					at = end
+				}
+			}
 			w.enter(decoded, name, run, outer, depth)
 		}
 	}
 	w.escapes(text, from, to, outer, depth)
+}
+
+// leastLine is how long the lines of wrapped base64 are, at least; 64 and 76 are usual.
+const leastLine = 40
+
+// wrapped joins base64 that goes on over lines of one length, perhaps each in quotes. It
+// returns nil if nothing follows the run, and where the last line ends.
+func (w *work) wrapped(text []byte, run span) (joined []byte, end int) {
+	width := run.end - run.start
+	if width < leastLine || width > 1024 || text[run.end-1] == '=' {
+		return nil, 0
+	}
+	for end = run.end; len(joined) < maxLayer; {
+		from := nextWrapped(text, end)
+		to := from
+		for to < len(text) && runClass[text[to]] && to-from <= width {
+			to++
+		}
+		for n := 0; n < 2 && to < len(text) && text[to] == '='; n++ {
+			to++
+		}
+		if to == from || to-from > width {
+			break
+		}
+		if joined == nil {
+			joined = append(joined, text[run.start:run.end]...)
+			w.stayAt(run.start)
+		}
+		joined = append(joined, text[from:to]...)
+		if end = to; to-from < width {
+			break
+		}
+	}
+	return joined, end
+}
+
+// nextWrapped returns where the line after one of wrapped base64 begins that ends at i, or
+// the end of the text: only one line end, quotes, signs that join strings and the
+// beginning of a comment or a patch may stand between.
+func nextWrapped(text []byte, i int) int {
+	lines := 0
+	for j := i; j < len(text) && j-i < 40; j++ {
+		switch c := text[j]; {
+		case c == '\n':
+			if lines++; lines > 1 {
+				return len(text)
+			}
+		case c == 'n' && text[j-1] == '\\' && lines == 0:
+		case strings.IndexByte(" \t\r\"'`\\,.(;", c) >= 0:
+		case (c == '+' || c == '#' || c == '*') && j+1 < len(text) && (text[j+1] == ' ' || text[j+1] == '\n' || text[j+1] == '\r'):
+		default:
+			if lines == 1 {
+				return j
+			}
+			return len(text)
+		}
+	}
+	return len(text)
 }
 
 // enter looks at a decoded text and what is encoded in it again.

@@ -115,7 +115,9 @@ func awsFacts(d *details, v, _ []byte) {
 	}
 	n := binary.BigEndian.Uint64(append([]byte{0, 0}, raw[:6]...))
 	account := strconv.FormatUint(n&0x7fffffffff80>>7, 10)
-	d.add("account", strings.Repeat("0", max(0, 12-len(account)))+account)
+	if len(account) <= 12 { // else it is no account: the id was made up
+		d.add("account", strings.Repeat("0", 12-len(account))+account)
+	}
 }
 
 // gcpFacts reads the fields of a service account file around a private key.
@@ -188,48 +190,6 @@ func sshFacts(d *details, v, _ []byte) {
 	if pub, err := ssh.NewPublicKey(signer.Public()); err == nil {
 		d.add("ssh_fingerprint", ssh.FingerprintSHA256(pub))
 	}
-}
-
-// inPatch reports whether all lines but the first, which a key may begin within, begin with
-// the plus of a patch.
-func inPatch(v []byte) bool {
-	n := 0
-	for line := range bytes.Lines(v) {
-		line = bytes.TrimSpace(line)
-		if n++; n > 1 && len(line) > 0 && line[0] != '+' {
-			return false
-		}
-	}
-	return n > 2
-}
-
-// unescapePEM turns the \n of a string literal into line ends and drops the
-// white space that indentation puts before PEM lines.
-func unescapePEM(v []byte) []byte {
-	v = bytes.ReplaceAll(v, []byte(`\r`), nil)
-	v = bytes.ReplaceAll(v, []byte(`\\n`), []byte("\n"))
-	v = bytes.ReplaceAll(v, []byte(`\n`), []byte("\n"))
-	const around = " \t\r\n\"',\\"
-	added := inPatch(v)
-	var out []byte
-	for line := range bytes.Lines(v) {
-		line = bytes.Trim(line, around)
-		if added {
-			line = bytes.TrimPrefix(line, []byte("+"))
-		}
-		// A plus is a digit of base64; beside a quote or a blank it joins two strings.
-		if len(line) == 1 && line[0] == '+' {
-			line = nil
-		}
-		if n := len(line); n > 1 && line[n-1] == '+' && bytes.IndexByte([]byte(around), line[n-2]) >= 0 {
-			line = line[:n-1]
-		}
-		if len(line) > 1 && line[0] == '+' && bytes.IndexByte([]byte(around), line[1]) >= 0 {
-			line = line[1:]
-		}
-		out = append(append(out, bytes.Trim(line, around)...), '\n')
-	}
-	return out
 }
 
 // sasFacts reads the expiry and the rights of an Azure shared access signature.

@@ -2,36 +2,71 @@ package scanner
 
 import (
 	"bytes"
+	"maps"
 	"path"
 	"strings"
+	"sync"
 
+	"github.com/keyward/keyward/scanner/extract"
 	"github.com/keyward/keyward/scanner/score"
 )
 
 // finderOf returns the kind of key that a hand-made matcher finds.
 func finderOf(name string) (score.Kind, bool) {
-	k, ok := map[string]score.Kind{"key": score.Key, "password": score.Password, "provisioning": score.Provisioning, "url": score.URL, "header": score.Header}[name]
+	k, ok := map[string]score.Kind{"key": score.Key, "password": score.Password, "provisioning": score.Provisioning, "url": score.URL, "header": score.Header, "material": score.Material}[name]
 	return k, ok
 }
 
-const finderCount = int(score.Header) + 1
+const finderCount = int(score.Material) + 1
 
 // A trigger is what a keyword means to the finders.
 type trigger uint8
 
 const (
-	noTrigger     trigger = iota
-	nameTrigger           // part of a name that may speak of a key
-	urlTrigger            // ://
-	headerTrigger         // Bearer, Basic or NTLM
-	clauseTrigger         // IDENTIFIED BY
+	noTrigger        trigger = iota
+	nameTrigger              // part of a name that may speak of a key
+	endTrigger               // the last word of such a name, which other words have in them too
+	urlTrigger               // ://
+	headerTrigger            // Bearer, Basic or NTLM
+	clauseTrigger            // IDENTIFIED BY
+	commandTrigger           // a command that takes credentials
+	callTrigger              // a function that takes credentials
+	charArrayTrigger         // .toCharArray(
+	directiveTrigger         // a word of configuration files
+	sensitiveTrigger         // "sensitive" of a Terraform state
+	jwkTrigger               // kty of a JSON Web Key
 )
 
 var triggers = map[string]trigger{
 	"key": nameTrigger, "token": nameTrigger, "secret": nameTrigger, "passw": nameTrigger, "pass": nameTrigger,
-	"pwd": nameTrigger, "passphrase": nameTrigger, "credential": nameTrigger, "auth": nameTrigger, "salt": nameTrigger,
+	"pwd": nameTrigger, "passphrase": nameTrigger, "cred": nameTrigger, "auth": nameTrigger, "salt": nameTrigger,
 	"nonce": nameTrigger, "seed": nameTrigger, "ticket": nameTrigger, "identified": clauseTrigger, "://": urlTrigger, "bearer": headerTrigger, "basic ": headerTrigger, "ntlm ": headerTrigger,
+	"_pat": endTrigger, "-pat": endTrigger, "jwt": endTrigger, "psk": endTrigger, "join": endTrigger, "enrol": endTrigger, "licen": endTrigger, "_pin": endTrigger,
+	".tochararray(": charArrayTrigger, "sensitive": sensitiveTrigger, "kty": jwkTrigger,
 }
+
+// allTriggers are the triggers, with the words of the tables of package extract.
+var allTriggers = sync.OnceValue(func() map[string]trigger {
+	out := maps.Clone(triggers)
+	add := func(words []string, t trigger) {
+		for _, w := range words {
+			if len(w) < leastKeyword {
+				w += " "
+			}
+			if out[w] == noTrigger {
+				out[w] = t
+			}
+		}
+	}
+	add(extract.Commands(), commandTrigger)
+	add(extract.Calls(), callTrigger)
+	for _, w := range extract.Directives() {
+		if !speaksOfKeys([]byte("_" + w)) { // else its name is found
+			add([]string{w}, directiveTrigger)
+		}
+	}
+	return out
+})
 
 // maxName is the longest name taken into account, maxValue the longest value.
 const (
@@ -54,16 +89,50 @@ func (w *work) named(pos int) {
 		end++
 	}
 	w.nameEnd = end
-	value, form, quoted := w.valueAfter(start, end)
-	if value.start >= value.end {
+	if w.secretKind(start, end) || w.sibling(start, end) {
 		return
 	}
-	w.name.Read(bytes.Trim(t[start:end], ".-$"))
-	kind := w.name.Kind()
-	if kind == score.Password && w.s.finders[score.Password] == nil || kind == score.Provisioning && w.s.finders[score.Provisioning] == nil {
-		kind = score.Key
+	w.called = false
+	value, form, quoted := w.valueAfter(start, end)
+	if value.start < value.end {
+		w.name.Read(bytes.Trim(t[start:end], ".-$"))
+		w.judged(w.kind(), form, value, quoted)
+		if quoted && !w.called && t[value.start] != '$' && form != score.Argument {
+			return
+		}
 	}
-	w.judged(kind, form, value, quoted)
+	w.elsewhere(start, end)
+}
+
+// elsewhere looks for what the text gives to a name other than directly after it.
+func (w *work) elsewhere(start, end int) {
+	w.structured(start, end)
+	w.column(start, end)
+	w.rawKey(start, end)
+	if next := skipAny(w.text, end, "\""); next < len(w.text) && (w.text[next] == ' ' || w.text[next] == '\t') {
+		if !w.directive(start, end) && !w.codeFile {
+			w.row(start, end)
+		}
+	}
+}
+
+// endsName handles a word such as "join" at pos, which speaks of a key only where it
+// is the last of a name that a value is assigned to.
+func (w *work) endsName(pos, n int) {
+	t := w.text
+	end := pos + n
+	for end < len(t) && end-pos < 12 && score.IsAlnum(t[end]) {
+		end++
+	}
+	next := skipAny(t, skipAny(t, end, "\"'`"), " \t")
+	if next >= len(t) || t[next] != '=' && t[next] != ':' || pos > 0 && score.IsAlnum(t[pos-1]) && score.IsAlnum(t[pos]) && t[pos]|0x20 == t[pos] {
+		return
+	}
+	var name score.Name
+	name.Read(t[pos:end])
+	if name.SpeaksOfKey() {
+		w.named(pos)
+	}
 }
 
 // clause handles "identified" at pos: the password of SQL's IDENTIFIED BY.
@@ -108,7 +177,13 @@ func (w *work) valueAfter(start, end int) (v span, how score.Form, quoted bool) 
 		return span{}, 0, false
 	}
 	switch c := t[j]; {
-	case c == '=' || c == ':' || (c == '|' || c == '!') && j+1 < len(t) && (t[j+1] == '|' || t[j+1] == '='):
+	case c == '=' || c == ':' || (c == '|' || c == '!') && j+1 < len(t) && (t[j+1] == '|' || t[j+1] == '=') || (c == '?' || c == '.' || c == '+') && j+1 < len(t) && t[j+1] == '=':
+		if c == '?' || c == '.' || c == '+' {
+			j++
+		}
+		if c == ':' && start >= 2 && t[start-1] == '{' && t[start-2] == '$' && j+1 < len(t) && strings.IndexByte("-=+?", t[j+1]) >= 0 {
+			return span{}, 0, false // ${NAME:-default}
+		}
 		if c == ':' {
 			if k := afterType(t, j+1); k > 0 {
 				j = k
@@ -126,12 +201,15 @@ func (w *work) valueAfter(start, end int) (v span, how score.Form, quoted bool) 
 	case c == '>' && start > 0 && t[start-1] == '<' || c == '>' && bytes.IndexByte(t[max(0, start-20):start], '<') >= 0:
 		v, quoted = w.literal(j+1, score.Element)
 		return v, score.Element, quoted
-	case c == '(' || c == ',' && closing:
+	case c == '(' || c == ',' && (closing || start > 0 && t[start-1] == ':'):
 		v, quoted = w.literal(j+1, score.Argument)
 		return v, score.Argument, quoted
 	case (c == '"' || c == '\'') && j > i && !closing:
 		v, quoted = w.literal(j, score.Argument)
 		return v, score.Argument, quoted
+	case j > i && !closing && afterType(t, j) > 0: // var token string = …
+		v, quoted = w.literal(afterType(t, j)+1, score.Assignment)
+		return v, score.Assignment, quoted
 	case closing && hasPrefixFold(t[j:], "value"):
 		k := skipAny(t, j+5, " \t=:")
 		v, quoted = w.literal(k, score.Pair)
@@ -215,9 +293,13 @@ func (w *work) literal(i int, how score.Form) (v span, quoted bool) {
 	t := w.text
 	i = skipAny(t, i, " \t")
 	i = skipPrefix(t, i)
+	from := i
 	i = skipAny(t, i, "([{ \t")
+	opened := bytes.IndexByte(t[from:i], '{') >= 0
 	if w.codeFile {
+		call := i
 		i = skipCall(t, i)
+		w.called = i > call
 	}
 	if i >= len(t) {
 		return span{}, false
@@ -236,7 +318,11 @@ func (w *work) literal(i int, how score.Form) (v span, quoted bool) {
 		for i+1 < len(t) && t[i+1] == q { // """
 			i++
 		}
-		return w.untilQuote(i+1, q, escaped), true
+		v := w.untilQuote(i+1, q, escaped)
+		if next := skipAny(t, v.end+1, " \t"); opened && v.end > 0 && next < len(t) && t[next] == ':' {
+			return span{}, false // the name of a field
+		}
+		return v, true
 	}
 	if how == score.Argument {
 		return span{}, false
@@ -306,7 +392,8 @@ func skipPrefix(t []byte, i int) int {
 // string of several lines: a template, a configuration in a test.
 func surelyRandom(v []byte) bool {
 	s := score.ShapeOf(v)
-	return len(v) >= 20 && s.Digit >= 3 && s.Alphabet < score.AnyPrintable && score.EntropyShare(v, s.Alphabet) > 0.9 && score.WordLikeness(v) < 5
+	hex := s.Alphabet == score.HexLower || s.Alphabet == score.HexUpper // whose letters are usual ones
+	return len(v) >= 20 && s.Digit >= 3 && s.Alphabet < score.AnyPrintable && score.EntropyShare(v, s.Alphabet) > 0.9 && (hex || score.WordLikeness(v) < 5)
 }
 
 func endsWord(c byte, how score.Form) bool {
@@ -382,6 +469,10 @@ func (w *work) header(pos int) {
 	}
 	word := t[pos:i]
 	j := skipAny(t, i, " \t")
+	if j < len(t) && (t[j] == '=' || t[j] == ':') { // DATAHUB_BEARER=…
+		w.named(pos)
+		return
+	}
 	if j == i || pos > 0 && isWordByte(t[pos-1]) {
 		return
 	}

@@ -16,7 +16,7 @@ func (w *work) judged(kind score.Kind, form score.Form, value span, quoted bool)
 	}
 	v := w.text[value.start:value.end]
 	c := &w.judging
-	*c = score.Candidate{Kind: kind, Form: form, Quoted: quoted, Name: &w.name, Value: v}
+	*c = score.Candidate{Kind: kind, Form: form, Quoted: quoted, Placed: w.placed, Name: &w.name, Value: v}
 	c.Before, c.After = w.beside(value)
 	if w.refusedBefore(c) {
 		return
@@ -33,6 +33,10 @@ func (w *work) judged(kind score.Kind, form score.Form, value span, quoted bool)
 	}
 	if w.visit != nil {
 		w.visit(value, c)
+		return
+	}
+	if w.numericKey(v) {
+		w.certain(score.Key, value)
 		return
 	}
 	p, reasons := w.scored(c)
@@ -55,7 +59,10 @@ func (w *work) scored(c *score.Candidate) (p float64, reasons []score.Addend) {
 	if p, known := w.scoredBefore(); known {
 		return p, nil
 	}
+	whole := c.Value
+	c.Value = withoutPrefix(whole)
 	c.Measure(&w.vector)
+	c.Value = whole
 	odds := score.Default().Odds(&w.vector)
 	if w.explain != nil {
 		reasons = score.Default().Explain(&w.vector)
@@ -64,15 +71,35 @@ func (w *work) scored(c *score.Candidate) (p float64, reasons []score.Addend) {
 		odds -= generatedOdds
 		reasons = append(reasons, score.Addend{What: "in a lock file or generated code", Adds: -generatedOdds})
 	}
+	if c.Placed {
+		odds += placedOdds
+		reasons = append(reasons, score.Addend{What: "where a command or a call takes a credential", Adds: placedOdds})
+	}
 	p = 1 / (1 + math.Exp(-odds))
 	w.scoreIs(p)
 	return p, reasons
+}
+
+// withoutPrefix drops the word that says what kind of key a value is, as in key_…: what
+// follows is judged, if that is random.
+func withoutPrefix(v []byte) []byte {
+	for _, p := range [...]string{"key", "token", "secret", "apikey", "api", "access", "auth", "pat", "tok", "live", "cred", "sk", "rk"} {
+		if len(v) > len(p)+20 && hasPrefixFold(v, p) && (v[len(p)] == '_' || v[len(p)] == '-') && surelyRandom(v[len(p)+1:]) {
+			return v[len(p)+1:]
+		}
+	}
+	return v
 }
 
 // generatedOdds is what a value in a file counts less that a program wrote: hashes and
 // encoded tables stand there by the thousand, and nobody's keys. The labelled data has
 // too few such files to learn it from.
 const generatedOdds = 2.5
+
+// placedOdds is what a value counts more that is given to a command or a call where these
+// take a credential: the name says no more than that. The labelled data has too few to learn
+// it from.
+const placedOdds = 1.5
 
 // beside returns what stands before and after a value on its lines.
 func (w *work) beside(v span) (before, after []byte) {
@@ -119,6 +146,17 @@ func (w *work) refused(v []byte) string {
 		return "its own name"
 	case score.IsUUID(v) && !w.name.Secretive():
 		return "a UUID, and the name speaks of no secret: it names a thing"
+	case coordinates(v):
+		return "the coordinates of a dependency"
+	case w.assignedTogether():
+		return "the argument of a call that gives several values"
+	case publicLink(w.judging.Before):
+		return "the token of a public link"
+	}
+	if why := w.readable(v); why != "" {
+		return why
+	}
+	switch {
 	case w.name.OfAuthor():
 		return "the name of an author"
 	case w.name.PublicKey():
@@ -126,7 +164,86 @@ func (w *work) refused(v []byte) string {
 	case w.name.KeyID():
 		return "the id of a key, which is told to everybody"
 	}
+	return w.name.Harmless()
+}
+
+// readable returns why v is a text that people read, "" if it is none.
+func (w *work) readable(v []byte) string {
+	prose, foreign := score.Prose(v)
+	switch {
+	case !prose:
+		return ""
+	case foreign:
+		return "words of a language"
+	case w.inTranslation():
+		return "a translation"
+	case w.name.OfText():
+		return "a text that people read, by its name"
+	case score.Asks(v):
+		return "a question or a part of a sentence"
+	}
 	return ""
+}
+
+// inTranslation reports whether the blob holds translations, by its path.
+func (w *work) inTranslation() bool {
+	if w.translation == 0 {
+		w.translation = int8(2*btoi(score.Translation(w.blob.Path)) - 1)
+	}
+	return w.translation > 0
+}
+
+// assignedTogether reports whether the value that is judged is the argument of a call whose
+// results are assigned to several names: user, token = login("…").
+func (w *work) assignedTogether() bool {
+	if !w.called {
+		return false
+	}
+	before := w.judging.Before
+	i := bytes.IndexByte(before, '=')
+	if i < 0 {
+		return false
+	}
+	return bytes.IndexByte(before[:i], ',') >= 0 && bytes.IndexAny(before[:i], "(\"'") < 0
+}
+
+// coordinates reports whether v names a version of a package: group:artifact:1.2.3,
+// npm:@scope/name@^1.2.
+func coordinates(v []byte) bool {
+	if bytes.HasPrefix(v, []byte("npm:")) || bytes.HasPrefix(v, []byte("pkg:")) {
+		return true
+	}
+	group, rest, ok := bytes.Cut(v, []byte(":"))
+	if !ok || len(group) < 3 {
+		return false
+	}
+	for _, c := range v {
+		if !isNameByte(c) && c != ':' && c != '+' || c == '$' {
+			return false
+		}
+	}
+	artifact, version, ok := bytes.Cut(rest, []byte(":"))
+	if !ok {
+		return isVersion(artifact) || bytes.IndexByte(group, '.') > 0 && score.WordLikeness(group) > 5 && score.WordLikeness(artifact) > 5
+	}
+	return isVersion(version)
+}
+
+// isVersion reports whether v begins like a version: 1.2.
+func isVersion(v []byte) bool {
+	major, minor, ok := bytes.Cut(v, []byte("."))
+	return ok && len(major) > 0 && len(major) < 4 && '0' <= major[0] && major[0] <= '9' && len(minor) > 0 && '0' <= minor[0] && minor[0] <= '9'
+}
+
+// publicLink reports whether what stands before a value is a link that gives it to everybody
+// who has it, and to nothing else.
+func publicLink(before []byte) bool {
+	for _, s := range [...]string{"alt=media&token=", "resourcekey="} {
+		if bytes.HasSuffix(before, []byte(s)) {
+			return true
+		}
+	}
+	return false
 }
 
 // references are what a value that points elsewhere begins with.
@@ -164,6 +281,9 @@ func defaultInside(v []byte) bool {
 // encrypted reports whether v is the output of a tool that encrypts values in
 // place: SOPS, Ansible Vault, age, PGP, sealed secrets, dotenvx, Rails.
 func encrypted(v []byte) bool {
+	if hashed(v) {
+		return true
+	}
 	for _, p := range []string{"enc[", "$ansible_vault", "age-encryption.org", "-----begin age", "-----begin pgp message", "encrypted:", "aqicah", "{cipher}", "ag", "kms:"} {
 		if hasPrefixFold(v, p) && (p != "ag" || len(v) > 300) {
 			return true
@@ -172,6 +292,18 @@ func encrypted(v []byte) bool {
 	return bytes.HasPrefix(v, []byte("$2a$")) || bytes.HasPrefix(v, []byte("$2b$")) || bytes.HasPrefix(v, []byte("$2y$")) ||
 		bytes.HasPrefix(v, []byte("$argon2")) || bytes.HasPrefix(v, []byte("$6$")) || bytes.HasPrefix(v, []byte("$5$")) ||
 		bytes.HasPrefix(v, []byte("$apr1$")) || bytes.HasPrefix(v, []byte("pbkdf2")) || bytes.HasPrefix(v, []byte("{SSHA}"))
+}
+
+// hashed reports whether v is the hash of a password or of another value: an algorithm and
+// what it gave, as in sha1$salt$hash, pbkdf2_sha256$…, {SSHA}…, hmac-sha256:….
+func hashed(v []byte) bool {
+	for _, p := range [...]string{"sha1$", "sha256$", "sha512$", "sha1:", "sha256:", "sha512:", "md5$", "md5:", "hmac-sha256:", "hmac-sha1:", "hmac-sha512:", "scrypt$", "scrypt:", "bcrypt$", "bcrypt_sha256$", "argon2$",
+		"pbkdf2", "$pbkdf2", "$scrypt", "$y$", "$1$", "$2", "$argon2", "$5$", "$6$", "$7$", "$sha1$", "$md5$", "{sha", "{ssha", "{smd5}", "{md5}", "{crypt}", "{pbkdf2", "{bcrypt}", "{argon2", "{scrypt}", "scram-sha-"} {
+		if hasPrefixFold(v, p) && len(v) >= 20 {
+			return true
+		}
+	}
+	return false
 }
 
 // plain reports whether the value that a contextual rule matched is a word, a

@@ -59,6 +59,7 @@ type Check struct {
 	Entropy  float64 // bits per byte that the secret must reach; 0 means no check
 	Checksum string  // name of the format's checksum, see checksums
 	Reach    int     // bytes a match may span across lines; 0 means one line
+	Yields   bool    // another rule that saw the same value names it better
 	Ends     string  // bytes, besides [A-Za-z0-9_-], that may not follow the secret
 	Group    int     // number of the group that is the secret, if none is named
 }

@@ -93,7 +93,7 @@ func New(rules []Rule, opt Options) (*Scanner, error) {
 			s.byWord[w] = append(s.byWord[w], n)
 		}
 	}
-	for k, t := range triggers {
+	for k, t := range allTriggers() {
 		if s.wants(t) {
 			s.trigger[word(k)] = t
 		}
@@ -112,6 +112,8 @@ func (s *Scanner) wants(t trigger) bool {
 		return s.finders[score.Password] != nil
 	case headerTrigger:
 		return s.finders[score.Header] != nil
+	case jwkTrigger:
+		return s.finders[score.Material] != nil
 	}
 	return s.finders[score.Key] != nil || s.finders[score.Password] != nil || s.finders[score.Provisioning] != nil
 }

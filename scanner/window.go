@@ -2,9 +2,6 @@ package scanner
 
 import (
 	"bytes"
-	"cmp"
-	"fmt"
-	"slices"
 
 	"github.com/keyward/keyward/scanner/score"
 )
@@ -102,7 +99,7 @@ func (c *compiled) inPath(path string) bool {
 // Profile tells apart the paths at which the same content may give different
 // findings: code or not, a test or not, in reach of a rule or an allowlist or not.
 func (s *Scanner) Profile(path string) string {
-	bits := []byte{mark(isCode(path)), mark(inTest(path)), mark(isGenerated(path, nil))}
+	bits := []byte{mark(isCode(path)), mark(inTest(path)), mark(isGenerated(path, nil)), mark(score.Translation(path))}
 	for _, c := range s.rules {
 		if len(c.given.Paths) > 0 && c.compile() == nil {
 			bits = append(bits, mark(c.inPath(path)))
@@ -194,43 +191,6 @@ func (w *work) match(c *compiled, secret, whole span) {
 	w.keep(hit{rule: c, span: secret, near: near, candidates: candidates, score: c.confidence(), rank: c.rank()})
 }
 
-// maxCandidates is how many values near a key are looked at as its companion.
-const maxCandidates = 8
-
-// companions looks for what the rule wants near the key: the nearest value of each kind is
-// a fact of the key, and all distinct ones are its candidates.
-func (w *work) companions(c *compiled, key span) (facts, candidates []Fact, why string) {
-	for i, n := range c.Near {
-		from, to := lineSpan(w.text, key.start, key.end, n.Lines)
-		g := max(c.near[i].SubexpIndex("secret"), 0)
-		matches := c.near[i].FindAllSubmatchIndex(w.text[from:to], maxCandidates)
-		if len(matches) == 0 {
-			if n.Required {
-				return nil, nil, fmt.Sprintf("no %s within %d lines", cmp.Or(n.Name, "companion"), n.Lines)
-			}
-			continue
-		}
-		nearest, least := "", len(w.text)+1
-		for _, m := range matches {
-			if n.Name == "" || m[2*g] < 0 {
-				continue
-			}
-			at := span{from + m[2*g], from + m[2*g+1]}
-			value := string(w.text[at.start:at.end])
-			if f := (Fact{n.Name, value}); !slices.Contains(candidates, f) {
-				candidates = append(candidates, f)
-			}
-			if d := key.distance(at); d < least {
-				nearest, least = value, d
-			}
-		}
-		if nearest != "" {
-			facts = append(facts, Fact{n.Name, nearest})
-		}
-	}
-	return facts, candidates, ""
-}
-
 // distance is how many bytes are between two spans, 0 if they overlap.
 func (s span) distance(o span) int { return max(0, o.start-s.end, s.start-o.end) }
 
@@ -284,6 +244,9 @@ func (c *compiled) rank() int {
 		return 0
 	case c.Class == "generic":
 		return 20 + n
+	}
+	if c.Check.Yields {
+		return 40
 	}
 	n += 50
 	if c.Check.Checksum != "" {

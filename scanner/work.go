@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/keyward/keyward/scanner/extract"
 	"github.com/keyward/keyward/scanner/score"
 )
 
@@ -51,35 +52,42 @@ type Decision struct {
 
 // work is the state of one Scan, reused from blob to blob.
 type work struct {
-	s         *Scanner
-	hit       func(word, pos int) bool // onWord, bound once
-	blob      Blob
-	whole     []byte // the blob's text
-	text      []byte // what is looked at now: the blob's text or a layer's
-	layer     *layer
-	until     []int // for each rule where its last window ended
-	touched   []int32
-	nameEnd   int
-	codeFile  bool
-	generated bool
-	name      score.Name                   // of the candidate that is judged
-	vector    score.Vector                 // of it
-	visit     func(span, *score.Candidate) // instead of a score
-	binary    bool
-	hits      []hit
-	budget    int // bytes of decoded text that may still be looked at
-	spent     bool
-	scratch   [maxDepth]scratch
-	macs      []hash.Hash // of fingerprints, under the pepper and the former ones; nil before the first
-	judging   score.Candidate
-	searches  int // how often expressions were tried, and on how many bytes
-	searched  int
-	explain   *[]Decision
-	memo      *memo             // nil if nothing is remembered
-	salts     map[string]uint64 // by path, for the memo
-	pieces    []piece           // of the text, with a memo
-	current   int               // the piece that is looked at
-	verdict   uint64            // of the value that is judged, as the memo knows it; 0 for none
+	s           *Scanner
+	hit         func(word, pos int) bool // onWord, bound once
+	blob        Blob
+	whole       []byte // the blob's text
+	text        []byte // what is looked at now: the blob's text or a layer's
+	layer       *layer
+	until       []int // for each rule where its last window ended
+	touched     []int32
+	nameEnd     int
+	codeFile    bool
+	generated   bool
+	translation int8                         // whether it holds the texts of a program in one of many languages: 1 or -1, 0 if not asked for yet
+	name        score.Name                   // of the candidate that is judged
+	vector      score.Vector                 // of it
+	visit       func(span, *score.Candidate) // instead of a score
+	binary      bool
+	hits        []hit
+	budget      int // bytes of decoded text that may still be looked at
+	spent       bool
+	scratch     [maxDepth]scratch
+	macs        []hash.Hash // of fingerprints, under the pepper and the former ones; nil before the first
+	judging     score.Candidate
+	searches    int // how often expressions were tried, and on how many bytes
+	searched    int
+	explain     *[]Decision
+	memo        *memo             // nil if nothing is remembered
+	salts       map[string]uint64 // by path, for the memo
+	pieces      []piece           // of the text, with a memo
+	current     int               // the piece that is looked at
+	verdict     uint64            // of the value that is judged, as the memo knows it; 0 for none
+	placed      bool              // it stands where a command or a call takes a credential
+	called      bool              // the value read last is an argument of a call
+	values      []extract.Value   // of the name that is looked at
+	args        []extract.Arg     // of the command or call that is looked at
+	settings    []extract.Setting // of the document that is looked at
+	raw         []byte            // a key written as numbers
 }
 
 // Explain scans b and returns what became of every match, kept or dropped.
@@ -108,7 +116,7 @@ func (w *work) scan(dst []Finding, b Blob, explain *[]Decision) ([]Finding, erro
 	w.blob, w.hits, w.explain = b, w.hits[:0], explain
 	w.budget, w.spent = max(decodeRatio*len(b.Data), decodeLeast), false
 	w.codeFile = isCode(b.Path)
-	w.generated = isGenerated(b.Path, b.Data)
+	w.generated, w.translation = isGenerated(b.Path, b.Data), 0
 	wide, sure := EncodingOf(b.Data)
 	if b.Encoding != 0 {
 		wide, sure = b.Encoding, false
@@ -132,6 +140,7 @@ func (w *work) scanText(dst []Finding, text []byte, encoding string) []Finding {
 	w.binary = looksBinary(text)
 	w.remember(text, encoding)
 	w.pass(text, nil)
+	w.listing()
 	if !w.s.opt.NoDecode && !w.binary {
 		w.eachNew(text, func(from, to int) { w.decode(text, from, to, nil) })
 	}
@@ -170,6 +179,20 @@ func (w *work) onWord(word, pos int) bool {
 		switch w.s.trigger[word] {
 		case nameTrigger:
 			w.named(pos)
+		case endTrigger:
+			w.endsName(pos, len(w.s.index.words[word]))
+		case commandTrigger:
+			w.command(pos, len(w.s.index.words[word]))
+		case callTrigger:
+			w.call(pos, len(w.s.index.words[word]))
+		case charArrayTrigger:
+			w.charArray(pos)
+		case directiveTrigger:
+			w.directive(pos, pos+len(w.s.index.words[word]))
+		case jwkTrigger:
+			w.jwk(pos, pos+len(w.s.index.words[word]))
+		case sensitiveTrigger:
+			w.sensitive(pos, len(w.s.index.words[word]))
 		case urlTrigger:
 			if w.s.finders[score.URL] != nil {
 				w.url(pos)
@@ -298,7 +321,7 @@ func (w *work) findings(dst []Finding, text []byte, encoding string) []Finding {
 func (w *work) withoutCompanions(kept []*hit) []*hit {
 	isCompanion := func(h *hit) bool {
 		return slices.ContainsFunc(kept, func(k *hit) bool {
-			return k != h && slices.ContainsFunc(k.near, func(f Fact) bool { return f.Value == string(h.value) })
+			return k != h && slices.ContainsFunc(k.candidates, func(f Fact) bool { return f.Value == string(h.value) })
 		})
 	}
 	var out []*hit
@@ -363,21 +386,6 @@ func (w *work) note(h *hit, why string) {
 		w.text = h.layer.text
 	}
 	w.decide(h.rule, h.span, Decision{Kept: why == "", Why: why, Confidence: h.score, Reasons: h.reasons})
-}
-
-// canonical returns the value by which a key is known wherever it stands:
-// quotes and white space trimmed; of PEM only the body, its lines joined, their
-// escapes undone.
-func canonical(v []byte) []byte {
-	v = bytes.Trim(v, " \t\r\n\"'`")
-	if _, rest, ok := bytes.Cut(v, []byte("-----BEGIN ")); ok {
-		if _, body, ok := bytes.Cut(rest, []byte("-----")); ok {
-			v, _, _ = bytes.Cut(body, []byte("-----END"))
-		}
-	} else if !bytes.ContainsAny(v, "\n") && !bytes.Contains(v, []byte(`\n`)) {
-		return v
-	}
-	return bytes.ReplaceAll(bytes.TrimSpace(unescapePEM(v)), []byte("\n"), nil)
 }
 
 // lockFiles and their like hold hashes by the thousand.

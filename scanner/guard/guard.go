@@ -37,7 +37,7 @@ func (g *Guard) load() {
 }
 
 // keyIDs are rules for identifiers that reports show on purpose.
-var keyIDs = map[string]bool{"aws-access-key-id": true}
+var keyIDs = map[string]bool{"aws-access-key-id": true, "alibaba-access-key": true, "tencent-secret-id": true}
 
 // Clean returns text with the keys in it redacted.
 func (g *Guard) Clean(text []byte) []byte {

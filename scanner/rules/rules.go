@@ -55,6 +55,7 @@ type tomlRule struct {
 	Checksum     string     `toml:"checksum"`
 	Facts        []string   `toml:"facts"`
 	Reach        int        `toml:"reach"`
+	Yields       bool       `toml:"yields"`
 	Ends         string     `toml:"ends"`
 	Paths        []string   `toml:"paths"`
 	Near         []tomlNear `toml:"near"`
@@ -264,7 +265,7 @@ func (t *tomlRule) rule(issuer string) scanner.Rule {
 		ID: t.ID, Issuer: issuer, Title: t.Title, Class: scanner.Class(t.Class), Tier: scanner.Tier(t.Tier),
 		Provisioning: t.Provisioning, Keywords: t.Keywords, Pattern: t.Pattern, Name: t.Name, Value: t.Value,
 		Finder: t.Finder, Paths: t.Paths, Match: join(t.Match), NoMatch: join(t.NoMatch), About: scanner.About(t.About),
-		Check: scanner.Check{Entropy: t.Entropy, Checksum: t.Checksum, Reach: t.Reach, Ends: t.Ends},
+		Check: scanner.Check{Entropy: t.Entropy, Checksum: t.Checksum, Reach: t.Reach, Ends: t.Ends, Yields: t.Yields},
 	}
 	if r.Title == "" {
 		r.Title = r.ID

@@ -20,6 +20,7 @@ const (
 	Provisioning
 	URL
 	Header
+	Material // a key whose structure shows it; it is not scored
 )
 
 // A Form is how a value stands beside its name.
@@ -44,6 +45,7 @@ type Candidate struct {
 	Kind   Kind
 	Form   Form
 	Quoted bool
+	Placed bool // it stands where a command or a call takes a credential
 	Name   *Name
 	Value  []byte
 	Before []byte // of its line, the name too, at most MaxBeside bytes

@@ -270,3 +270,23 @@ func (n *Name) KeyID() bool {
 	thing := string(n.word(n.count - 2))
 	return thing == "key" || thing == "token"
 }
+
+// lastWords are words that speak of a key at the end of a name only.
+var lastWords = Set("join enroll enrol enrollment enrolment license licence pin psk pat jwt creds bearer")
+
+// SpeaksOfKey reports whether the last word of a name says that its value is a key.
+func (n *Name) SpeaksOfKey() bool {
+	if n.count == 0 {
+		return false
+	}
+	last := n.word(n.count - 1)
+	_, known := nameKind(last)
+	return known || lastWords[string(last)]
+}
+
+// OfCipher reports whether a name is that of key material: its last word speaks of a key,
+// and none says that it is public or the key of something else.
+func (n *Name) OfCipher() bool {
+	m := n.marks()
+	return n.SpeaksOfKey() && !m.harmless && !m.keyOfElse && !n.PublicKey()
+}

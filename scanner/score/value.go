@@ -247,11 +247,76 @@ func Placeholder(v []byte) bool {
 	if len(v) == 0 || v[0] == '<' && v[len(v)-1] == '>' {
 		return true
 	}
-	if Repeated(v) || counted(v) {
+	if Repeated(v) || counted(v) || interleaved(v) || drawnOut(v) || samples[string(v)] {
+		return true
+	}
+	if bytes.HasSuffix(v, []byte("...")) || bytes.HasPrefix(v, []byte("...")) || indexRedacted(v) {
 		return true
 	}
 	for _, w := range []string{"EXAMPLE", "xxxxx", "XXXXX", "*****", "......", "_____", "00000000000", "…"} { // the last: cut, as redacted values are
 		if bytes.Contains(v, []byte(w)) {
+			return true
+		}
+	}
+	return false
+}
+
+// samples are UUIDs that standards and manuals give as examples.
+var samples = Set("123e4567-e89b-12d3-a456-426614174000 123e4567-e89b-12d3-a456-426655440000 550e8400-e29b-41d4-a716-446655440000 " +
+	"f81d4fae-7dec-11d0-a765-00a0c91e6bf6 00000000-0000-0000-0000-000000000000 6ba7b810-9dad-11d1-80b4-00c04fd430c8 f47ac10b-58cc-4372-a567-0e02b2c3d479 " +
+	"12345678-1234-1234-1234-123456789012 12345678-1234-5678-1234-567812345678 11111111-1111-1111-1111-111111111111 deadbeef-dead-beef-dead-beefdeadbeef " +
+	"c232ab00-9414-11ec-b3c8-9f6bdeced846 919108f7-52d1-4320-9bac-f847db4148a8 017f22e2-79b0-7cc3-98c4-dc0c0c07398f")
+
+// indexRedacted reports whether a part of v was replaced by a word that says so.
+func indexRedacted(v []byte) bool {
+	for _, word := range [...]string{"[redacted", "<redacted", "(redacted", "{redacted", "[filtered", "[masked", "[hidden", "[removed", "[secret", "[your", "[token", "[password", "[censored", "[snip"} {
+		for i := 0; i+len(word) <= len(v); i++ {
+			if v[i] == word[0] && bytes.EqualFold(v[i:i+len(word)], []byte(word)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// interleaved reports whether the letters of v count up and its digits do, as in
+// a1b2c3d4 and abc123def456.
+func interleaved(v []byte) bool {
+	if len(v) < 8 {
+		return false
+	}
+	var last [2]byte
+	var n, up [2]int
+	for _, c := range v {
+		k := 0
+		switch classOf(c) {
+		case '0':
+			k = 1
+		case '.':
+			continue
+		default:
+			c |= 0x20
+		}
+		if n[k]++; n[k] > 1 && (c == last[k]+1 || c == '0' && last[k] == '9' || c == 'a' && last[k] == 'z') {
+			up[k]++
+		}
+		last[k] = c
+	}
+	return n[0] >= 4 && n[1] >= 4 && up[0]*10 >= (n[0]-1)*8 && up[1]*10 >= (n[1]-1)*8
+}
+
+// drawnOut reports whether most of v, at its end, is one short piece over and over, as in a
+// prefix that is filled up.
+func drawnOut(v []byte) bool {
+	if len(v) < 12 {
+		return false
+	}
+	for n := 1; n <= 4; n++ {
+		i := len(v) - 1
+		for i-n >= 0 && v[i] == v[i-n] {
+			i--
+		}
+		if same := len(v) - 1 - i; same >= 8 && same*10 >= len(v)*6 {
 			return true
 		}
 	}

@@ -1,0 +1,180 @@
+package extract
+
+import (
+	"bytes"
+
+	"github.com/keyward/keyward/scanner/score"
+)
+
+// nextLine finds a value that begins on a line after that of its name: a YAML scalar, a
+// string after a line break, a heredoc, a continued line, the text of an XML element.
+func nextLine(t []byte, name Span, after int) (Value, bool) {
+	i := skip(t, after, blanks)
+	if i >= len(t) {
+		return Value{}, false
+	}
+	if t[i] == '>' && name.Start > 0 {
+		if tag := back(t, name.Start, "-_:."+letters); tag > 0 && t[tag-1] == '<' && contains(spaces, at(t, i+1)) {
+			return element(t, i+1)
+		}
+		return Value{}, false
+	}
+	if t[i] != ':' && t[i] != '=' && t[i] != '?' && t[i] != '+' && t[i] != '.' {
+		return Value{}, false
+	}
+	if v, ok := dialogue(t, i); ok {
+		return v, true
+	}
+	colon := t[i] == ':'
+	i = skip(t, i, ":=?+.> \t")
+	switch at(t, i) {
+	case '|':
+		return scalar(t, name, i)
+	case '<':
+		return heredoc(t, i)
+	case '\\':
+		if j := skip(t, i+1, "\r"); at(t, j) == '\n' {
+			return value(t, skip(t, j, spaces), score.Assignment)
+		}
+	case '(', '"', '\'':
+		return continued(t, i)
+	case '\r', '\n':
+		if colon && t[i-1] != '=' {
+			if v, ok := scalar(t, name, i); ok { // > was skipped as an operator
+				return v, true
+			}
+		}
+		return quotedLine(t, i)
+	case '-': // >- was read as far as its sign
+		if colon && t[i-1] == '>' {
+			return scalar(t, name, i)
+		}
+	}
+	return Value{}, false
+}
+
+const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+// at returns the byte at i, 0 beyond the end.
+func at(t []byte, i int) byte {
+	if i < len(t) {
+		return t[i]
+	}
+	return 0
+}
+
+// quotedLine reads a string that stands alone at the beginning of the line after i.
+func quotedLine(t []byte, i int) (Value, bool) {
+	j := skip(t, i, spaces)
+	v, _, ok := literal(t, j)
+	if !ok || v.End == v.Start {
+		return Value{}, false
+	}
+	if end := skip(t, v.End+1, blanks); at(t, end) == ':' || at(t, end) == '=' { // another name
+		return Value{}, false
+	}
+	return Value{v, score.Assignment, true}, true
+}
+
+// continued reads the first string that is not empty of an expression that goes on over
+// lines: ("" +⏎ "…").
+func continued(t []byte, i int) (Value, bool) {
+	from := i
+	for range 4 {
+		i = skip(t, i, "( \t\r\n+.\\")
+		v, next, ok := literal(t, i)
+		if !ok {
+			return Value{}, false
+		}
+		if v.End > v.Start {
+			return Value{v, score.Assignment, true}, bytes.IndexByte(t[from:v.Start], '\n') >= 0
+		}
+		i = next
+	}
+	return Value{}, false
+}
+
+// scalar reads the one line of a YAML scalar whose header (|, >- or nothing) begins at i. A
+// scalar of several lines is a document of its own.
+func scalar(t []byte, name Span, i int) (Value, bool) {
+	start := lineStart(t, name.Start)
+	outer := indent(t, start)
+	if i = skip(t, i, "|>-+0123456789 \t\r"); at(t, i) != '\n' {
+		return Value{}, false
+	}
+	for at(t, i) == '\n' && i+1 < len(t) && contains("\r\n", t[i+1]) {
+		i++
+	}
+	i++
+	from := skip(t, i, blanks)
+	if from-i <= outer || from >= len(t) {
+		return Value{}, false
+	}
+	to := lineEnd(t, from, maxValue)
+	end := back(t, to, spaces)
+	for j := from; j < end; j++ {
+		if t[j] <= ' ' || t[j] == ':' && contains(spaces, at(t, j+1)) {
+			return Value{}, false
+		}
+	}
+	if end == from || t[end-1] == ':' || t[from] == '-' && at(t, from+1) == ' ' {
+		return Value{}, false
+	}
+	if below := to + 1; below < len(t) {
+		if j := skip(t, below, blanks); j-below >= from-i && j < len(t) && !contains("\r\n", t[j]) {
+			return Value{}, false
+		}
+	}
+	if v, _, ok := literal(t, from); ok {
+		return Value{v, score.Assignment, true}, true
+	}
+	return Value{Span{from, end}, score.Assignment, false}, true
+}
+
+// heredoc reads the one line of a heredoc that begins at i: <<EOT, <<-'EOF', <<~SQL.
+func heredoc(t []byte, i int) (Value, bool) {
+	j := i
+	for at(t, j) == '<' {
+		j++
+	}
+	if j-i < 2 {
+		return Value{}, false
+	}
+	j = skip(t, j, "-~ \t\"'")
+	mark := wordAt(t, j)
+	j = skip(t, j+len(mark), "\"'; \t\r")
+	if len(mark) == 0 || at(t, j) != '\n' {
+		return Value{}, false
+	}
+	from := skip(t, j+1, blanks)
+	v := bare(t, from)
+	to := skip(t, v.End, " \t\r")
+	if v.End == v.Start || at(t, to) != '\n' {
+		return Value{}, false
+	}
+	if end := skip(t, to+1, blanks); string(wordAt(t, end)) != string(mark) {
+		return Value{}, false
+	}
+	return Value{v, score.Assignment, false}, true
+}
+
+// dialogue reads what a script of expect sends after it has waited for a prompt: expect
+// "Password:"⏎send "…\r".
+func dialogue(t []byte, i int) (Value, bool) {
+	i = skip(t, i, ":?*\"'}\r \t")
+	if at(t, i) != '\n' {
+		return Value{}, false
+	}
+	i = skip(t, i, spaces)
+	if string(wordAt(t, i)) != "send" {
+		return Value{}, false
+	}
+	v, _, ok := literal(t, skip(t, i+len("send"), " \t-{"))
+	if !ok {
+		return Value{}, false
+	}
+	for v.End-v.Start > 2 && t[v.End-2] == '\\' && contains("rn", t[v.End-1]) {
+		v.End -= 2
+	}
+	return Value{v, score.Assignment, true}, v.End > v.Start
+}

@@ -1,0 +1,123 @@
+package score
+
+// What the words of a name say before any look at its value.
+
+var (
+	// innocentWords have a word for keys in them by chance.
+	innocentWords = Set("author authors authored authoring authority authorities authorship coauthor coauthors authentic authenticity authenticator authenticators " +
+		"monkey monkeys turkey turkeys donkey hockey jockey whiskey keyboard keyboards keynote keynotes keyword keywords keypress keydown keyup keycode keycodes " +
+		"keyframe keyframes keymap keymaps keypad keystroke keystrokes hotkey hotkeys keylayout keyring keyspace keyspaces keyof keyless keybase " +
+		"compass compasses passenger passengers passage passages passing passed passes passive passion passport passports passthrough passthru bypass bypasses bypassed bypassing surpass " +
+		"encompass overpass trespass pastime tokenize tokenizer tokenizers tokenized tokenization tokenise tokeniser tokenised tokenisation tokenomics tokenids " +
+		"secretary secretaries secretariat secretion seedling seedlings seeds seeded seeding accredit accredited accreditation credit credits creditor sacred discredit")
+	// aboutLast are words that say at the end of a name that its value is about something.
+	aboutLast = Set("id ids hash hashes hashed version versions count counts path paths arn arns name names type types index indexes indices length expiry expires expiration " +
+		"url urls uri uris label labels title titles digest digests checksum checksums sha sha1 sha256 sha512 md5 crc crc32 fingerprint fingerprints thumbprint " +
+		"accessor accessors issuer size format prefix suffix algorithm alg algo description hint placeholder error errors message messages signature signatures at date time timestamp ttl timeout " +
+		"enabled required status state scope scopes policy endpoint file filename dir directory location region email username owner limit mode kind field column table " +
+		"nonce salt salts identifier serial etag vid uid gid guid regex pattern")
+	// otherKeys are words that make the key, token or hash after them one of something else.
+	otherKeys = Set("primary foreign sort partition cache object s3 idempotency idempotent translation i18n locale message label hot index map dict row column composite candidate " +
+		"page nextpage next previous prev continuation continue cursor sync pagination paging offset resume marker watermark delta " +
+		"public publishable publish pub site anon anonymous recaptcha turnstile hcaptcha captcha group groups shard routing dedup deduplication dedupe ordering range hash lookup unique natural surrogate " +
+		"database storage bucket metadata ui widget component react element node item state query param field property attribute config setting settings theme style css")
+	// ownKeys are words that keep a key one, whatever stands before it.
+	ownKeys = Set("secret private api access auth token password client encryption signing master service admin account shared app")
+	// uiWords say that a name is that of a text which people read.
+	uiWords = Set("label labels title titles message messages msg placeholder placeholders error errors hint hints tooltip tooltips description desc caption captions heading header " +
+		"button btn help helptext text txt prompt warning info notice notification alert toast subtitle translation translations i18n lang string strings forgot forgotten reset confirm remember")
+)
+
+// Harmless says why a value of that name is no credential, whatever it looks like; "" if the
+// name leaves that open.
+func (n *Name) Harmless() string {
+	if n.count == 0 {
+		return ""
+	}
+	if n.innocent() {
+		return "the name has a word for keys only inside another word"
+	}
+	last := n.count - 1
+	word := string(n.word(last))
+	switch {
+	case aboutLast[word] && !n.secretID(last):
+		return "the name ends in a word that says its value is about a credential"
+	case last > 0 && (word == "key" || word == "keys" || word == "token" || word == "tokens") && n.ofElse(last):
+		return "the key or token of something else, such as a cache or a page"
+	}
+	return ""
+}
+
+// secretID reports whether a name ends in "secret id", which is the secret half of an AppRole
+// of Vault, or in the hash of nothing but an access key.
+func (n *Name) secretID(last int) bool {
+	return last > 0 && string(n.word(last)) == "id" && string(n.word(last-1)) == "secret"
+}
+
+// ofElse reports whether the word before the last makes it the key of something else.
+func (n *Name) ofElse(last int) bool {
+	if !otherKeys[string(n.word(last-1))] {
+		return false
+	}
+	for i := range last - 1 {
+		if ownKeys[string(n.word(i))] {
+			return false
+		}
+	}
+	return true
+}
+
+// innocent reports whether no word of a name speaks of a key by itself.
+func (n *Name) innocent() bool {
+	some := false
+	for i := range n.count {
+		word := n.word(i)
+		if innocentWords[string(word)] {
+			some = true
+			continue
+		}
+		if _, ok := nameKind(word); ok {
+			return false
+		}
+		for _, part := range keyParts {
+			if len(word) >= len(part) && hasPart(word, part) {
+				return false
+			}
+		}
+	}
+	return some
+}
+
+// keyParts are the parts by which names are found.
+var keyParts = []string{"key", "token", "secret", "pass", "pwd", "cred", "auth", "salt", "nonce", "seed", "ticket"}
+
+func hasPart(word []byte, part string) bool {
+	for i := 0; i+len(part) <= len(word); i++ {
+		if string(word[i:i+len(part)]) == part {
+			return true
+		}
+	}
+	return false
+}
+
+// OfText reports whether a name is that of a text that people read, such as a label.
+func (n *Name) OfText() bool {
+	for i := range n.count {
+		if uiWords[string(n.word(i))] {
+			return true
+		}
+	}
+	return false
+}
+
+// SpeaksOfCipher reports whether a name speaks of encryption.
+func (n *Name) SpeaksOfCipher() bool {
+	for i := range n.count {
+		if cipherWords[string(n.word(i))] {
+			return true
+		}
+	}
+	return false
+}
+
+var cipherWords = Set("aes aes128 aes192 aes256 des des3 tripledes cipher crypto crypt encrypt encryption decrypt decryption blowfish rc4 sm4 chacha hmac secret secretkey enc aeskey cryptokey")
