@@ -83,6 +83,7 @@ func TestCommands(t *testing.T) {
 		other := w.gh.OpenIssue("acme", "rotation", "Another", "x", "dana")
 		w.gh.Comment("acme", "rotation", other, "/ack", "dana")
 		id := w.gh.Comment("acme", "rotation", n, "nothing", "ravi")
+		w.idle()                            // a comment that changes before it is read is answered
 		time.Sleep(1100 * time.Millisecond) // GitHub tells times to the second
 		if err := w.gh.EditComment("acme", "rotation", id, "/ack", "ravi"); err != nil {
 			t.Error(err)
