@@ -141,9 +141,7 @@ func (env *Env) repairs(ctx context.Context, o *scanOptions, arg string) (*sessi
 	byPath := map[string]*repair{}
 	all := map[string][]scanner.Finding{}
 	var list []*repair
-	prefix := j.prefix()
 	for _, f := range j.found {
-		f.Path = prefix + f.Path
 		all[f.Path] = append(all[f.Path], f)
 		if !counted[f.Fingerprint] {
 			continue
@@ -158,11 +156,7 @@ func (env *Env) repairs(ctx context.Context, o *scanOptions, arg string) (*sessi
 		r.all = all[r.path]
 	}
 	slices.SortFunc(list, func(a, b *repair) int { return strings.Compare(a.path, b.path) })
-	root := workTree(j.dir)
-	if s.repo != nil {
-		root = workTree(s.repo.Dir)
-	}
-	s.root = string(root)
+	s.root = j.top()
 	return s, list, nil
 }
 

@@ -270,14 +270,13 @@ func (j *job) lookup(ctx context.Context) error {
 	if err != nil || head == "" {
 		return err
 	}
-	prefix := j.prefix()
 	wanted := map[string]bool{}
 	keys := map[string]*scanner.Key{}
 	for _, k := range j.keys.Sorted() {
 		keys[k.Fingerprint] = k
 		for _, p := range k.Places {
 			file, _, _ := strings.Cut(p.Path, "!")
-			wanted[prefix+file] = true
+			wanted[file] = true
 		}
 	}
 	g := git.Range{Include: []string{head}}

@@ -234,21 +234,13 @@ func (env *Env) directory(arg string) (string, error) {
 	return filepath.Dir(p), nil
 }
 
-// known returns why a key is not to be reported, or nil. The policy's paths
-// are relative to the repository, the report's to what was scanned.
+// known returns why a key is not to be reported, or nil.
 func (j *job) known(k *scanner.Key) *scanner.Known {
 	if known := policy.Commented(k); known != nil && (!j.o.noComments || j.trusted[k.Fingerprint]) {
 		return known
 	}
-	at := *k
-	if prefix := j.prefix(); prefix != "" {
-		at.Places = slices.Clone(k.Places)
-		for i := range at.Places {
-			at.Places[i].Path = prefix + at.Places[i].Path
-		}
-	}
 	now := j.env.Now()
-	if known := j.policy.Known(&at, now); known != nil {
+	if known := j.policy.Known(k, now); known != nil {
 		return known
 	}
 	if j.baseline != nil {

@@ -80,7 +80,7 @@ func (j *job) gone(k *scanner.Key, p *scanner.Place) bool {
 // content is the blob, or the file, that a key stands in; nil if it is not to be had.
 func (j *job) content(ctx context.Context, p *scanner.Place) []byte {
 	if p.Blob == "" || j.repo == nil {
-		return workTree(j.root).File(p.Path)
+		return workTree(j.top()).File(p.Path)
 	}
 	var data []byte
 	for b, err := range j.repo.Blobs(ctx, git.ListOf([]git.Change{{ID: p.Blob, Path: p.Path}}), nil, files.Options{MaxSize: fix.MaxFile}) {

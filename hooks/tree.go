@@ -25,18 +25,18 @@ func (j *job) tree(ctx context.Context) error {
 	}
 	src := func(yield func(scanner.Blob, error) bool) {
 		for _, arg := range j.args {
-			opt := j.fileOptions()
-			opt.Skip = skip
+			opt, prefix := j.fileOptions(), j.prefix(arg)
+			if skip != nil {
+				opt.Skip = func(p string) bool { return skip(prefix + p) }
+			}
 			if j.repo != nil {
 				opt.LFS = j.repo.OpenLFS
 			}
 			empty := true
 			for b, err := range files.Walk(ctx, j.env.path(arg), opt) {
 				empty = false
-				if len(j.args) > 1 {
-					b.Path = filepath.ToSlash(filepath.Join(arg, b.Path))
-				}
-				if !yield(b, err) {
+				b.Path = prefix + b.Path
+				if !yield(b, prefixed(err, prefix)) {
 					return
 				}
 			}
@@ -72,8 +72,9 @@ func (j *job) countSubmodules(ctx context.Context) {
 	}
 	head := j.headTree(ctx)
 	j.noteUnless("submodules", head.err)
+	prefix := j.prefix(j.args[0])
 	for _, p := range head.links {
-		if !strings.HasPrefix(p, j.prefix()) {
+		if !strings.HasPrefix(p, prefix) {
 			continue
 		}
 		if entries, err := os.ReadDir(filepath.Join(j.repo.Dir, filepath.FromSlash(p))); err != nil || len(entries) == 0 {
@@ -90,9 +91,6 @@ func (j *job) ignored(ctx context.Context) (func(string) bool, error) {
 	if j.repo == nil {
 		return nil, hint(fmt.Errorf("--gitignore: %s: not a git repository", j.args[0]), "nothing was scanned")
 	}
-	if len(j.args) > 1 {
-		return nil, hint(errors.New("--gitignore takes one path"), "nothing was scanned: run keyward once for each")
-	}
 	list, err := j.repo.Ignored(ctx)
 	if err != nil {
 		return nil, err
@@ -101,29 +99,73 @@ func (j *job) ignored(ctx context.Context) (func(string) bool, error) {
 	for _, p := range list {
 		out[strings.TrimSuffix(p, "/")] = true
 	}
-	prefix := j.prefix()
-	return func(p string) bool { return out[prefix+p] }, nil
+	return func(p string) bool { return out[p] }, nil
 }
 
-// prefix is what stands before a scanned path to make it relative to the
-// repository, "" or with a slash at the end.
-func (j *job) prefix() string {
-	if j.repo == nil || j.repo.Bare || j.o.mode() != "tree" || len(j.args) > 1 {
-		return ""
-	}
-	top, err := filepath.EvalSymlinks(j.repo.Dir)
+// prefix is what stands before the paths below an argument, so that they are relative to
+// the top: "" or with a slash at the end. What lies elsewhere has paths relative to the
+// argument, or with its directory before them if there are several.
+func (j *job) prefix(arg string) string {
+	dir, err := j.env.directory(arg)
 	if err != nil {
 		return ""
 	}
-	dir, err := filepath.EvalSymlinks(j.dir)
+	if rel, ok := within(j.top(), dir); ok {
+		return rel
+	}
+	if len(j.args) > 1 {
+		return filepath.ToSlash(dir) + "/"
+	}
+	return ""
+}
+
+// top is the directory that paths are relative to: that of the repository; outside of one
+// that of the policy, else the working directory if it holds what is scanned.
+func (j *job) top() string {
+	if j.repo != nil && !j.repo.Bare {
+		return j.repo.Dir
+	}
+	if j.policy.Path != "" {
+		return j.root
+	}
+	if _, ok := within(j.env.path("."), j.dir); ok {
+		return j.env.path(".")
+	}
+	return j.dir
+}
+
+// within returns the path of dir relative to top with a slash at the end, "" for top itself,
+// and whether dir lies in it.
+func within(top, dir string) (string, bool) {
+	top, err := filepath.Abs(top)
 	if err != nil {
-		return ""
+		return "", false
+	}
+	if top, err = filepath.EvalSymlinks(top); err != nil {
+		return "", false
+	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return "", false
 	}
 	rel, err := filepath.Rel(top, dir)
-	if err != nil || rel == "." || strings.HasPrefix(rel, "..") {
-		return ""
+	if err != nil || rel == ".." || strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
+		return "", false
 	}
-	return filepath.ToSlash(rel) + "/"
+	if rel == "." {
+		return "", true
+	}
+	return filepath.ToSlash(rel) + "/", true
+}
+
+// prefixed returns err; the path of a gap gets a prefix.
+func prefixed(err error, prefix string) error {
+	var gap *scanner.Gap
+	if prefix == "" || !errors.As(err, &gap) || gap.Path == "" {
+		return err
+	}
+	moved := *gap
+	moved.Path = prefix + gap.Path
+	return &moved
 }
 
 func (j *job) bareTree(ctx context.Context) error {

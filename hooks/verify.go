@@ -173,9 +173,6 @@ func (c *checked) dryRun(v *verify.Verifier, k *scanner.Key, cred *verify.Creden
 func (j *job) credential(ctx context.Context, k *scanner.Key) *verify.Credential {
 	for i := range k.Places {
 		p := k.Places[i]
-		if p.Blob == "" {
-			p.Path = j.prefix() + p.Path
-		}
 		data := j.content(ctx, &p)
 		if data == nil {
 			continue

@@ -64,7 +64,7 @@ func (w *work) companion(key, at span) companion {
 	if key.overlaps(at) {
 		between = nil
 	}
-	o.walls = walls(between)
+	o.walls = walls(between) + dedents(w.text, min(key.end, at.end), max(key.start, at.start))
 	o.kin = kinship(nameBefore(w.text, key.start), nameBefore(w.text, at.start))
 	return o
 }
@@ -118,6 +118,32 @@ func walls(between []byte) int {
 		}
 	}
 	return n + 2*-least + 2*(depth-least)
+}
+
+// dedents counts the lines between two values that are indented less than both of theirs: a
+// name on such a line opens another block.
+func dedents(text []byte, from, to int) (n int) {
+	if from >= to || bytes.IndexByte(text[from:to], '\n') < 0 {
+		return 0
+	}
+	least := min(indentOf(text, from), indentOf(text, to))
+	lines := bytes.Split(text[from:to], []byte("\n"))
+	for _, line := range lines[1 : len(lines)-1] {
+		if trimmed := bytes.TrimLeft(line, " \t"); len(trimmed) > 0 && len(line)-len(trimmed) < least {
+			n = 2
+		}
+	}
+	return n
+}
+
+// indentOf returns how far the line of position i is indented.
+func indentOf(text []byte, i int) int {
+	from := bytes.LastIndexByte(text[:i], '\n') + 1
+	n := 0
+	for from+n < len(text) && (text[from+n] == ' ' || text[from+n] == '\t') {
+		n++
+	}
+	return n
 }
 
 // nameBefore returns the name that the value at i is assigned to, if it stands on its line.

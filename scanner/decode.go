@@ -95,6 +95,7 @@ func nextWrapped(text []byte, i int) int {
 				return len(text)
 			}
 		case c == 'n' && text[j-1] == '\\' && lines == 0:
+		case strings.IndexByte("bBrRuU", c) >= 0 && j+1 < len(text) && (text[j+1] == '"' || text[j+1] == '\''):
 		case strings.IndexByte(" \t\r\"'`\\,.(;", c) >= 0:
 		case (c == '+' || c == '#' || c == '*') && j+1 < len(text) && (text[j+1] == ' ' || text[j+1] == '\n' || text[j+1] == '\r'):
 		default:

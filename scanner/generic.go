@@ -35,6 +35,9 @@ const (
 	directiveTrigger         // a word of configuration files
 	sensitiveTrigger         // "sensitive" of a Terraform state
 	jwkTrigger               // kty of a JSON Web Key
+	tagTrigger               // the default in a tag of a Go struct
+	gluedTrigger             // {PLAIN}: the password follows at once
+	otpTrigger               // otpauth://
 )
 
 var triggers = map[string]trigger{
@@ -42,6 +45,8 @@ var triggers = map[string]trigger{
 	"pwd": nameTrigger, "passphrase": nameTrigger, "cred": nameTrigger, "auth": nameTrigger, "salt": nameTrigger,
 	"nonce": nameTrigger, "seed": nameTrigger, "ticket": nameTrigger, "identified": clauseTrigger, "://": urlTrigger, "bearer": headerTrigger, "basic ": headerTrigger, "ntlm ": headerTrigger,
 	"_pat": endTrigger, "-pat": endTrigger, "jwt": endTrigger, "psk": endTrigger, "join": endTrigger, "enrol": endTrigger, "licen": endTrigger, "_pin": endTrigger,
+	"signing": endTrigger, "bootstrap": endTrigger, "hmac": endTrigger, "registration": endTrigger, "activation": endTrigger, "_login": endTrigger, "_user": endTrigger,
+	"envdefault:": tagTrigger, "{plain}": gluedTrigger, "{cleartext}": gluedTrigger, "otpauth://": otpTrigger,
 	".tochararray(": charArrayTrigger, "sensitive": sensitiveTrigger, "kty": jwkTrigger,
 }
 
@@ -58,7 +63,12 @@ var allTriggers = sync.OnceValue(func() map[string]trigger {
 			}
 		}
 	}
-	add(extract.Commands(), commandTrigger)
+	for _, w := range extract.Commands() {
+		if w == "http" || w == "https" {
+			w += " " // not those of URLs
+		}
+		add([]string{w}, commandTrigger)
+	}
 	add(extract.Calls(), callTrigger)
 	for _, w := range extract.Directives() {
 		if !speaksOfKeys([]byte("_" + w)) { // else its name is found
@@ -97,7 +107,7 @@ func (w *work) named(pos int) {
 	if value.start < value.end {
 		w.name.Read(bytes.Trim(t[start:end], ".-$"))
 		w.judged(w.kind(), form, value, quoted)
-		if quoted && !w.called && t[value.start] != '$' && form != score.Argument {
+		if quoted && !w.called && t[value.start] != '$' && t[value.start] != '\\' && form != score.Argument {
 			return
 		}
 	}
@@ -130,8 +140,11 @@ func (w *work) endsName(pos, n int) {
 	}
 	var name score.Name
 	name.Read(t[pos:end])
-	if name.SpeaksOfKey() {
+	switch {
+	case name.SpeaksOfKey():
 		w.named(pos)
+	case name.OfUser():
+		w.userAndPassword(pos, next)
 	}
 }
 
@@ -177,8 +190,8 @@ func (w *work) valueAfter(start, end int) (v span, how score.Form, quoted bool) 
 		return span{}, 0, false
 	}
 	switch c := t[j]; {
-	case c == '=' || c == ':' || (c == '|' || c == '!') && j+1 < len(t) && (t[j+1] == '|' || t[j+1] == '=') || (c == '?' || c == '.' || c == '+') && j+1 < len(t) && t[j+1] == '=':
-		if c == '?' || c == '.' || c == '+' {
+	case c == '=' || c == ':' || (c == '|' || c == '!') && j+1 < len(t) && (t[j+1] == '|' || t[j+1] == '=') || (c == '?' || c == '.' || c == '+') && j+1 < len(t) && t[j+1] == '=' || c == '<' && j+1 < len(t) && t[j+1] == '-':
+		if c == '?' || c == '.' || c == '+' || c == '<' {
 			j++
 		}
 		if c == ':' && start >= 2 && t[start-1] == '{' && t[start-2] == '$' && j+1 < len(t) && strings.IndexByte("-=+?", t[j+1]) >= 0 {
@@ -193,7 +206,7 @@ func (w *work) valueAfter(start, end int) (v span, how score.Form, quoted bool) 
 		if c == '=' && start > 0 && (t[start-1] == '?' || t[start-1] == '&' || t[start-1] == ';') {
 			how = score.Query
 		}
-		v, quoted = w.literal(skipAny(t, j, "=:|>~!*"), how)
+		v, quoted = w.literal(skipAny(t, j, "=:|>~!*-"[:7+btoi(c == '<')]), how)
 		if v.start == v.end {
 			return w.nextLine(j, start)
 		}
@@ -201,7 +214,7 @@ func (w *work) valueAfter(start, end int) (v span, how score.Form, quoted bool) 
 	case c == '>' && start > 0 && t[start-1] == '<' || c == '>' && bytes.IndexByte(t[max(0, start-20):start], '<') >= 0:
 		v, quoted = w.literal(j+1, score.Element)
 		return v, score.Element, quoted
-	case c == '(' || c == ',' && (closing || start > 0 && t[start-1] == ':'):
+	case c == '(' || c == '{' && j == end && !closing || c == ',' && (closing || start > 0 && (t[start-1] == ':' || t[start-1] == '(' || t[start-1] == '{') || allUpper(t[start:end])):
 		v, quoted = w.literal(j+1, score.Argument)
 		return v, score.Argument, quoted
 	case (c == '"' || c == '\'') && j > i && !closing:
@@ -231,6 +244,16 @@ func (w *work) valueAfter(start, end int) (v span, how score.Form, quoted bool) 
 	return span{}, 0, false
 }
 
+// allUpper reports whether a name is that of a constant: CURLOPT_USERPWD.
+func allUpper(name []byte) bool {
+	for _, c := range name {
+		if 'a' <= c && c <= 'z' {
+			return false
+		}
+	}
+	return len(name) > 3
+}
+
 // skipEntity skips a quote that is written as an HTML entity.
 func skipEntity(t []byte, i int) int {
 	for _, e := range []string{"&quot;", "&#34;", "&#39;", "&apos;"} {
@@ -245,6 +268,9 @@ func skipEntity(t []byte, i int) int {
 // "token: string = …", and returns where the operator stands, or 0.
 func afterType(t []byte, i int) int {
 	j := skipAny(t, i, " \t")
+	if j+3 < len(t) && (t[j]|0x20) == 'a' && (t[j+1]|0x20) == 's' && t[j+2] == ' ' { // Visual Basic
+		j = skipAny(t, j+2, " \t")
+	}
 	k := j
 	for k < len(t) && k-j < 40 && (isNameByte(t[k]) || bytes.IndexByte([]byte("[]<>?&'"), t[k]) >= 0) {
 		k++
@@ -293,6 +319,11 @@ func (w *work) literal(i int, how score.Form) (v span, quoted bool) {
 	t := w.text
 	i = skipAny(t, i, " \t")
 	i = skipPrefix(t, i)
+	if i < len(t) && (t[i] == 'q' || t[i] == '%') {
+		if v, ok := operatorQuoted(t, i); ok {
+			return v, true
+		}
+	}
 	from := i
 	i = skipAny(t, i, "([{ \t")
 	opened := bytes.IndexByte(t[from:i], '{') >= 0
@@ -382,10 +413,31 @@ func skipCall(t []byte, i int) int {
 // skipPrefix skips what some languages write before a literal: b"…", r"…",
 // u'…', @"…", Bearer.
 func skipPrefix(t []byte, i int) int {
-	if i+1 < len(t) && strings.IndexByte("bBrRuUfF@LN", t[i]) >= 0 && (t[i+1] == '"' || t[i+1] == '\'') {
+	if i+1 < len(t) && strings.IndexByte("bBrRuUfF@LN$", t[i]) >= 0 && (t[i+1] == '"' || t[i+1] == '\'') {
 		return i + 1
 	}
+	if i+2 < len(t) && t[i] == '<' && t[i+1] == '<' && t[i+2] == '"' { // a binary of Erlang
+		return i + 2
+	}
 	return i
+}
+
+// operatorQuotes are how Perl and Ruby open a string without quotes, and what ends it.
+var operatorQuotes = [...][2]string{{"q{", "}"}, {"qq{", "}"}, {"q(", ")"}, {"qq(", ")"}, {"q[", "]"}, {"q|", "|"}, {"q/", "/"}, {"%q{", "}"}, {"%q(", ")"}, {"%Q{", "}"}, {"%Q(", ")"}}
+
+// operatorQuoted reads a string such as q{…} at i.
+func operatorQuoted(t []byte, i int) (span, bool) {
+	for _, q := range operatorQuotes {
+		if !bytes.HasPrefix(t[i:], []byte(q[0])) {
+			continue
+		}
+		from := i + len(q[0])
+		to := bytes.IndexByte(t[from:min(len(t), from+maxValue)], q[1][0])
+		if to > 0 && bytes.IndexByte(t[from:from+to], '\n') < 0 {
+			return span{from, from + to}, true
+		}
+	}
+	return span{}, false
 }
 
 // surelyRandom reports whether v can not be a name in code, but may stand in a

@@ -204,7 +204,14 @@ func (w *work) assignedTogether() bool {
 	if i < 0 {
 		return false
 	}
-	return bytes.IndexByte(before[:i], ',') >= 0 && bytes.IndexAny(before[:i], "(\"'") < 0
+	left := bytes.TrimSpace(before[:i])
+	for _, word := range [...]string{"let ", "val ", "var ", "const ", "auto ", "mut "} {
+		left = bytes.TrimPrefix(left, []byte(word))
+	}
+	if n := len(left); n > 2 && (left[0] == '(' && left[n-1] == ')' || left[0] == '[' && left[n-1] == ']') {
+		left = left[1 : n-1]
+	}
+	return bytes.IndexByte(left, ',') >= 0 && bytes.IndexAny(left, "(\"'") < 0
 }
 
 // coordinates reports whether v names a version of a package: group:artifact:1.2.3,
@@ -258,6 +265,11 @@ var references = []string{
 // reference reports whether v names a key that lives elsewhere, or is filled
 // in by a template: lifecycle of a secret, not the secret.
 func reference(v []byte) bool {
+	for _, open := range [...]string{"{noop}", "{plain}", "{cleartext}"} { // a password in clear
+		if hasPrefixFold(v, open) {
+			return false
+		}
+	}
 	for _, r := range references {
 		if hasPrefixFold(v, r) {
 			return !defaultInside(v) && !bytes.HasPrefix(v, []byte(`{\"`))
@@ -284,7 +296,7 @@ func encrypted(v []byte) bool {
 	if hashed(v) {
 		return true
 	}
-	for _, p := range []string{"enc[", "$ansible_vault", "age-encryption.org", "-----begin age", "-----begin pgp message", "encrypted:", "aqicah", "{cipher}", "ag", "kms:"} {
+	for _, p := range []string{"enc[", "$ansible_vault", "age-encryption.org", "-----begin age", "-----begin pgp message", "encrypted:", "enc(", "aqicah", "{cipher}", "ag", "kms:"} {
 		if hasPrefixFold(v, p) && (p != "ag" || len(v) > 300) {
 			return true
 		}

@@ -114,3 +114,19 @@ func withoutScheme(v []byte) []byte {
 	}
 	return v
 }
+
+// hasBody reports whether base64 digits stand between the lines of a PEM block, and no prose.
+func hasBody(v []byte) bool {
+	if bytes.Contains(v, []byte("PGP PRIVATE")) {
+		return true
+	}
+	digits, others := 0, 0
+	for _, c := range canonical(v) {
+		if runClass[c] || c == '=' {
+			digits++
+		} else {
+			others++
+		}
+	}
+	return digits >= 48 && others*8 < digits
+}

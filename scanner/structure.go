@@ -46,6 +46,9 @@ func (w *work) judgeValues(start, end int) {
 	w.called = false
 	w.name.Read(bytes.Trim(w.text[start:end], ".-$"))
 	for _, v := range w.values {
+		if w.codeFile && !v.Quoted && v.Form == score.Assignment && !surelyRandom(w.text[v.Start:v.End]) {
+			continue // a variable, not a value
+		}
 		w.judged(w.kind(), v.Form, span{v.Start, v.End}, v.Quoted)
 	}
 }
@@ -276,4 +279,68 @@ func (w *work) numericKey(v []byte) bool {
 		}
 	}
 	return w.name.OfCipher() && w.name.SpeaksOfCipher() && !score.Placeholder(v)
+}
+
+// userAndPassword judges the password in NAME_LOGIN=user:password, whose operator stands at
+// i.
+func (w *work) userAndPassword(pos, i int) {
+	v, quoted := w.literal(skipAny(w.text, i, "=: \t"), score.Assignment)
+	colon := bytes.IndexByte(w.text[v.start:max(v.start, v.end)], ':')
+	if colon <= 0 || bytes.IndexByte(w.text[v.start:v.end], '/') >= 0 {
+		return
+	}
+	w.name.Read(passwordName)
+	w.judged(w.kind(), score.Assignment, span{v.start + colon + 1, v.end}, quoted)
+}
+
+// tag handles the default in a tag of a Go struct: envDefault:"…".
+func (w *work) tag(pos, n int) {
+	v, quoted := w.literal(pos+n, score.Argument)
+	if !quoted || v.start >= v.end {
+		return
+	}
+	line := w.text[:pos]
+	line = line[bytes.LastIndexByte(line, '\n')+1:]
+	field, _, _ := bytes.Cut(bytes.TrimSpace(line[max(0, len(line)-200):]), []byte(" "))
+	if w.name.Read(field); w.name.SpeaksOfKey() {
+		w.judged(w.kind(), score.Assignment, v, true)
+	}
+}
+
+// glued handles a mark that a password follows at once: {PLAIN}VALUE.
+func (w *work) glued(pos, n int) {
+	start := pos + n
+	end := start
+	for end < len(w.text) && end-start < maxValue && w.text[end] > ' ' && bytes.IndexByte([]byte(":\"',<"), w.text[end]) < 0 {
+		end++
+	}
+	if end > start {
+		w.name.Read(passwordName)
+		w.placed = true
+		w.judged(w.kind(), score.Assignment, span{start, end}, false)
+		w.placed = false
+	}
+}
+
+// otp handles the seed in an otpauth:// URL.
+// https://github.com/google/google-authenticator/wiki/Key-Uri-Format
+func (w *work) otp(pos int) {
+	url := w.text[pos:min(len(w.text), pos+600)]
+	if end := bytes.IndexAny(url, " \t\r\n\"'`<>"); end >= 0 {
+		url = url[:end]
+	}
+	i := bytes.Index(url, []byte("secret="))
+	if i < 0 {
+		return
+	}
+	start := i + len("secret=")
+	end := start
+	for end < len(url) && (score.IsAlnum(url[end])) {
+		end++
+	}
+	seed := url[start:end]
+	if s := score.ShapeOf(seed); len(seed) < 16 || s.Digit == 0 || score.Placeholder(seed) || score.EntropyShare(seed, s.Alphabet) < 0.8 {
+		return
+	}
+	w.certain(score.Key, span{pos + start, pos + end})
 }

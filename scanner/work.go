@@ -189,6 +189,12 @@ func (w *work) onWord(word, pos int) bool {
 			w.charArray(pos)
 		case directiveTrigger:
 			w.directive(pos, pos+len(w.s.index.words[word]))
+		case tagTrigger:
+			w.tag(pos, len(w.s.index.words[word]))
+		case gluedTrigger:
+			w.glued(pos, len(w.s.index.words[word]))
+		case otpTrigger:
+			w.otp(pos)
 		case jwkTrigger:
 			w.jwk(pos, pos+len(w.s.index.words[word]))
 		case sensitiveTrigger:
@@ -237,6 +243,10 @@ func (w *work) keep(h hit) {
 	}
 	h.value = w.text[h.start:h.end]
 	around := w.text[max(0, h.start-4096):min(len(w.text), h.end+4096)]
+	if bytes.Contains(h.value, []byte("-----BEGIN ")) && !hasBody(h.value) {
+		w.drop(h.rule, h.span, "no key between its lines")
+		return
+	}
 	for _, f := range h.rule.Facts {
 		factReaders[f](&h.facts, bytes.Trim(h.value, " \t\r\n\"'`"), around)
 	}

@@ -37,7 +37,11 @@ var calls = sync.OnceValue(func() map[string][]parameter {
 		place, p.split = strings.CutSuffix(place, ":")
 		name, p.whole = strings.CutPrefix(name, "^")
 		p.place, _ = strconv.Atoi(place) // the table's own test reads it
-		out[name+"("] = append(out[name+"("], p)
+		key := name + "("
+		if before, ok := strings.CutSuffix(name, "~"); ok {
+			key = before + " "
+		}
+		out[key] = append(out[key], p)
 	}
 	return out
 })
@@ -63,6 +67,9 @@ func Call(dst []Arg, t []byte, i, n int) []Arg {
 			continue
 		}
 		arg, ok := nth(t, i+n, p.place)
+		if t[i+n-1] == ' ' {
+			arg, ok = word(t, i+n, p.place)
+		}
 		if !ok || p.split && !authBeside(t, i) {
 			continue
 		}
@@ -95,10 +102,10 @@ func CharArray(dst []Arg, t []byte, i int) []Arg {
 	return append(dst, Arg{Value: Value{Span{start + q + 1, i - 1}, score.Argument, true}})
 }
 
-// authBeside reports whether the line before i speaks of authentication.
+// authBeside reports whether the text around i speaks of authentication.
 func authBeside(t []byte, i int) bool {
-	line := t[max(lineStart(t, i), i-160):i]
-	for _, w := range [...]string{"auth", "basic", "cred", "header", "login", "proxy"} {
+	line := t[max(0, i-300):min(len(t), i+300)]
+	for _, w := range [...]string{"auth", "basic", "cred", "header", "proxy"} {
 		if indexFold(line, w) >= 0 {
 			return true
 		}
@@ -134,6 +141,22 @@ func nth(t []byte, i, n int) (Span, bool) {
 		}
 	}
 	return Span{}, false
+}
+
+// word returns the nth of the strings that follow a function without brackets, as in Ruby,
+// Visual Basic and Haskell.
+func word(t []byte, i, n int) (Span, bool) {
+	for {
+		i = skip(t, i, blanks)
+		_, next, ok := literal(t, i)
+		if !ok {
+			return Span{}, false
+		}
+		if n--; n == 0 {
+			return Span{i, next}, true
+		}
+		i = skip(t, next, ", \t")
+	}
 }
 
 // stringIn returns the string that an argument is, perhaps converted: []byte("…"),

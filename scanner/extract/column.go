@@ -15,7 +15,7 @@ const (
 // Column appends the cells below a name that stands in the header of a table: CSV, TSV,
 // semicolons, Markdown, HTML, or the columns of an SQL insert.
 func Column(dst []Value, t []byte, name Span) []Value {
-	left, right := back(t, name.Start, " \"'`*"), skip(t, name.End, " \"'`*\r")
+	left, right := back(t, name.Start, " \"'`*"+letters+"_-"), skip(t, name.End, " \"'`*\r"+letters+"_-")
 	if left > 0 && t[left-1] == '>' {
 		return htmlColumn(dst, t, left, right)
 	}
@@ -31,9 +31,10 @@ func Column(dst []Value, t []byte, name Span) []Value {
 	case left > 0 && contains(",;|\t", t[left-1]) && (right == len(t) || t[right] == '\n'):
 		sep = t[left-1]
 	default:
-		return dst
+		return ruled(dst, t, name)
 	}
 	start := lineStart(t, name.Start)
+	left = max(left, start)
 	if left > start && t[left-1] != sep {
 		return dst
 	}
@@ -95,6 +96,10 @@ func cells(dst []Value, t []byte, i int, sep byte, n, total int) []Value {
 		}
 		i++
 		end := lineEnd(t, i, 8000)
+		if skip(t, i, "-+=|: \t\r") == end && sep == '|' { // a rule between rows, or in AsciiDoc a blank line
+			i = end
+			continue
+		}
 		if end == i || t[i] == '\r' || bytes.IndexByte(t[i:end], sep) < 0 {
 			break
 		}
@@ -152,6 +157,10 @@ func insert(dst []Value, t []byte, left, right int) ([]Value, bool) {
 		return dst, false
 	}
 	i := skip(t, right+end+1, spaces)
+	if i+11 < len(t) && indexFold(t[i:i+10], "from stdin") == 0 { // COPY of PostgreSQL
+		line := lineEnd(t, i, maxStatement)
+		return cells(dst, t, line, '\t', n-1, n+bytes.Count(t[right:right+end], []byte{','})), true
+	}
 	if i+6 > len(t) || indexFold(t[i:i+6], "values") != 0 {
 		return dst, false
 	}
@@ -250,4 +259,46 @@ func indexLastFold(t []byte, low string) int {
 		}
 	}
 	return -1
+}
+
+// ruled appends the cells below a name in a table whose columns are marked by a line of
+// signs, as reStructuredText has it: ==== ====.
+func ruled(dst []Value, t []byte, name Span) []Value {
+	header := lineStart(t, name.Start)
+	rule := lineEnd(t, name.End, 1000) + 1
+	if rule >= len(t) || t[rule] != '=' && t[rule] != '-' {
+		return dst
+	}
+	end := lineEnd(t, rule, 1000)
+	if skip(t, rule, "=- \t\r") != end || bytes.IndexByte(t[rule:end], ' ') < 0 {
+		return dst
+	}
+	from := name.Start - header
+	if from >= end-rule {
+		return dst
+	}
+	for from > 0 && t[rule+from-1] != ' ' {
+		from--
+	}
+	to := from
+	for rule+to < end && t[rule+to] > ' ' {
+		to++
+	}
+	for i, n := end, 0; n < maxRows && i < len(t); n++ {
+		i++
+		line := lineEnd(t, i, 8000)
+		if line == i || contains("=-\r", at(t, i)) {
+			break
+		}
+		start := min(i+from, line)
+		v := bare(t, skip(t[:line], start, blanks+"`"))
+		if rule+to < end && v.End > i+to || v.End > line {
+			v.End = min(i+to, line)
+		}
+		if v.End > v.Start {
+			dst = append(dst, Value{v, score.Pair, false})
+		}
+		i = line
+	}
+	return dst
 }

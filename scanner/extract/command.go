@@ -53,7 +53,7 @@ var commands = sync.OnceValue(func() map[string][]usage {
 // subcommands are the words in the heads of the table that are not commands.
 var subcommands = score.Set("login password passwd config set publish push signin setapikey add source user-secrets registry remote user token auth ad sp init " +
 	"secrets secret kv put write operator unseal unwrap up tunnel run service install authtoken add-authtoken variable register setup encrypt account bootstrap " +
-	"unlock authenticate_user add_user change_password alias host obscure add-generic-password add-internet-password unlock-keychain import " +
+	"use unlock authenticate_user add_user change_password alias host obscure add-generic-password add-internet-password unlock-keychain import " +
 	"set-key-partition-list store-credentials upload apikey configure config:set config:add nuget psk")
 
 // splitHead separates the names of commands from the subcommand they share.
@@ -350,8 +350,8 @@ func (c *commandLine) add(dst []Arg, a *argument, v Value, name Span) []Arg {
 // piped appends what echo or printf writes into the command, or a here-string after it.
 func (c *commandLine) piped(dst []Arg, a *argument) []Arg {
 	t := c.t
-	i := back(t, c.start, blanks)
-	if i == 0 || t[i-1] != '|' {
+	i := pipeBefore(t, c.start)
+	if i < 0 {
 		end := lineEnd(t, c.start, maxStatement)
 		j := bytes.Index(t[c.start:end], []byte("<<<"))
 		if j < 0 {
@@ -363,13 +363,13 @@ func (c *commandLine) piped(dst []Arg, a *argument) []Arg {
 		}
 		return c.add(dst, a, v, Span{})
 	}
-	start := lineStart(t, i-1)
+	start := lineStart(t, i)
 	for _, writer := range []string{"echo ", "printf "} {
-		j := bytes.LastIndex(t[start:i-1], []byte(writer))
+		j := bytes.LastIndex(t[start:i], []byte(writer))
 		if j < 0 {
 			continue
 		}
-		end := back(t, i-1, blanks)
+		end := back(t, i, blanks)
 		from := start + j + len(writer)
 		for last := from; last < end; { // the last word is what is written
 			last = skip(t, last, blanks)
@@ -384,4 +384,15 @@ func (c *commandLine) piped(dst []Arg, a *argument) []Arg {
 		}
 	}
 	return dst
+}
+
+// pipeBefore returns where the pipe stands whose output the command at i reads, -1 if there
+// is none. Words such as sudo and npx may stand between.
+func pipeBefore(t []byte, i int) int {
+	start := max(lineStart(t, i), i-60)
+	n := bytes.LastIndexByte(t[start:i], '|')
+	if n < 0 || bytes.IndexAny(t[start+n:i], "\"';&<>") >= 0 {
+		return -1
+	}
+	return start + n
 }

@@ -65,19 +65,18 @@ func Directive(dst []Arg, t []byte, i, end int) []Arg {
 		if !ok {
 			continue
 		}
-		v, ok := d.value(t, at)
-		if ok {
-			return append(dst, Arg{Value: v, Name: Span{i, end}, Token: d.token})
+		if v, ok := d.value(t, at); ok {
+			dst = append(dst, Arg{Value: v, Name: Span{i, end}, Token: d.token})
 		}
 	}
 	return dst
 }
 
-// configLine reports whether no more than six words stand before position i on its line,
+// configLine reports whether no more than twelve words stand before position i on its line,
 // none of which ends a sentence.
 func configLine(t []byte, i int) bool {
 	start := lineStart(t, i)
-	if i-start > 120 {
+	if i-start > 160 {
 		return false
 	}
 	words := 0
@@ -92,7 +91,7 @@ func configLine(t []byte, i int) bool {
 			return false
 		}
 	}
-	return words <= 6
+	return words <= 12
 }
 
 // follow matches the further words of a directive, and returns where its values begin.
@@ -152,9 +151,9 @@ func configWord(t []byte, i int) Span {
 	return Span{i, end}
 }
 
-// shortRest reports whether at most three words follow on the line.
+// shortRest reports whether at most two words follow on the line.
 func shortRest(t []byte, i int) bool {
-	for n := 0; n <= 3; n++ {
+	for n := 0; n <= 2; n++ {
 		i = skip(t, i, blanks+";")
 		if c := at(t, i); c == 0 || c == '\n' || c == '\r' {
 			return true
@@ -168,8 +167,8 @@ func equalFold(word []byte, low string) bool {
 	return len(word) == len(low) && indexFold(word, low) == 0
 }
 
-// Row finds the value of a name that begins its line and is followed by one word alone, as
-// the settings of many programs have it: rootpw VALUE, or columns of names and values.
+// Row finds the value of a name that begins its line and is followed by few words, as the
+// settings of many programs have it: rootpw VALUE, or columns of names and values.
 func Row(t []byte, name Span) (Value, bool) {
 	start := skip(t, lineStart(t, name.Start), blanks+"\"")
 	if start != name.Start {
@@ -184,6 +183,6 @@ func Row(t []byte, name Span) (Value, bool) {
 	if !ok {
 		return Value{}, false
 	}
-	rest := skip(t, v.End, "\"' \t;\r")
-	return v, rest >= len(t) || t[rest] == '\n'
+	rest := skip(t, v.End, "\"'")
+	return v, shortRest(t, rest)
 }

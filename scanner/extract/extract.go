@@ -43,7 +43,7 @@ func Assigned(dst []Value, t []byte, name Span) []Value {
 	if v, ok := nextLine(t, name, after); ok {
 		return append(dst, v)
 	}
-	return fallback(dst, t, after)
+	return fallback(dst, t, name, after)
 }
 
 // closeName skips what closes a name: quotes and brackets.

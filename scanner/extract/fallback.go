@@ -9,9 +9,12 @@ import (
 // fallback appends the strings that an expression gives as a default: after ??, ?:, ||, or,
 // else, in the last argument of coalesce and getenv, as ${NAME:-default}. The expression
 // begins with an operator at or after i and ends with its statement.
-func fallback(dst []Value, t []byte, i int) []Value {
+func fallback(dst []Value, t []byte, name Span, i int) []Value {
+	if v, ok := expansion(t, name); ok {
+		return append(dst, v)
+	}
 	i = skip(t, i, blanks)
-	if !contains(":=,(|!+", at(t, i)) {
+	if i >= len(t) || !contains(":=,(|!+.?<", t[i]) {
 		return dst
 	}
 	from := i
@@ -48,6 +51,7 @@ func prefixStart(t []byte, i int) int {
 // outside of strings and brackets.
 func statementEnd(t []byte, i int) int {
 	depth := 0
+	inside := t[i] == ',' // the name is an argument
 	for j := i; j < len(t) && j-i < maxStatement; j++ {
 		switch t[j] {
 		case '"', '\'', '`':
@@ -65,7 +69,7 @@ func statementEnd(t []byte, i int) int {
 				return j
 			}
 		case '\n':
-			if depth <= 0 && !goesOn(t, i, j) {
+			if depth <= 0 && !inside && !goesOn(t, i, j) {
 				return j
 			}
 		}
@@ -112,6 +116,9 @@ func isDefault(t []byte, from, i int) bool {
 		}
 	}
 	switch last := b[len(b)-1]; {
+	case last == '|': // unwrap_or_else(|_| "…")
+		open := bytes.LastIndexByte(b[:len(b)-1], '|')
+		return open > 0 && b[open-1] == '(' && in(firstDefaults, wordBefore(b, open-1))
 	case isWord(last):
 		word := wordBefore(t, from+len(b))
 		return in(defaultWords, word) && len(word) < len(b)
@@ -122,7 +129,8 @@ func isDefault(t []byte, from, i int) bool {
 		return last == ':' && bytes.Contains(b, []byte(" ? ")) || end > from && in(defaultFields, wordBefore(t, end))
 	case last == '(' || last == '{':
 		end := back(t, from+len(b)-1, blanks)
-		return in(firstDefaults, wordBefore(t, end)) || last == '{' && fetched(t[from:end])
+		word := wordBefore(t, end)
+		return in(firstDefaults, word) || last == '{' && (in(defaultWords, word) || fetched(t[from:end]))
 	case last == ',':
 		return in(lastDefaults, callee(t, from, from+len(b)-1))
 	}
@@ -167,12 +175,30 @@ func shellDefault(t []byte, i, end int) (Value, bool) {
 	if i+3 >= end || t[i] != '$' || t[i+1] != '{' {
 		return Value{}, false
 	}
-	j := i + 2
-	for j < end && (isField(t[j]) && t[j] != ':') {
-		j++
+	j := i + 2 + len(wordAt(t, i+2))
+	if at(t, j) != '-' { // ${1-default}; names in Spring have dots and hyphens
+		for j < end && isField(t[j]) && t[j] != ':' {
+			j++
+		}
 	}
-	if j == i+2 || j+1 >= end || t[j] != ':' {
+	return expanded(t, j, i+2, end)
+}
+
+// expansion finds the default in ${NAME:-default} for the name in it.
+func expansion(t []byte, name Span) (Value, bool) {
+	if name.Start < 2 || t[name.Start-1] != '{' || t[name.Start-2] != '$' {
 		return Value{}, false
+	}
+	return expanded(t, name.End, name.Start, min(len(t), name.End+maxStatement))
+}
+
+// expanded reads the default of an expansion whose name ends at j.
+func expanded(t []byte, j, start, end int) (Value, bool) {
+	if j == start || j+1 >= end || t[j] != ':' && t[j] != '-' {
+		return Value{}, false
+	}
+	if t[j] == '-' {
+		j--
 	}
 	if j++; contains("-=+", t[j]) {
 		j++

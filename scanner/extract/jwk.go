@@ -29,6 +29,7 @@ func JWK(t []byte, i, end int) (Value, bool) {
 // jwkMember finds a member of the object that position i is in.
 func jwkMember(t []byte, i int, member string) (Value, bool) {
 	from, to := i, i
+	depth := indent(t, lineStart(t, i))
 	for from > 0 && i-from < maxJWK && t[from-1] != '{' && t[from-1] != '}' {
 		from--
 	}
@@ -43,7 +44,7 @@ func jwkMember(t []byte, i int, member string) (Value, bool) {
 		if at(t, next) != ':' {
 			continue
 		}
-		if v, ok := jwkString(t, skip(t, next, ": \t\r\n")); ok && v.End-v.Start >= 20 && v.End <= to {
+		if v, ok := jwkString(t, skip(t, next, ": \t\r\n")); ok && v.End-v.Start >= 20 && v.End <= to && (isQuote(t[v.Start-1]) || indent(t, lineStart(t, j)) == depth) {
 			return Value{Span: v, Quoted: true}, true
 		}
 	}
@@ -54,8 +55,12 @@ func jwkMember(t []byte, i int, member string) (Value, bool) {
 func jwkString(t []byte, i int) (Span, bool) {
 	start := skip(t, i, "\\\"'")
 	end := start
+	plain := start == i // YAML
 	for end < len(t) && end-start < maxValue && (isWord(t[end]) || t[end] == '-') {
 		end++
 	}
-	return Span{start, end}, start > i && end > start && contains("\\\"'", at(t, end))
+	if plain {
+		return Span{start, end}, end > start && (end == len(t) || contains(spaces+"#", t[end]))
+	}
+	return Span{start, end}, end > start && contains("\\\"'", at(t, end))
 }

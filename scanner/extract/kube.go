@@ -32,20 +32,23 @@ func KubeSecret(dst []Setting, t []byte, kind Span) []Setting {
 	line := lineStart(t, i)
 	depth := indent(t, line)
 	from, to := yamlDocument(t, line)
-	for at := from; at < to; {
-		end := lineEnd(t, at, maxDocument)
+	for i := from; i < to; {
+		end := lineEnd(t, i, maxDocument)
 		next := min(end+1, to)
-		if indent(t, at) == depth && end > at {
-			word, _, is := field(t, skip(t, at, " -"))
+		if indent(t, i) == depth && end > i {
+			word, _, is := field(t, skip(t, i, " -"))
 			key := t[word.Start:word.End]
 			if is && (string(key) == "data" || string(key) == "stringData") {
+				if after := skip(t, closeName(t, word.End), ": \t"); at(t, after) == '{' {
+					dst = flow(dst, t[:end], after+1, string(key) == "data")
+				}
 				dst, next = entries(dst, t[:to], next, depth, string(key) == "data")
 			}
 		}
-		if next <= at {
+		if next <= i {
 			break
 		}
-		at = next
+		i = next
 	}
 	return dst
 }
@@ -73,7 +76,7 @@ func entries(dst []Setting, t []byte, i, depth int, encoded bool) ([]Setting, in
 				return dst, i
 			}
 			if v, ok := entry(t, start, end); ok {
-				v.Encoded = encoded
+				v.Encoded = encoded && !(v.Value.Quoted && v.Value.Start > 3 && bytes.Contains(t[v.Name.End:v.Value.Start], []byte("{{")))
 				dst = append(dst, v)
 			}
 		}
@@ -92,6 +95,11 @@ func entry(t []byte, start, end int) (s Setting, ok bool) {
 	if s.Name, next, is = field(t, start); !is {
 		return Setting{}, false
 	}
+	if at(t, next) == '{' && at(t, next+1) == '{' { // a template encodes it
+		v, _, ok := literal(t, skip(t, next+2, "- \t"))
+		s.Value = Value{v, score.Assignment, true}
+		return s, ok && v.End > v.Start
+	}
 	if next > end || contains("|>", at(t, next)) || next > 0 && t[next-1] == '>' {
 		after := closeName(t, s.Name.End)
 		s.Value, ok = nextLine(t, s.Name, after)
@@ -99,6 +107,27 @@ func entry(t []byte, start, end int) (s Setting, ok bool) {
 	}
 	s.Value, ok = value(t, next, score.Assignment)
 	return s, ok
+}
+
+// flow appends the entries of a mapping in braces: {a: b, c: d}.
+func flow(dst []Setting, t []byte, i int, encoded bool) []Setting {
+	for range 200 {
+		i = skip(t, i, ", \t")
+		if i >= len(t) || t[i] == '}' {
+			break
+		}
+		name, next, is := field(t, i)
+		if !is {
+			break
+		}
+		v, ok := value(t, next, score.Assignment)
+		if !ok {
+			break
+		}
+		dst = append(dst, Setting{name, v, encoded})
+		i = skip(t, v.End, "\"'")
+	}
+	return dst
 }
 
 // jsonSecret reads the data of a Secret in JSON, whose "kind" begins at i.

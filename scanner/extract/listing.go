@@ -24,7 +24,7 @@ func listingOf(name string) listing {
 	switch name {
 	case "userlist.txt":
 		return quotedPair
-	case ".pgpass", "pgpass", "pgpass.conf", ".passwd-s3fs", "passwd-s3fs", ".s3fs":
+	case ".pgpass", "pgpass", "pgpass.conf", ".passwd-s3fs", "passwd-s3fs", ".s3fs", "rsyncd.secrets", "rsync.secrets":
 		return lastColon
 	case "chap-secrets", "pap-secrets", "davfs2.secrets", "l2tp-secrets":
 		return thirdWord

@@ -10,23 +10,34 @@ import (
 // string after a line break, a heredoc, a continued line, the text of an XML element.
 func nextLine(t []byte, name Span, after int) (Value, bool) {
 	i := skip(t, after, blanks)
-	if i >= len(t) {
-		return Value{}, false
+	if c := at(t, i); c == '\r' || c == '\n' { // the operator is on the next line
+		next := skip(t, i, spaces)
+		if at(t, next) != '>' && (at(t, next) != ':' && at(t, next) != '=' || after == name.End) {
+			return Value{}, false
+		}
+		i = next
 	}
-	if t[i] == '>' && name.Start > 0 {
-		if tag := back(t, name.Start, "-_:."+letters); tag > 0 && t[tag-1] == '<' && contains(spaces, at(t, i+1)) {
-			return element(t, i+1)
+	switch c := at(t, i); {
+	case c == '>':
+		return inElement(t, name, i)
+	case c == ',' && after > name.End: // name("token",⏎ "value")
+		if j := skip(t, i+1, "\r"+blanks); at(t, j) == '\n' {
+			v, ok := quotedLine(t, j)
+			v.Form = score.Argument
+			return v, ok
 		}
 		return Value{}, false
-	}
-	if t[i] != ':' && t[i] != '=' && t[i] != '?' && t[i] != '+' && t[i] != '.' {
+	case c == 0 || !contains(":=?+.<", c):
 		return Value{}, false
 	}
 	if v, ok := dialogue(t, i); ok {
 		return v, true
 	}
 	colon := t[i] == ':'
-	i = skip(t, i, ":=?+.> \t")
+	i = afterOperator(t, i)
+	if v, ok := block(t, i); ok {
+		return v, true
+	}
 	switch at(t, i) {
 	case '|':
 		return scalar(t, name, i)
@@ -39,16 +50,69 @@ func nextLine(t []byte, name Span, after int) (Value, bool) {
 	case '(', '"', '\'':
 		return continued(t, i)
 	case '\r', '\n':
-		if colon && t[i-1] != '=' {
-			if v, ok := scalar(t, name, i); ok { // > was skipped as an operator
-				return v, true
-			}
+		if v, ok := scalar(t, name, i); ok { // the sign of a folded scalar was skipped as an operator
+			return v, true
 		}
 		return quotedLine(t, i)
 	case '-': // >- was read as far as its sign
 		if colon && t[i-1] == '>' {
 			return scalar(t, name, i)
 		}
+	}
+	return Value{}, false
+}
+
+// afterOperator skips the operator at i, and a type before it whose value begins on the
+// next line, as in name: &str =⏎.
+func afterOperator(t []byte, i int) int {
+	next := skip(t, i, ":=?+.> \t")
+	if t[i] != ':' {
+		if t[i] == '<' && at(t, i+1) == '-' { // R
+			return skip(t, i+2, blanks)
+		}
+		return next
+	}
+	for j := next; j < len(t) && j-next < 60 && (isField(t[j]) || contains("<>[]&?' ", t[j]) || t[j] == '='); j++ {
+		if t[j] == '=' {
+			if end := skip(t, j+1, " \t\r"); at(t, end) == '\n' {
+				return end
+			}
+			break
+		}
+	}
+	return next
+}
+
+// inElement reads the text of the XML element whose tag ends at i, if that is on another
+// line than the tag. The name is that of the element or of an attribute.
+func inElement(t []byte, name Span, i int) (Value, bool) {
+	tag := bytes.LastIndexAny(t[lineStart(t, name.Start):name.Start], "<>")
+	if tag < 0 || t[lineStart(t, name.Start)+tag] != '<' {
+		return Value{}, false
+	}
+	if !contains(spaces, at(t, i+1)) && bytes.IndexByte(t[name.End:i], '\n') < 0 {
+		return Value{}, false
+	}
+	return element(t, i+1)
+}
+
+// blockMarks open and close a string of several lines.
+var blockMarks = [...][2]string{{`"""`, `"""`}, {"'''", "'''"}, {"@'", "'@"}, {`@"`, `"@`}, {"`", "`"}, {"[[", "]]"}, {`<<"`, `">>`}}
+
+// block reads the one line of a string of several lines that begins at i.
+func block(t []byte, i int) (Value, bool) {
+	for _, m := range blockMarks {
+		if !bytes.HasPrefix(t[min(i, len(t)):], []byte(m[0])) {
+			continue
+		}
+		j := skip(t, i+len(m[0]), " \t\r\\")
+		if at(t, j) != '\n' {
+			continue
+		}
+		from := skip(t, j, spaces)
+		v := bare(t, from)
+		end := skip(t, v.End, spaces)
+		return Value{v, score.Assignment, true}, v.End > v.Start && bytes.HasPrefix(t[end:], []byte(m[1]))
 	}
 	return Value{}, false
 }
@@ -66,6 +130,12 @@ func at(t []byte, i int) byte {
 // quotedLine reads a string that stands alone at the beginning of the line after i.
 func quotedLine(t []byte, i int) (Value, bool) {
 	j := skip(t, i, spaces)
+	for range 2 { // comments between
+		if !bytes.HasPrefix(t[min(j, len(t)):], []byte("//")) && at(t, j) != '#' {
+			break
+		}
+		j = skip(t, lineEnd(t, j, 300), spaces)
+	}
 	v, _, ok := literal(t, j)
 	if !ok || v.End == v.Start {
 		return Value{}, false
@@ -142,7 +212,11 @@ func heredoc(t []byte, i int) (Value, bool) {
 	}
 	j = skip(t, j, "-~ \t\"'")
 	mark := wordAt(t, j)
-	j = skip(t, j+len(mark), "\"'; \t\r")
+	j = skip(t, j+len(mark), "\"'")
+	for at(t, j) == '.' { // <<~KEY.strip
+		j += 1 + len(wordAt(t, j+1))
+	}
+	j = skip(t, j, "; \t\r")
 	if len(mark) == 0 || at(t, j) != '\n' {
 		return Value{}, false
 	}

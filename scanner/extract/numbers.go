@@ -26,7 +26,7 @@ func Bytes(dst []byte, t []byte, i int) (key []byte, where Span, ok bool) {
 		return nil, Span{}, false
 	}
 	open := i
-	for open < len(t) && open-i < 80 && !contains("{[(\"'\\\n;,", t[open]) || open == i {
+	for open < len(t) && open-i < 80 && !contains("{[(\"'\\;,", t[open]) || open == i {
 		open++
 	}
 	for open+1 < len(t) && open-i < 80 && (contains("[(", t[open]) || t[open] == '{') {

@@ -15,14 +15,16 @@ var (
 		"url urls uri uris label labels title titles digest digests checksum checksums sha sha1 sha256 sha512 md5 crc crc32 fingerprint fingerprints thumbprint " +
 		"accessor accessors issuer size format prefix suffix algorithm alg algo description hint placeholder error errors message messages signature signatures at date time timestamp ttl timeout " +
 		"enabled required status state scope scopes policy endpoint file filename dir directory location region email username owner limit mode kind field column table " +
-		"nonce salt salts identifier serial etag vid uid gid guid regex pattern")
+		"nonce salt salts identifier serial etag vid uid gid guid regex pattern address addresses mint ref refs segment segments bucket salted iv tag ciphertext slot slots ring holder supply symbol decimals")
 	// otherKeys are words that make the key, token or hash after them one of something else.
 	otherKeys = Set("primary foreign sort partition cache object s3 idempotency idempotent translation i18n locale message label hot index map dict row column composite candidate " +
 		"page nextpage next previous prev continuation continue cursor sync pagination paging offset resume marker watermark delta " +
 		"public publishable publish pub site anon anonymous recaptcha turnstile hcaptcha captcha group groups shard routing dedup deduplication dedupe ordering range hash lookup unique natural surrogate " +
-		"database storage bucket metadata ui widget component react element node item state query param field property attribute config setting settings theme style css")
+		"database storage bucket metadata ui widget component react element node item state query param field property attribute config setting settings theme style css grouping blob list answer question react recv host known trusted tab section step sorting filter axis")
 	// ownKeys are words that keep a key one, whatever stands before it.
 	ownKeys = Set("secret private api access auth token password client encryption signing master service admin account shared app")
+	// transformed are words that say what was made of a value: no credential any more.
+	transformed = Set("hashed encrypted masked redacted obfuscated sitekey publickey pubkey")
 	// uiWords say that a name is that of a text which people read.
 	uiWords = Set("label labels title titles message messages msg placeholder placeholders error errors hint hints tooltip tooltips description desc caption captions heading header " +
 		"button btn help helptext text txt prompt warning info notice notification alert toast subtitle translation translations i18n lang string strings forgot forgotten reset confirm remember")
@@ -36,6 +38,11 @@ func (n *Name) Harmless() string {
 	}
 	if n.innocent() {
 		return "the name has a word for keys only inside another word"
+	}
+	for i := range n.count {
+		if transformed[string(n.word(i))] {
+			return "the name says that its value is encrypted, a hash or public"
+		}
 	}
 	last := n.count - 1
 	word := string(n.word(last))

@@ -272,7 +272,7 @@ func (n *Name) KeyID() bool {
 }
 
 // lastWords are words that speak of a key at the end of a name only.
-var lastWords = Set("join enroll enrol enrollment enrolment license licence pin psk pat jwt creds bearer")
+var lastWords = Set("signing bootstrap hmac registration activation join enroll enrol enrollment enrolment license licence pin psk pat jwt creds bearer")
 
 // SpeaksOfKey reports whether the last word of a name says that its value is a key.
 func (n *Name) SpeaksOfKey() bool {
@@ -287,6 +287,15 @@ func (n *Name) SpeaksOfKey() bool {
 // OfCipher reports whether a name is that of key material: its last word speaks of a key,
 // and none says that it is public or the key of something else.
 func (n *Name) OfCipher() bool {
-	m := n.marks()
-	return n.SpeaksOfKey() && !m.harmless && !m.keyOfElse && !n.PublicKey()
+	return n.SpeaksOfKey() && !n.marks().harmless && !n.PublicKey() && n.Harmless() == ""
+}
+
+// OfUser reports whether the last word of a name is that of an account, whose value may be
+// user:password.
+func (n *Name) OfUser() bool {
+	if n.count == 0 {
+		return false
+	}
+	last := string(n.word(n.count - 1))
+	return last == "login" || last == "user" || last == "userpwd"
 }

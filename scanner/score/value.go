@@ -253,7 +253,7 @@ func Placeholder(v []byte) bool {
 	if bytes.HasSuffix(v, []byte("...")) || bytes.HasPrefix(v, []byte("...")) || indexRedacted(v) {
 		return true
 	}
-	for _, w := range []string{"EXAMPLE", "xxxxx", "XXXXX", "*****", "......", "_____", "00000000000", "…"} { // the last: cut, as redacted values are
+	for _, w := range []string{"EXAMPLE", "xxxxx", "XXXXX", "*****", "......", "_____", "00000000000", "qwertyuiop", "QWERTYUIOP", "asdfghjkl", "zxcvbnm", "…"} { // the last: cut, as redacted values are
 		if bytes.Contains(v, []byte(w)) {
 			return true
 		}
