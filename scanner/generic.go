@@ -106,7 +106,7 @@ func (w *work) named(pos int) {
 	value, form, quoted := w.valueAfter(start, end)
 	if value.start < value.end {
 		w.name.Read(bytes.Trim(t[start:end], ".-$"))
-		w.judged(w.kind(), form, value, quoted)
+		w.judged(w.kindOfName(), form, value, quoted)
 		if quoted && !w.called && t[value.start] != '$' && t[value.start] != '\\' && form != score.Argument {
 			return
 		}
@@ -546,21 +546,27 @@ var codeExtensions = score.Set(".go .py .pyi .js .jsx .ts .tsx .mjs .cjs .java .
 func isCode(p string) bool { return codeExtensions[strings.ToLower(path.Ext(p))] }
 
 // testWords in a path say that its keys are for tests or for show.
-var testWords = score.Set("test tests testing testdata spec specs fixture fixtures mock mocks example examples sample samples demo demos doc docs documentation tutorial tutorials e2e stub stubs fake fakes __tests__ __mocks__ cassettes vcr")
+var testWords = score.Set("test tests testing testdata spec specs fixture fixtures mock mocks example examples sample samples demo demos doc docs documentation tutorial tutorials e2e stub stubs fake fakes cassettes vcr")
 
 // inTest reports whether a path is a test, an example or documentation.
 func inTest(p string) bool {
-	p = strings.ToLower(p)
-	for _, part := range strings.Split(p, "/") {
-		for _, w := range strings.FieldsFunc(part, func(r rune) bool { return r == '.' || r == '-' || r == '_' }) {
-			if testWords[w] {
-				return true
+	var buf [32]byte
+	word := buf[:0]
+	long := false
+	for i := 0; i <= len(p); i++ {
+		if i < len(p) && strings.IndexByte("/.-_", p[i]) < 0 {
+			if long = long || len(word) == cap(word); !long {
+				word = append(word, p[i]|(0x20&-byte(btoi('A' <= p[i] && p[i] <= 'Z'))))
 			}
+			continue
 		}
-	}
-	switch path.Ext(p) {
-	case ".md", ".rst", ".adoc":
-		return true
+		if !long && (testWords[string(word)] || i == len(p) && documentWords[string(word)]) {
+			return true
+		}
+		word, long = buf[:0], false
 	}
 	return false
 }
+
+// documentWords are the extensions of documentation.
+var documentWords = score.Set("md rst adoc")

@@ -2,6 +2,8 @@ package scanner
 
 import (
 	"bytes"
+	"crypto/x509"
+	"encoding/base64"
 	"math"
 
 	"github.com/keyward/keyward/scanner/score"
@@ -14,9 +16,10 @@ func (w *work) judged(kind score.Kind, form score.Form, value span, quoted bool)
 	if rule == nil {
 		return
 	}
+	w.readPath()
 	v := w.text[value.start:value.end]
 	c := &w.judging
-	*c = score.Candidate{Kind: kind, Form: form, Quoted: quoted, Placed: w.placed, Name: &w.name, Value: v}
+	*c = score.Candidate{Kind: kind, Form: form, Quoted: quoted, Placed: w.placed, InTest: w.inTest, File: w.kind, Name: &w.name, Value: v}
 	c.Before, c.After = w.beside(value)
 	if w.refusedBefore(c) {
 		return
@@ -146,12 +149,14 @@ func (w *work) refused(v []byte) string {
 		return "its own name"
 	case score.IsUUID(v) && !w.name.Secretive():
 		return "a UUID, and the name speaks of no secret: it names a thing"
+	case publicDER(v):
+		return "a public key or a certificate"
 	case coordinates(v):
 		return "the coordinates of a dependency"
 	case w.assignedTogether():
 		return "the argument of a call that gives several values"
 	case publicLink(w.judging.Before):
-		return "the token of a public link"
+		return "of a public link or page"
 	}
 	if why := w.readable(v); why != "" {
 		return why
@@ -175,7 +180,7 @@ func (w *work) readable(v []byte) string {
 		return ""
 	case foreign:
 		return "words of a language"
-	case w.inTranslation():
+	case w.kind == score.TranslationFile:
 		return "a translation"
 	case w.name.OfText():
 		return "a text that people read, by its name"
@@ -185,12 +190,11 @@ func (w *work) readable(v []byte) string {
 	return ""
 }
 
-// inTranslation reports whether the blob holds translations, by its path.
-func (w *work) inTranslation() bool {
-	if w.translation == 0 {
-		w.translation = int8(2*btoi(score.Translation(w.blob.Path)) - 1)
+// readPath learns what the path of the blob says, at its first candidate.
+func (w *work) readPath() {
+	if !w.kindKnown {
+		w.kind, w.inTest, w.kindKnown = score.FileKindOf(w.blob.Path, isCode(w.blob.Path)), inTest(w.blob.Path), true
 	}
-	return w.translation > 0
 }
 
 // assignedTogether reports whether the value that is judged is the argument of a call whose
@@ -212,6 +216,23 @@ func (w *work) assignedTogether() bool {
 		left = left[1 : n-1]
 	}
 	return bytes.IndexByte(left, ',') >= 0 && bytes.IndexAny(left, "(\"'") < 0
+}
+
+// publicDER reports whether v is the base64 of a public key (SubjectPublicKeyInfo) or of a
+// certificate.
+func publicDER(v []byte) bool {
+	if len(v) < 56 || v[0] != 'M' || v[1] != 'C' && v[1] != 'F' && v[1] != 'H' && v[1] != 'I' && v[1] != 'G' {
+		return false
+	}
+	der, err := base64.StdEncoding.DecodeString(string(v))
+	if err != nil {
+		return false
+	}
+	if _, err := x509.ParsePKIXPublicKey(der); err == nil {
+		return true
+	}
+	_, err = x509.ParseCertificate(der)
+	return err == nil
 }
 
 // coordinates reports whether v names a version of a package: group:artifact:1.2.3,
@@ -242,21 +263,21 @@ func isVersion(v []byte) bool {
 	return ok && len(major) > 0 && len(major) < 4 && '0' <= major[0] && major[0] <= '9' && len(minor) > 0 && '0' <= minor[0] && minor[0] <= '9'
 }
 
-// publicLink reports whether what stands before a value is a link that gives it to everybody
-// who has it, and to nothing else.
+// publicLink reports whether what stands before a value says that everybody may have it: a
+// link to one file, the nonce of a script on a page.
 func publicLink(before []byte) bool {
-	for _, s := range [...]string{"alt=media&token=", "resourcekey="} {
+	for _, s := range [...]string{"alt=media&token=", "alt=media&amp;token=", "resourcekey="} {
 		if bytes.HasSuffix(before, []byte(s)) {
 			return true
 		}
 	}
-	return false
+	return bytes.HasSuffix(before, []byte("nonce=\"")) && (bytes.Contains(before, []byte("<script")) || bytes.Contains(before, []byte("<style")) || bytes.Contains(before, []byte("<link")))
 }
 
 // references are what a value that points elsewhere begins with.
 // See the documentation of GitHub Actions, Vault, 1Password, AWS, Azure, vals.
 var references = []string{
-	"$", "%", "{", "<", "@{", "#{", "[[", "vault:", "vault://", "op://", "ref+", "sm://", "gcp-sm:", "arn:aws:", "arn:aws-", "projects/",
+	"$", "%", "{", "<", `\\`, "@{", "#{", "[[", "vault:", "vault://", "op://", "ref+", "sm://", "gcp-sm:", "arn:aws:", "arn:aws-", "projects/",
 	"@microsoft.keyvault", "doppler://", "secret://", "secrets.", "env.", "env:", "env(", "var.", "local.", "data.", "process.env", "os.environ",
 	"os.getenv", "getenv", "system.getenv", "keyvault", "awssm:", "ssm:", "file:", "file://", "urn:", "ssh-rsa ", "ssh-ed25519 ", "ecdsa-sha2",
 	"-----begin public", "-----begin certificate", "http://", "https://", "bearer ${", "!ref", "!vault", "data:image", "sha256:", "sha512-", "sha1-", "sha384-",

@@ -192,7 +192,7 @@ func (w *work) refusedBefore(c *score.Candidate) bool {
 		_, _ = h.Write(n[:]) // a hash does not fail
 		_, _ = h.Write(part)
 	}
-	_, _ = h.Write([]byte{1, byte(c.Kind), byte(c.Form), byte(btoi(c.Quoted)), byte(btoi(w.generated)), byte(btoi(w.inTranslation())), byte(btoi(c.Placed)), byte(btoi(w.called))})
+	_, _ = h.Write([]byte{1, byte(c.Kind), byte(c.Form), byte(btoi(c.Quoted)), byte(btoi(w.generated)), byte(c.File), byte(btoi(c.InTest)), byte(btoi(c.Placed)), byte(btoi(w.called))})
 	w.verdict = max(1, h.Sum64())
 	return w.memo.has(w.verdict)
 }

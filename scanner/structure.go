@@ -49,12 +49,12 @@ func (w *work) judgeValues(start, end int) {
 		if w.codeFile && !v.Quoted && v.Form == score.Assignment && !surelyRandom(w.text[v.Start:v.End]) {
 			continue // a variable, not a value
 		}
-		w.judged(w.kind(), v.Form, span{v.Start, v.End}, v.Quoted)
+		w.judged(w.kindOfName(), v.Form, span{v.Start, v.End}, v.Quoted)
 	}
 }
 
-// kind is the kind of the name that was read, as far as there is a rule for it.
-func (w *work) kind() score.Kind {
+// kindOfName is the kind of the name that was read, as far as there is a rule for it.
+func (w *work) kindOfName() score.Kind {
 	kind := w.name.Kind()
 	if w.s.finders[kind] == nil {
 		return score.Key
@@ -76,7 +76,7 @@ func (w *work) arguments() {
 		default:
 			w.name.Read(passwordName)
 		}
-		w.judged(w.kind(), a.Form, span{a.Start, a.End}, a.Quoted)
+		w.judged(w.kindOfName(), a.Form, span{a.Start, a.End}, a.Quoted)
 	}
 }
 
@@ -209,7 +209,7 @@ func (w *work) setting(s extract.Setting) {
 	at := span{s.Value.Start, s.Value.End}
 	if !s.Encoded {
 		w.name.Read(name)
-		w.judged(w.kind(), s.Value.Form, at, s.Value.Quoted)
+		w.judged(w.kindOfName(), s.Value.Form, at, s.Value.Quoted)
 		return
 	}
 	if w.layer != nil {
@@ -226,7 +226,7 @@ func (w *work) setting(s extract.Setting) {
 	w.text, w.layer, w.codeFile = line, l, false
 	w.name.Read(name)
 	value := bytes.TrimSpace(line[len(name)+2:])
-	w.judged(w.kind(), score.Assignment, span{len(name) + 2, len(name) + 2 + len(value)}, false)
+	w.judged(w.kindOfName(), score.Assignment, span{len(name) + 2, len(name) + 2 + len(value)}, false)
 	w.text, w.layer, w.codeFile, w.nameEnd = text, nil, code, nameEnd
 }
 
@@ -247,7 +247,7 @@ func (w *work) sensitive(pos, n int) {
 	} else {
 		w.name.Read(secretName)
 	}
-	w.judged(w.kind(), v.Form, span{v.Start, v.End}, v.Quoted)
+	w.judged(w.kindOfName(), v.Form, span{v.Start, v.End}, v.Quoted)
 }
 
 // listing judges the lines of a file that is known by its name to hold credentials.
@@ -263,7 +263,7 @@ func (w *work) listing() {
 	defer func() { w.placed = false }()
 	w.name.Read(passwordName)
 	for _, v := range w.values {
-		w.judged(w.kind(), v.Form, span{v.Start, v.End}, v.Quoted)
+		w.judged(w.kindOfName(), v.Form, span{v.Start, v.End}, v.Quoted)
 	}
 }
 
@@ -290,7 +290,7 @@ func (w *work) userAndPassword(pos, i int) {
 		return
 	}
 	w.name.Read(passwordName)
-	w.judged(w.kind(), score.Assignment, span{v.start + colon + 1, v.end}, quoted)
+	w.judged(w.kindOfName(), score.Assignment, span{v.start + colon + 1, v.end}, quoted)
 }
 
 // tag handles the default in a tag of a Go struct: envDefault:"…".
@@ -303,7 +303,7 @@ func (w *work) tag(pos, n int) {
 	line = line[bytes.LastIndexByte(line, '\n')+1:]
 	field, _, _ := bytes.Cut(bytes.TrimSpace(line[max(0, len(line)-200):]), []byte(" "))
 	if w.name.Read(field); w.name.SpeaksOfKey() {
-		w.judged(w.kind(), score.Assignment, v, true)
+		w.judged(w.kindOfName(), score.Assignment, v, true)
 	}
 }
 
@@ -317,7 +317,7 @@ func (w *work) glued(pos, n int) {
 	if end > start {
 		w.name.Read(passwordName)
 		w.placed = true
-		w.judged(w.kind(), score.Assignment, span{start, end}, false)
+		w.judged(w.kindOfName(), score.Assignment, span{start, end}, false)
 		w.placed = false
 	}
 }

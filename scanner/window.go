@@ -99,7 +99,7 @@ func (c *compiled) inPath(path string) bool {
 // Profile tells apart the paths at which the same content may give different
 // findings: code or not, a test or not, in reach of a rule or an allowlist or not.
 func (s *Scanner) Profile(path string) string {
-	bits := []byte{mark(isCode(path)), mark(inTest(path)), mark(isGenerated(path, nil)), mark(score.Translation(path))}
+	bits := []byte{mark(isCode(path)), mark(inTest(path)), mark(isGenerated(path, nil)), '0' + byte(score.FileKindOf(path, isCode(path)))}
 	for _, c := range s.rules {
 		if len(c.given.Paths) > 0 && c.compile() == nil {
 			bits = append(bits, mark(c.inPath(path)))

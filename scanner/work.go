@@ -52,42 +52,44 @@ type Decision struct {
 
 // work is the state of one Scan, reused from blob to blob.
 type work struct {
-	s           *Scanner
-	hit         func(word, pos int) bool // onWord, bound once
-	blob        Blob
-	whole       []byte // the blob's text
-	text        []byte // what is looked at now: the blob's text or a layer's
-	layer       *layer
-	until       []int // for each rule where its last window ended
-	touched     []int32
-	nameEnd     int
-	codeFile    bool
-	generated   bool
-	translation int8                         // whether it holds the texts of a program in one of many languages: 1 or -1, 0 if not asked for yet
-	name        score.Name                   // of the candidate that is judged
-	vector      score.Vector                 // of it
-	visit       func(span, *score.Candidate) // instead of a score
-	binary      bool
-	hits        []hit
-	budget      int // bytes of decoded text that may still be looked at
-	spent       bool
-	scratch     [maxDepth]scratch
-	macs        []hash.Hash // of fingerprints, under the pepper and the former ones; nil before the first
-	judging     score.Candidate
-	searches    int // how often expressions were tried, and on how many bytes
-	searched    int
-	explain     *[]Decision
-	memo        *memo             // nil if nothing is remembered
-	salts       map[string]uint64 // by path, for the memo
-	pieces      []piece           // of the text, with a memo
-	current     int               // the piece that is looked at
-	verdict     uint64            // of the value that is judged, as the memo knows it; 0 for none
-	placed      bool              // it stands where a command or a call takes a credential
-	called      bool              // the value read last is an argument of a call
-	values      []extract.Value   // of the name that is looked at
-	args        []extract.Arg     // of the command or call that is looked at
-	settings    []extract.Setting // of the document that is looked at
-	raw         []byte            // a key written as numbers
+	s         *Scanner
+	hit       func(word, pos int) bool // onWord, bound once
+	blob      Blob
+	whole     []byte // the blob's text
+	text      []byte // what is looked at now: the blob's text or a layer's
+	layer     *layer
+	until     []int // for each rule where its last window ended
+	touched   []int32
+	nameEnd   int
+	codeFile  bool
+	generated bool
+	kind      score.FileKind // of the blob, if kindKnown
+	kindKnown bool
+	inTest    bool                         // the path of the blob, if kindKnown
+	name      score.Name                   // of the candidate that is judged
+	vector    score.Vector                 // of it
+	visit     func(span, *score.Candidate) // instead of a score
+	binary    bool
+	hits      []hit
+	budget    int // bytes of decoded text that may still be looked at
+	spent     bool
+	scratch   [maxDepth]scratch
+	macs      []hash.Hash // of fingerprints, under the pepper and the former ones; nil before the first
+	judging   score.Candidate
+	searches  int // how often expressions were tried, and on how many bytes
+	searched  int
+	explain   *[]Decision
+	memo      *memo             // nil if nothing is remembered
+	salts     map[string]uint64 // by path, for the memo
+	pieces    []piece           // of the text, with a memo
+	current   int               // the piece that is looked at
+	verdict   uint64            // of the value that is judged, as the memo knows it; 0 for none
+	placed    bool              // it stands where a command or a call takes a credential
+	called    bool              // the value read last is an argument of a call
+	values    []extract.Value   // of the name that is looked at
+	args      []extract.Arg     // of the command or call that is looked at
+	settings  []extract.Setting // of the document that is looked at
+	raw       []byte            // a key written as numbers
 }
 
 // Explain scans b and returns what became of every match, kept or dropped.
@@ -116,7 +118,7 @@ func (w *work) scan(dst []Finding, b Blob, explain *[]Decision) ([]Finding, erro
 	w.blob, w.hits, w.explain = b, w.hits[:0], explain
 	w.budget, w.spent = max(decodeRatio*len(b.Data), decodeLeast), false
 	w.codeFile = isCode(b.Path)
-	w.generated, w.translation = isGenerated(b.Path, b.Data), 0
+	w.generated, w.kindKnown = isGenerated(b.Path, b.Data), false
 	wide, sure := EncodingOf(b.Data)
 	if b.Encoding != 0 {
 		wide, sure = b.Encoding, false

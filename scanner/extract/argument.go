@@ -102,15 +102,17 @@ func CharArray(dst []Arg, t []byte, i int) []Arg {
 	return append(dst, Arg{Value: Value{Span{start + q + 1, i - 1}, score.Argument, true}})
 }
 
-// authBeside reports whether the text around i speaks of authentication.
+// authBeside reports whether the line before i speaks of authentication, or the text around
+// it of the header for that.
 func authBeside(t []byte, i int) bool {
-	line := t[max(0, i-300):min(len(t), i+300)]
+	line := t[max(lineStart(t, i), i-160):i]
 	for _, w := range [...]string{"auth", "basic", "cred", "header", "proxy"} {
 		if indexFold(line, w) >= 0 {
 			return true
 		}
 	}
-	return false
+	around := t[max(0, i-200):min(len(t), i+200)]
+	return indexFold(around, "basic ") >= 0 || indexFold(around, "authorization") >= 0
 }
 
 // nth returns the nth argument of the call whose arguments begin at i.

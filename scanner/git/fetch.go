@@ -30,7 +30,7 @@ func (r *Repo) Fetch(ctx context.Context, token string, args ...string) error {
 	cmd := r.git(ctx, slices.Concat(fetching, []string{"fetch", "--no-tags", "--quiet", "origin"}, args))
 	if token != "" && strings.HasPrefix(r.originURL(ctx), "http") && !r.hasHeader(ctx) {
 		basic := base64.StdEncoding.EncodeToString([]byte("x-access-token:" + token))
-		cmd.Env = append(cmd.Env, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=http.extraheader", "GIT_CONFIG_VALUE_0=AUTHORIZATION: basic "+basic)
+		cmd.Env = append(slices.Clip(cmd.Env), "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=http.extraheader", "GIT_CONFIG_VALUE_0=AUTHORIZATION: basic "+basic)
 	}
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

@@ -40,11 +40,26 @@ const (
 	Sentence               // the token VALUE
 )
 
+// A FileKind is what kind of file a candidate stands in, by its name.
+type FileKind uint8
+
+// The kinds of files.
+const (
+	OtherFile FileKind = iota
+	CodeFile
+	ConfigFile
+	DocumentFile
+	ScriptFile
+	TranslationFile
+)
+
 // A Candidate is a value that may be a key. It points into the text that is scanned.
 type Candidate struct {
 	Kind   Kind
 	Form   Form
 	Quoted bool
+	InTest bool // the path is one of tests, examples or documentation
+	File   FileKind
 	Placed bool // it stands where a command or a call takes a credential
 	Name   *Name
 	Value  []byte

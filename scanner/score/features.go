@@ -37,7 +37,7 @@ func features() (out []Feature) {
 		add(OfName, "name has "+parts[0])
 	}
 	add(OfLine, "form", "in quotes", "characters before", "characters after", "in a comment", "in a comparison", "in an assertion", "a call", "sign before", "sign after", "quotes before", "spaces in the line",
-		"words for examples beside it", "no spaces around the operator", "part of a longer text", "a link or address beside it", "a second value like it")
+		"words for examples beside it", "no spaces around the operator", "part of a longer text", "a link or address beside it", "a second value like it", "in a test or example", "kind of file")
 	return out
 }
 
@@ -177,6 +177,8 @@ func (m *measure) line(c *Candidate) {
 	m.is(c.Quoted && oddQuotes(before))
 	m.is(bytes.Contains(l, []byte("://")))
 	m.is(len(c.Value) > 3 && (bytes.Contains(before, c.Value) || bytes.Contains(after, c.Value)))
+	m.is(c.InTest)
+	m.put(float64(c.File))
 }
 
 func different(v []byte) (n int) {

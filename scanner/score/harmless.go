@@ -15,7 +15,7 @@ var (
 		"url urls uri uris label labels title titles digest digests checksum checksums sha sha1 sha256 sha512 md5 crc crc32 fingerprint fingerprints thumbprint " +
 		"accessor accessors issuer size format prefix suffix algorithm alg algo description hint placeholder error errors message messages signature signatures at date time timestamp ttl timeout " +
 		"enabled required status state scope scopes policy endpoint file filename dir directory location region email username owner limit mode kind field column table " +
-		"nonce salt salts identifier serial etag vid uid gid guid regex pattern address addresses mint ref refs segment segments bucket salted iv tag ciphertext slot slots ring holder supply symbol decimals")
+		"identifier serial etag vid uid gid guid regex pattern address addresses mint ref refs segment segments bucket salted iv tag ciphertext slot slots ring holder supply symbol decimals")
 	// otherKeys are words that make the key, token or hash after them one of something else.
 	otherKeys = Set("primary foreign sort partition cache object s3 idempotency idempotent translation i18n locale message label hot index map dict row column composite candidate " +
 		"page nextpage next previous prev continuation continue cursor sync pagination paging offset resume marker watermark delta " +
@@ -25,9 +25,10 @@ var (
 	ownKeys = Set("secret private api access auth token password client encryption signing master service admin account shared app")
 	// transformed are words that say what was made of a value: no credential any more.
 	transformed = Set("hashed encrypted masked redacted obfuscated sitekey publickey pubkey")
+	publicWords = Set("public publishable publish pub site anon anonymous")
 	// uiWords say that a name is that of a text which people read.
 	uiWords = Set("label labels title titles message messages msg placeholder placeholders error errors hint hints tooltip tooltips description desc caption captions heading header " +
-		"button btn help helptext text txt prompt warning info notice notification alert toast subtitle translation translations i18n lang string strings forgot forgotten reset confirm remember")
+		"button btn help helptext prompt warning info notice notification alert toast subtitle translation translations i18n lang forgot forgotten remember")
 )
 
 // Harmless says why a value of that name is no credential, whatever it looks like; "" if the
@@ -40,6 +41,10 @@ func (n *Name) Harmless() string {
 		return "the name has a word for keys only inside another word"
 	}
 	for i := range n.count {
+		next := i + 1
+		if next < n.count && publicWords[string(n.word(i))] && (string(n.word(next)) == "key" || string(n.word(next)) == "keys") && !n.has("private") && !n.has("secret") {
+			return "a public key"
+		}
 		if transformed[string(n.word(i))] {
 			return "the name says that its value is encrypted, a hash or public"
 		}
@@ -47,6 +52,8 @@ func (n *Name) Harmless() string {
 	last := n.count - 1
 	word := string(n.word(last))
 	switch {
+	case word == "nonce" && n.has("csp"):
+		return "a nonce of a content security policy, which each page has another of"
 	case aboutLast[word] && !n.secretID(last):
 		return "the name ends in a word that says its value is about a credential"
 	case last > 0 && (word == "key" || word == "keys" || word == "token" || word == "tokens") && n.ofElse(last):

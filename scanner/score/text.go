@@ -2,7 +2,6 @@ package score
 
 import (
 	"bytes"
-	"path"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -12,7 +11,7 @@ import (
 // perhaps with spaces, hyphens and the signs of sentences between. foreign says whether
 // letters beyond ASCII are among them.
 func Prose(v []byte) (prose, foreign bool) {
-	letters := 0
+	letters, others, digits := 0, 0, 0
 	for i := 0; i < len(v); {
 		if n := escapedLetter(v[i:]); n > 0 { // \u00e4
 			i, letters, foreign = i+n, letters+1, true
@@ -24,14 +23,19 @@ func Prose(v []byte) (prose, foreign bool) {
 			return false, foreign
 		case unicode.IsLetter(r) || unicode.Is(unicode.M, r):
 			letters++
-			foreign = foreign || r >= 0x80
+			if r >= 0x80 {
+				foreign = true
+				others++
+			}
+		case '0' <= r && r <= '9':
+			digits++
 		case r >= 0x80 || strings.IndexByte(" -_.,:;!?'()/\\&\"", byte(r)) >= 0:
 		default:
 			return false, foreign
 		}
 		i += n
 	}
-	return letters >= 2, foreign
+	return letters >= 2 && (digits == 0 || digits <= 3 && 2*others > letters), foreign // at least 8 characters, in Chinese
 }
 
 // escapedLetter returns the length of a \u escape of a letter at the beginning of v, else 0.
@@ -70,31 +74,90 @@ var (
 // Translation reports whether the file at a path holds the texts of a program in one of many
 // languages.
 func Translation(p string) bool {
-	p = strings.ToLower(p)
-	if translationExts[path.Ext(p)] {
+	var buf [maxPath]byte
+	return translation(lowerPath(buf[:0], p))
+}
+
+// maxPath is how much of a path is looked at, from its end.
+const maxPath = 240
+
+func lowerPath(buf []byte, p string) []byte {
+	for i := max(0, len(p)-maxPath); i < len(p); i++ {
+		c := p[i]
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		buf = append(buf, c)
+	}
+	return buf
+}
+
+// split returns the last element of a path in lower case, its extension, and what stands
+// before the element.
+func split(p []byte) (dirs, base, ext []byte) {
+	i := bytes.LastIndexByte(p, '/') + 1
+	dirs, base = p[:i], p[i:]
+	if j := bytes.LastIndexByte(base, '.'); j >= 0 {
+		base, ext = base[:j], base[j:]
+	}
+	return dirs, base, ext
+}
+
+func translation(p []byte) bool {
+	dirs, base, ext := split(p)
+	if translationExts[string(ext)] {
 		return true
 	}
-	dirs, name := path.Split(p)
-	for dir := range strings.SplitSeq(dirs, "/") {
-		if translationWords[dir] || strings.HasPrefix(dir, "values-") || strings.HasSuffix(dir, ".lproj") {
+	for len(dirs) > 0 {
+		dir, rest, _ := bytes.Cut(dirs, []byte("/"))
+		dirs = rest
+		if translationWords[string(dir)] || bytes.HasPrefix(dir, []byte("values-")) || bytes.HasSuffix(dir, []byte(".lproj")) || translationWord(dir) {
 			return true
 		}
-		for w := range strings.FieldsFuncSeq(dir, func(r rune) bool { return r == '-' || r == '_' || r == '.' }) {
-			if translationWords[w] && w != "messages" && w != "language" && w != "lang" {
-				return true
-			}
-		}
 	}
-	base := strings.TrimSuffix(name, path.Ext(name))
-	if base == "strings" || languages[strings.ReplaceAll(base, "_", "-")] && translated[path.Ext(name)] || translationWords[base] && base != "language" && base != "lang" {
+	switch {
+	case string(base) == "strings", language(base) && translated[string(ext)]:
+		return true
+	case translationWords[string(base)] && string(base) != "language" && string(base) != "lang", translationWord(base):
 		return true
 	}
-	words := strings.FieldsFunc(base, func(r rune) bool { return r == '-' || r == '_' || r == '.' })
-	for i, w := range words {
-		if translationWords[w] && w != "messages" && w != "lang" {
+	// messages_fi, messages.pt-BR: one of the last two words is a language
+	for range 2 {
+		i := bytes.LastIndexAny(base, "-_.")
+		if i <= 0 {
+			break
+		}
+		if word := base[i+1:]; len(word) == 2 && language(word) && translated[string(ext)] {
 			return true
 		}
-		if i > 0 && i >= len(words)-2 && len(w) == 2 && languages[w] && translated[path.Ext(name)] {
+		base = base[:i]
+	}
+	return false
+}
+
+// language reports whether a word is the code of a language: fi, pt-br.
+func language(word []byte) bool {
+	if len(word) == 5 && (word[2] == '-' || word[2] == '_') {
+		return languages[string(word[:2])]
+	}
+	return languages[string(word)]
+}
+
+// translationWord reports whether a name has a word in it that says so by itself.
+func translationWord(name []byte) bool {
+	for len(name) > 0 {
+		i := bytes.IndexAny(name, "-_.")
+		word := name
+		if i >= 0 {
+			word, name = name[:i], name[i+1:]
+		} else {
+			name = nil
+		}
+		switch string(word) {
+		case "messages", "language", "lang", "languages":
+			continue
+		}
+		if translationWords[string(word)] {
 			return true
 		}
 	}
@@ -103,3 +166,29 @@ func Translation(p string) bool {
 
 // translated are the extensions of files that are translated under names with a language.
 var translated = Set(".properties .json .yml .yaml .xml .js .ts .php .rb .toml .ini .csv .txt .html .md .dart .py .lua")
+
+var (
+	configExts   = Set(".json .yml .yaml .toml .ini .cfg .conf .config .properties .env .xml .plist .tfvars .tfstate .cnf .props .json5 .jsonc .csv .tsv")
+	documentExts = Set(".md .rst .adoc .txt .html .htm .markdown .mdx .textile .tex .org")
+	scriptExts   = Set(".sh .bash .zsh .fish .bat .cmd .ps1 .mk .dockerfile")
+)
+
+// FileKindOf returns the kind of the file at a path; code says that it is source code.
+func FileKindOf(p string, code bool) FileKind {
+	var buf [maxPath]byte
+	low := lowerPath(buf[:0], p)
+	_, _, ext := split(low)
+	switch {
+	case translation(low):
+		return TranslationFile
+	case documentExts[string(ext)]:
+		return DocumentFile
+	case code:
+		return CodeFile
+	case configExts[string(ext)]:
+		return ConfigFile
+	case scriptExts[string(ext)]:
+		return ScriptFile
+	}
+	return OtherFile
+}

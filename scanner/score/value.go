@@ -247,6 +247,9 @@ func Placeholder(v []byte) bool {
 	if len(v) == 0 || v[0] == '<' && v[len(v)-1] == '>' {
 		return true
 	}
+	if bytes.Count(v, []byte("x"))+bytes.Count(v, []byte("X")) >= 6 && 2*(bytes.Count(v, []byte("x"))+bytes.Count(v, []byte("X"))) >= len(v) {
+		return true
+	}
 	if Repeated(v) || counted(v) || interleaved(v) || drawnOut(v) || samples[string(v)] {
 		return true
 	}
