@@ -103,15 +103,17 @@ func (j *job) ignored(ctx context.Context) (func(string) bool, error) {
 }
 
 // prefix is what stands before the paths below an argument, so that they are relative to
-// the top: "" or with a slash at the end. What lies elsewhere has paths relative to the
-// argument, or with its directory before them if there are several.
+// the top, else to the working directory: "" or with a slash at the end. What lies elsewhere
+// has paths relative to the argument, or with its directory before them if there are several.
 func (j *job) prefix(arg string) string {
 	dir, err := j.env.directory(arg)
 	if err != nil {
 		return ""
 	}
-	if rel, ok := within(j.top(), dir); ok {
-		return rel
+	for _, top := range []string{j.top(), j.env.path(".")} {
+		if rel, ok := within(top, dir); ok {
+			return rel
+		}
 	}
 	if len(j.args) > 1 {
 		return filepath.ToSlash(dir) + "/"
