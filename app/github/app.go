@@ -143,6 +143,13 @@ func (a *App) Installation(id int64) *Client {
 	return c
 }
 
+// signed returns a transport that signs as an installation. Each has the App's own one for
+// itself: the library writes into it whenever it asks for a token.
+func (a *App) signed(id int64) *ghinstallation.Transport {
+	own := *a.jwt
+	return ghinstallation.NewFromAppsTransport(&own, id)
+}
+
 // Forget drops what is kept for an installation, its token too.
 func (a *App) Forget(id int64) { a.clients.Remove(id) }
 
@@ -152,8 +159,7 @@ func (a *App) Forget(id int64) { a.clients.Remove(id) }
 func (c *Client) GitToken(ctx context.Context, fresh bool) (string, error) {
 	c.gitMu.Lock()
 	if c.git == nil || fresh {
-		c.git = ghinstallation.NewFromAppsTransport(c.app.jwt, c.ID)
-		c.git.BaseURL = c.app.jwt.BaseURL
+		c.git = c.app.signed(c.ID)
 		c.git.InstallationTokenOptions = &gh.InstallationTokenOptions{Permissions: &gh.InstallationPermissions{Contents: gh.String("read"), Metadata: gh.String("read")}}
 	}
 	t := c.git

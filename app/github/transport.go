@@ -283,8 +283,7 @@ type installed struct {
 func (t *installed) renew() *ghinstallation.Transport {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.now = ghinstallation.NewFromAppsTransport(t.app.jwt, t.id)
-	t.now.BaseURL = t.app.jwt.BaseURL
+	t.now = t.app.signed(t.id)
 	return t.now
 }
 
