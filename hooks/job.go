@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -181,7 +182,12 @@ func (j *job) add(found []scanner.Finding, commit *scanner.Commit) {
 }
 
 func (j *job) stdin(ctx context.Context) error {
-	found, err := j.collect(ctx, files.Reader("stdin", j.env.input(), j.fileOptions()), 0)
+	in := bufio.NewReaderSize(j.env.input(), 1<<16)
+	head, _ := in.Peek(4096) // what is missing is told when it is read
+	if !j.o.plain && files.IsDiff(head) {
+		return j.diff(ctx, files.NewDiff(in))
+	}
+	found, err := j.collect(ctx, files.Reader("stdin", in, j.fileOptions()), 0)
 	if err != nil {
 		return err
 	}
@@ -189,5 +195,17 @@ func (j *job) stdin(ctx context.Context) error {
 		return hint(errors.New("standard input is empty"), "nothing was scanned, and that is not a pass")
 	}
 	j.add(found, nil)
+	return nil
+}
+
+// diff scans what a diff on standard input adds. The lines around it are read, too, so that
+// a key is seen whole, but a key that stood there before is not reported.
+func (j *job) diff(ctx context.Context, d *files.Diff) error {
+	found, err := j.collect(ctx, d.Blobs, 0)
+	if err != nil {
+		return err
+	}
+	j.notes = append(j.notes, "standard input is a diff: only the lines that it adds were looked at (--plain reads it as any text)")
+	j.add(slices.DeleteFunc(found, func(f scanner.Finding) bool { return !d.Added(f.Path, f.Line, f.EndLine) }), nil)
 	return nil
 }

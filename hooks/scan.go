@@ -24,15 +24,18 @@ import (
 // scanOptions are the flags of keyward scan.
 type scanOptions struct {
 	setup
-	staged, uncommitted, history, unreachable, stdin bool
-	commits                                          string
-	emptyRange                                       bool // a range without commits is nothing to scan, and no mistake
-	gitignore, archives, allowIncomplete, quiet      bool
-	firstSeen                                        bool
-	maxSize                                          int64
-	format, output, failOn, cache                    string
-	advice                                           bool
+	staged, uncommitted, history, unreachable, stdin, plain bool
+	commits                                                 string
+	emptyRange                                              bool // a range without commits is nothing to scan, and no mistake
+	gitignore, archives, allowIncomplete, quiet             bool
+	firstSeen                                               bool
+	maxSize                                                 int64
+	format, output, failOn, cache                           string
+	advice                                                  bool
 }
+
+// anyConfidence is what --min-confidence 0 means: the scanner takes 0 for its default.
+const anyConfidence = 1e-9
 
 func newScan(env *Env) *cobra.Command {
 	var o scanOptions
@@ -46,7 +49,12 @@ PATH (by default the working directory) except .git.`,
   keyward scan --history --format sarif --output keys.sarif
   keyward scan --range origin/main..HEAD
   git diff | keyward scan --stdin`,
-		RunE: func(c *cobra.Command, args []string) error { return env.scan(c.Context(), &o, args) },
+		RunE: func(c *cobra.Command, args []string) error {
+			if o.minConfidence == 0 {
+				o.minConfidence = anyConfidence
+			}
+			return env.scan(c.Context(), &o, args)
+		},
 	}
 	f := c.Flags()
 	o.modeFlags(c)
@@ -69,7 +77,8 @@ func (o *scanOptions) modeFlags(c *cobra.Command) {
 	f.BoolVar(&o.history, "history", false, "scan every blob that any ref reaches, each once")
 	f.BoolVar(&o.unreachable, "unreachable", false, "with --history: blobs that no ref reaches, too")
 	f.StringVar(&o.cache, "cache", "", "with --history: remember in this file which objects are clean, do not read them again")
-	f.BoolVar(&o.stdin, "stdin", false, "scan standard input")
+	f.BoolVar(&o.stdin, "stdin", false, "scan standard input; of a diff only the lines it adds")
+	f.BoolVar(&o.plain, "plain", false, "with --stdin: read a diff as any other text")
 	f.BoolVar(&o.gitignore, "gitignore", false, "leave out what .gitignore names")
 	f.BoolVar(&o.archives, "archives", false, "look into zip, tar, gzip, jar, whl and archives within them")
 	f.Int64Var(&o.maxSize, "max-size", files.DefaultMaxSize, "do not read files larger than this many bytes")
@@ -123,6 +132,8 @@ func (o *scanOptions) check(args []string) error {
 		return hint(errors.New("--unreachable needs --history"))
 	case o.cache != "" && !o.history:
 		return hint(errors.New("--cache needs --history"))
+	case o.plain && !o.stdin:
+		return hint(errors.New("--plain needs --stdin"))
 	case o.stdin && len(args) > 0:
 		return hint(errors.New("--stdin takes no paths"))
 	case m != "tree" && len(args) > 1:
@@ -187,7 +198,8 @@ func (env *Env) runJob(ctx context.Context, o *scanOptions, args []string, work 
 	if o.stdin {
 		r.Target = "standard input"
 	}
-	r.Coverage.Took = env.Now().Sub(j.started)
+	r.At = env.Now()
+	r.Coverage.Took = r.At.Sub(j.started)
 	for _, k := range j.keys.Sorted() {
 		if k.Known = j.known(k); k.Known != nil {
 			r.Known = append(r.Known, k)

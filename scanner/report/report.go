@@ -22,7 +22,8 @@ type Report struct {
 	Known    []*scanner.Key // found, and allowed or in the baseline
 	Notes    []string       // what the user should know besides, such as a rule that could not be honoured
 	Coverage Coverage
-	Advice   bool // tell in full how to rotate each key, not once per kind
+	Advice   bool      // tell in full how to rotate each key, not once per kind
+	At       time.Time // when the scan ended
 }
 
 // Coverage is what was scanned and what was not.
@@ -40,7 +41,7 @@ type Coverage struct {
 func (c *Coverage) Complete() bool { return len(c.Gaps) == 0 }
 
 // Formats are the names of the formats, in the order of the help text.
-var formats = []string{"text", "json", "jsonl", "sarif", "github", "csv", "junit", "html"}
+var formats = []string{"text", "json", "jsonl", "sarif", "github", "csv", "junit", "html", "gitlab", "codequality"}
 
 // Formats returns the names of the formats.
 func Formats() []string { return slices.Clone(formats) }
@@ -66,6 +67,10 @@ func Write(w io.Writer, format string, r *Report, opt Options) error {
 		return writeJSONL(w, r)
 	case "sarif":
 		return writeSARIF(w, r)
+	case "gitlab":
+		return writeGitLab(w, r)
+	case "codequality":
+		return writeCodeQuality(w, r)
 	case "github":
 		return writeGitHub(w, r)
 	case "csv":

@@ -618,3 +618,88 @@ func TestUnknownFormat(t *testing.T) {
 		t.Errorf("got %v, want an error that names the formats", err)
 	}
 }
+
+// TestGitLab holds the reports for GitLab: each place of a key once, and what was not scanned.
+func TestGitLab(t *testing.T) {
+	r := sample()
+	r.At = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	var buf bytes.Buffer
+	if err := report.Write(&buf, "gitlab", r, report.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	var secret struct {
+		Version string
+		Scan    struct {
+			Type, Status, End_time string
+		}
+		Vulnerabilities []struct {
+			ID, Severity string
+			Location     struct {
+				File       string
+				Start_line int
+				Commit     struct{ SHA string }
+			}
+			Identifiers []struct{ Type, Name, Value string }
+		}
+	}
+	if err := json.Unmarshal(buf.Bytes(), &secret); err != nil {
+		t.Fatal(err)
+	}
+	places := 0
+	for _, k := range r.Keys {
+		places += len(k.Places)
+	}
+	if len(secret.Vulnerabilities) != places || secret.Scan.Type != "secret_detection" || secret.Scan.End_time != "2026-03-04T05:06:07" {
+		t.Errorf("got %d vulnerabilities, want %d:\n%s", len(secret.Vulnerabilities), places, buf.Bytes())
+	}
+	if want := "failure"; len(r.Coverage.Gaps) > 0 && secret.Scan.Status != want {
+		t.Errorf("status %s with gaps, want %s", secret.Scan.Status, want)
+	}
+	ids := map[string]bool{}
+	for _, v := range secret.Vulnerabilities {
+		if ids[v.ID] || v.Severity == "" || v.Location.File == "" || v.Location.Start_line < 1 || v.Location.Commit.SHA == "" || len(v.Identifiers) == 0 {
+			t.Errorf("incomplete, or twice: %+v", v)
+		}
+		ids[v.ID] = true
+	}
+	buf.Reset()
+	if err := report.Write(&buf, "codequality", r, report.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	var quality []struct {
+		Description, Check_name, Fingerprint, Severity string
+		Location                                       struct {
+			Path  string
+			Lines struct{ Begin int }
+		}
+	}
+	if err := json.Unmarshal(buf.Bytes(), &quality); err != nil {
+		t.Fatal(err)
+	}
+	if len(quality) != places+len(r.Coverage.Gaps) {
+		t.Errorf("got %d issues, want %d", len(quality), places+len(r.Coverage.Gaps))
+	}
+}
+
+// TestSARIFLimit holds that a SARIF file has no more results than GitHub shows, the most
+// severe, and says how many are missing.
+func TestSARIFLimit(t *testing.T) {
+	r := sample()
+	k := *r.Keys[0]
+	k.Places = nil
+	for i := range 6000 {
+		k.Places = append(k.Places, scanner.Place{Path: "a.env", Line: i + 1, EndLine: i + 1, Col: 1})
+	}
+	r.Keys = []*scanner.Key{&k}
+	r.Known = nil
+	var buf bytes.Buffer
+	if err := report.Write(&buf, "sarif", r, report.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(buf.Bytes(), []byte(`"ruleIndex"`)); n != 5000 {
+		t.Errorf("%d results, want 5000", n)
+	}
+	if !bytes.Contains(buf.Bytes(), []byte("1000 more results are not in this file")) {
+		t.Error("the file does not say how many results are missing")
+	}
+}

@@ -107,6 +107,11 @@ type sarifRegion struct {
 	EndLine     int `json:"endLine"`
 }
 
+// mostResults is how many results GitHub shows of a run; it refuses one with more than
+// 25,000. The keys are in the order of their severity, so the most severe are kept.
+// https://docs.github.com/en/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning#validating-your-sarif-file
+const mostResults = 5000
+
 func writeSARIF(w io.Writer, r *Report) error {
 	run := sarifRun{ColumnKind: "utf16CodeUnits", Results: []sarifResult{}}
 	run.Tool.Driver = sarifDriver{Name: "Keyward", Version: r.Version, URI: "https://github.com/keyward/keyward", Rules: []sarifRule{}}
@@ -122,9 +127,15 @@ func writeSARIF(w io.Writer, r *Report) error {
 			run.Results = append(run.Results, sarifResults(k, n)...)
 		}
 	}
+	dropped := len(run.Results) - mostResults
+	run.Results = run.Results[:min(len(run.Results), mostResults)]
 	inv := sarifInvocation{Successful: r.Coverage.Complete()}
 	for i := range r.Coverage.Gaps {
 		inv.Notifications = append(inv.Notifications, sarifNotification{"error", sarifText{Text: "not scanned: " + r.Coverage.Gaps[i].Error()}})
+	}
+	if dropped > 0 {
+		inv.Notifications = append(inv.Notifications, sarifNotification{"warning", sarifText{Text: fmt.Sprintf(
+			"%d more results are not in this file, which has the %d most severe: GitHub shows no more. The format json has all.", dropped, mostResults)}})
 	}
 	for _, n := range r.Notes {
 		inv.Notifications = append(inv.Notifications, sarifNotification{"note", sarifText{Text: plain(n)}})
@@ -191,6 +202,9 @@ func sarifResults(k *scanner.Key, rule int) []sarifResult {
 		props := map[string]any{"severity": k.Severity, "confidence": round(k.Confidence), "redacted": k.Redacted, "tier": string(k.Rule.Tier)}
 		if p.Commit != nil {
 			props["commit"] = p.Commit.ID
+		}
+		if k.AtHead != nil {
+			props["atHead"] = *k.AtHead
 		}
 		if p.Decoded != "" {
 			props["decoded"] = p.Decoded
