@@ -237,7 +237,7 @@ func (w *work) valueAfter(start, end int) (v span, how score.Form, quoted bool) 
 		for k < len(t) && k-j < maxValue && isWordByte(t[k]) {
 			k++
 		}
-		if surelyRandom(t[j:k]) {
+		if surelyRandom(t[j:k]) && !hasPrefixFold(t[start:], "ticket") { // whose number follows
 			return span{j, k}, score.Sentence, false
 		}
 	}

@@ -3,6 +3,7 @@ package scanner
 import (
 	"bytes"
 	"encoding/base64"
+	"slices"
 	"strings"
 
 	"github.com/keyward/keyward/scanner/extract"
@@ -34,6 +35,9 @@ func (w *work) sibling(start, end int) bool {
 // column judges the cells below a name in the header of a table.
 func (w *work) column(start, end int) {
 	w.values = extract.Column(w.values[:0], w.text, extract.Span{Start: start, End: end})
+	w.values = slices.DeleteFunc(w.values, func(v extract.Value) bool { // names of things, mostly
+		return bytes.IndexAny(w.text[v.Start:v.End], "0123456789") < 0
+	})
 	w.judgeValues(start, end)
 }
 
@@ -46,6 +50,9 @@ func (w *work) judgeValues(start, end int) {
 	w.called = false
 	w.name.Read(bytes.Trim(w.text[start:end], ".-$"))
 	for _, v := range w.values {
+		if score.ShapeOf(w.text[v.Start:v.End]).Alphabet == score.Digits && !w.numericKey(w.text[v.Start:v.End]) {
+			continue // a number
+		}
 		if w.codeFile && !v.Quoted && v.Form == score.Assignment && !surelyRandom(w.text[v.Start:v.End]) {
 			continue // a variable, not a value
 		}
@@ -115,7 +122,9 @@ func (w *work) charArray(pos int) {
 
 // directive handles a word of a configuration file, and reports whether a value follows.
 func (w *work) directive(start, end int) bool {
-	w.args = extract.Directive(w.args[:0], w.text, start, end)
+	w.args = slices.DeleteFunc(extract.Directive(w.args[:0], w.text, start, end), func(a extract.Arg) bool {
+		return bytes.IndexAny(w.text[a.Start:a.End], "0123456789") < 0 // a word of a sentence, mostly
+	})
 	w.arguments()
 	return len(w.args) > 0
 }
@@ -155,7 +164,11 @@ func (w *work) certain(kind score.Kind, at span) {
 		w.drop(rule, at, why)
 		return
 	}
-	w.keep(hit{rule: rule, span: at, score: structureConfidence})
+	p := structureConfidence
+	if w.readPath(); w.inTest {
+		p = testConfidence
+	}
+	w.keep(hit{rule: rule, span: at, score: p})
 }
 
 // jwk handles the "kty" of a JSON Web Key.
@@ -170,8 +183,12 @@ func (w *work) jwk(start, end int) {
 	}
 }
 
-// structureConfidence is how sure a value is a key that its structure shows.
-const structureConfidence = 0.85
+// structureConfidence is how sure a value is a key that its structure shows, testConfidence
+// the same in a test, where it is mostly the example of a standard.
+const (
+	structureConfidence = 0.85
+	testConfidence      = 0.55
+)
 
 // secretKind handles "Secret" where it is the kind of a Kubernetes document, and a type of
 // Terraform's state that makes passwords. It reports whether the name was that.

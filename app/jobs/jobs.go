@@ -257,7 +257,7 @@ func (r *Runner) beat(ctx context.Context, alone bool) error {
 	if err != nil {
 		return err
 	}
-	rescued, err := r.Store.Rescue(ctx, alive, r.givenUp)
+	rescued, err := r.Store.Rescue(ctx, alive, 5*r.Beat, r.givenUp)
 	for i := range rescued {
 		if job := &rescued[i]; !job.Failed {
 			r.Log.Warn("job taken over from a process that is gone", "job", job.ID, "kind", job.Kind, "deaths", job.Deaths)

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/riverqueue/river"
 
@@ -64,7 +65,8 @@ func TestPoison(t *testing.T) {
 		return state, queue
 	}
 	for death, want := range []struct{ state, queue string }{
-		{"available", queueScan}, {"available", queueScan}, {"available", store.QueueQuarantine}, {"available", store.QueueQuarantine}, {"available", store.QueueQuarantine}, {"discarded", store.QueueQuarantine},
+		{"available", queueScan}, {"available", queueScan}, {"available", store.QueueQuarantine}, {"available", store.QueueQuarantine}, {"available", store.QueueQuarantine},
+		{"available", store.QueueQuarantine}, {"available", store.QueueQuarantine}, {"discarded", store.QueueQuarantine},
 	} {
 		if _, err := r.Store.DB.Exec("UPDATE river_job SET state = 'running', attempt = attempt + 1, attempted_by = json_array('dead')"); err != nil {
 			t.Fatal(err)
@@ -75,12 +77,21 @@ func TestPoison(t *testing.T) {
 		if state, queue := job(); state != want.state || queue != want.queue {
 			t.Errorf("after %d deaths the job is %s in %s, want %s in %s", death+1, state, queue, want.state, want.queue)
 		}
+		if want.state == "available" {
+			var waits float64
+			if err := r.Store.DB.QueryRow("SELECT (julianday(scheduled_at) - julianday('now', 'subsec')) * 86400 FROM river_job").Scan(&waits); err != nil {
+				t.Fatal(err)
+			}
+			if least := 5 * r.Beat.Seconds() * float64(int(1)<<max(death-2, 0)) / 2; (waits > least) != (want.queue == store.QueueQuarantine) {
+				t.Errorf("after %d deaths the job waits for %.1f s, want %.1f s or none", death+1, waits, 2*least)
+			}
+		}
 	}
 	s, err := r.Store.Scan(ctx, scanID(e))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Result == nil || s.Result.Conclusion != "failure" || !strings.Contains(s.Result.Summary, "ended 6 times") {
+	if s.Result == nil || s.Result.Conclusion != "failure" || !strings.Contains(s.Result.Summary, "ended 8 times") {
 		t.Errorf("its check: %+v", s.Result)
 	}
 }
@@ -96,11 +107,11 @@ func TestRescuedAttempts(t *testing.T) {
 	if _, err := r.Store.DB.Exec("UPDATE river_job SET state = 'running', attempt = 25, max_attempts = 25, attempted_by = json_array('dead')"); err != nil {
 		t.Fatal(err)
 	}
-	got, err := r.Store.Rescue(ctx, []string{"me"}, r.givenUp)
+	got, err := r.Store.Rescue(ctx, []string{"me"}, time.Second, r.givenUp)
 	if err != nil || len(got) != 1 || !got[0].Failed {
 		t.Errorf("%+v %v, want one job that has failed", got, err)
 	}
-	if got, err := r.Store.Rescue(ctx, []string{"me"}, r.givenUp); err != nil || len(got) != 0 {
+	if got, err := r.Store.Rescue(ctx, []string{"me"}, time.Second, r.givenUp); err != nil || len(got) != 0 {
 		t.Errorf("once more: %+v %v", got, err)
 	}
 }

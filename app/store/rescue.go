@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // QueueQuarantine has one worker: it runs the jobs that processes died of.
@@ -16,8 +17,15 @@ const QueueQuarantine = "quarantine"
 // so that both are more than one.
 const (
 	deathsToQuarantine = 3
-	deathsToFail       = 6
+	deathsToFail       = 8
 )
+
+// waitAfter is how long a job waits in quarantine that so many processes died of: twice as
+// long after each. Processes that are killed again and again for another reason, as in a bad
+// rollout, do not use up the attempts of a job within seconds.
+func waitAfter(deaths int, unit time.Duration) time.Duration {
+	return unit << min(max(deaths-deathsToQuarantine, 0), deathsToFail)
+}
 
 // A Rescued job is running by the database, and no process runs it.
 type Rescued struct {
@@ -34,8 +42,9 @@ type Rescued struct {
 // queue would do so by itself only after its longest job could have ended. A job that
 // processes keep dying of goes to the quarantine queue, and then fails for good, as one does
 // that was tried as often as allowed. failing is told of such a job before the queue gives it
-// up, so that nobody has to remember it; it may be told of one again.
-func (s *Store) Rescue(ctx context.Context, alive []string, failing func(context.Context, *Rescued) error) (out []Rescued, err error) {
+// up, so that nobody has to remember it; it may be told of one again. In quarantine a job
+// waits before it runs: for wait at first, then for twice as long each time.
+func (s *Store) Rescue(ctx context.Context, alive []string, wait time.Duration, failing func(context.Context, *Rescued) error) (out []Rescued, err error) {
 	if len(alive) == 0 {
 		return nil, nil
 	}
@@ -53,7 +62,7 @@ func (s *Store) Rescue(ctx context.Context, alive []string, failing func(context
 	for i := range orphans {
 		orphans[i].Deaths++
 	}
-	return s.takeOver(ctx, orphans, failing)
+	return s.takeOver(ctx, orphans, wait, failing)
 }
 
 // Running returns the jobs that a process runs, by the database.
@@ -69,18 +78,18 @@ func (s *Store) Running(ctx context.Context, process string) ([]Rescued, error) 
 // database that gave them to it was lost, or it could not write that they ended. They are run
 // again, or given up as by Rescue.
 func (s *Store) Requeue(ctx context.Context, lost []Rescued, failing func(context.Context, *Rescued) error) ([]Rescued, error) {
-	return s.takeOver(ctx, lost, failing)
+	return s.takeOver(ctx, lost, 0, failing)
 }
 
 // takeOver puts jobs back, or gives them up. It returns those that no other process took.
-func (s *Store) takeOver(ctx context.Context, jobs []Rescued, failing func(context.Context, *Rescued) error) (out []Rescued, err error) {
+func (s *Store) takeOver(ctx context.Context, jobs []Rescued, wait time.Duration, failing func(context.Context, *Rescued) error) (out []Rescued, err error) {
 	for _, job := range jobs {
 		if job.Failed = job.Deaths >= deathsToFail || job.attempt >= job.most; job.Failed {
 			if err := failing(ctx, &job); err != nil {
 				return out, fmt.Errorf("give up job %d: %w", job.ID, err)
 			}
 		}
-		taken, err := s.rescue(ctx, &job)
+		taken, err := s.rescue(ctx, &job, wait)
 		if err != nil {
 			return out, fmt.Errorf("take over job %d: %w", job.ID, err)
 		}
@@ -108,14 +117,14 @@ func (s *Store) runningJobs(ctx context.Context, process string, args ...any) (o
 }
 
 // rescue takes one job over, unless another process has done so.
-func (s *Store) rescue(ctx context.Context, o *Rescued) (taken bool, err error) {
+func (s *Store) rescue(ctx context.Context, o *Rescued, wait time.Duration) (taken bool, err error) {
 	set, args := "state = 'available', scheduled_at = "+s.queueNow(), []any{}
 	switch {
 	case o.Failed:
 		set = "state = 'discarded', finalized_at = " + s.queueNow()
 	case o.Deaths >= deathsToQuarantine:
-		set += ", queue = ?"
-		args = append(args, QueueQuarantine)
+		set = "state = 'available', scheduled_at = " + s.queueAfter() + ", queue = ?"
+		args = append(args, waitAfter(o.Deaths, wait).Seconds(), QueueQuarantine)
 	}
 	err = s.tx(ctx, func(tx *tx) error {
 		n, err := tx.exec("UPDATE river_job SET "+set+" WHERE id = ? AND state = 'running' AND attempt = ?", append(args, o.ID, o.attempt)...)

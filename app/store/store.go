@@ -208,6 +208,14 @@ func (s *Store) queueNow() string {
 	return "datetime('now', 'subsec')"
 }
 
+// queueAfter is the queue's time so many seconds from now, the next argument.
+func (s *Store) queueAfter() string {
+	if s.Pool != nil {
+		return "now() + make_interval(secs => ?)"
+	}
+	return "datetime('now', 'subsec', ? || ' seconds')"
+}
+
 // millis is a time as the database keeps it.
 func millis(t time.Time) int64 {
 	if t.IsZero() {

@@ -138,11 +138,14 @@ func escapes(dst, t []byte, i int) (key []byte, where Span, ok bool) {
 }
 
 // Random reports whether a key looks as if it had been drawn by chance: it is no table of
-// consecutive or repeated numbers, and no text.
+// numbers that go up evenly or repeat, and no text.
 func Random(key []byte) bool {
 	var seen [256]bool
 	different, steps, printable := 0, 0, 0
 	for i, c := range key {
+		if i > 1 && c-key[i-1] == key[i-1]-key[i-2] { // 00 11 22, and 01 02 03
+			steps++
+		}
 		if !seen[c] {
 			seen[c] = true
 			different++

@@ -42,6 +42,9 @@ func (n *Name) Harmless() string {
 	}
 	for i := range n.count {
 		next := i + 1
+		if w := string(n.word(i)); (w == "pub" || w == "public") && i > 0 && string(n.word(i-1)) != "non" && n.has("key") && !n.has("private") && !n.has("secret") {
+			return "a public key"
+		}
 		if next < n.count && publicWords[string(n.word(i))] && (string(n.word(next)) == "key" || string(n.word(next)) == "keys") && !n.has("private") && !n.has("secret") {
 			return "a public key"
 		}

@@ -287,6 +287,10 @@ func (n *Name) SpeaksOfKey() bool {
 // OfCipher reports whether a name is that of key material: its last word speaks of a key,
 // and none says that it is public or the key of something else.
 func (n *Name) OfCipher() bool {
+	switch string(n.word(max(0, n.count-1))) {
+	case "nonce", "salt", "nonces", "salts":
+		return false
+	}
 	return n.SpeaksOfKey() && !n.marks().harmless && !n.PublicKey() && n.Harmless() == ""
 }
 
