@@ -2,12 +2,8 @@ package scanner
 
 import (
 	"bytes"
-	"maps"
-	"path"
 	"strings"
-	"sync"
 
-	"github.com/keyward/keyward/scanner/extract"
 	"github.com/keyward/keyward/scanner/score"
 )
 
@@ -18,65 +14,6 @@ func finderOf(name string) (score.Kind, bool) {
 }
 
 const finderCount = int(score.Material) + 1
-
-// A trigger is what a keyword means to the finders.
-type trigger uint8
-
-const (
-	noTrigger        trigger = iota
-	nameTrigger              // part of a name that may speak of a key
-	endTrigger               // the last word of such a name, which other words have in them too
-	urlTrigger               // ://
-	headerTrigger            // Bearer, Basic or NTLM
-	clauseTrigger            // IDENTIFIED BY
-	commandTrigger           // a command that takes credentials
-	callTrigger              // a function that takes credentials
-	charArrayTrigger         // .toCharArray(
-	directiveTrigger         // a word of configuration files
-	sensitiveTrigger         // "sensitive" of a Terraform state
-	jwkTrigger               // kty of a JSON Web Key
-	tagTrigger               // the default in a tag of a Go struct
-	gluedTrigger             // {PLAIN}: the password follows at once
-	otpTrigger               // otpauth://
-)
-
-var triggers = map[string]trigger{
-	"key": nameTrigger, "token": nameTrigger, "secret": nameTrigger, "passw": nameTrigger, "pass": nameTrigger,
-	"pwd": nameTrigger, "passphrase": nameTrigger, "cred": nameTrigger, "auth": nameTrigger, "salt": nameTrigger,
-	"nonce": nameTrigger, "seed": nameTrigger, "ticket": nameTrigger, "identified": clauseTrigger, "://": urlTrigger, "bearer": headerTrigger, "basic ": headerTrigger, "ntlm ": headerTrigger,
-	"_pat": endTrigger, "-pat": endTrigger, "jwt": endTrigger, "psk": endTrigger, "join": endTrigger, "enrol": endTrigger, "licen": endTrigger, "_pin": endTrigger,
-	"signing": endTrigger, "bootstrap": endTrigger, "hmac": endTrigger, "registration": endTrigger, "activation": endTrigger, "_login": endTrigger, "_user": endTrigger,
-	"envdefault:": tagTrigger, "{plain}": gluedTrigger, "{cleartext}": gluedTrigger, "otpauth://": otpTrigger,
-	".tochararray(": charArrayTrigger, "sensitive": sensitiveTrigger, "kty": jwkTrigger,
-}
-
-// allTriggers are the triggers, with the words of the tables of package extract.
-var allTriggers = sync.OnceValue(func() map[string]trigger {
-	out := maps.Clone(triggers)
-	add := func(words []string, t trigger) {
-		for _, w := range words {
-			if len(w) < leastKeyword {
-				w += " "
-			}
-			if out[w] == noTrigger {
-				out[w] = t
-			}
-		}
-	}
-	for _, w := range extract.Commands() {
-		if w == "http" || w == "https" {
-			w += " " // not those of URLs
-		}
-		add([]string{w}, commandTrigger)
-	}
-	add(extract.Calls(), callTrigger)
-	for _, w := range extract.Directives() {
-		if !speaksOfKeys([]byte("_" + w)) { // else its name is found
-			add([]string{w}, directiveTrigger)
-		}
-	}
-	return out
-})
 
 // maxName is the longest name taken into account, maxValue the longest value.
 const (
@@ -123,28 +60,6 @@ func (w *work) elsewhere(start, end int) {
 		if !w.directive(start, end) && !w.codeFile {
 			w.row(start, end)
 		}
-	}
-}
-
-// endsName handles a word such as "join" at pos, which speaks of a key only where it
-// is the last of a name that a value is assigned to.
-func (w *work) endsName(pos, n int) {
-	t := w.text
-	end := pos + n
-	for end < len(t) && end-pos < 12 && score.IsAlnum(t[end]) {
-		end++
-	}
-	next := skipAny(t, skipAny(t, end, "\"'`"), " \t")
-	if next >= len(t) || t[next] != '=' && t[next] != ':' || pos > 0 && score.IsAlnum(t[pos-1]) && score.IsAlnum(t[pos]) && t[pos]|0x20 == t[pos] {
-		return
-	}
-	var name score.Name
-	name.Read(t[pos:end])
-	switch {
-	case name.SpeaksOfKey():
-		w.named(pos)
-	case name.OfUser():
-		w.userAndPassword(pos, next)
 	}
 }
 
@@ -207,9 +122,6 @@ func (w *work) valueAfter(start, end int) (v span, how score.Form, quoted bool) 
 			how = score.Query
 		}
 		v, quoted = w.literal(skipAny(t, j, "=:|>~!*-"[:7+btoi(c == '<')]), how)
-		if v.start == v.end {
-			return w.nextLine(j, start)
-		}
 		return v, how, quoted
 	case c == '>' && start > 0 && t[start-1] == '<' || c == '>' && bytes.IndexByte(t[max(0, start-20):start], '<') >= 0:
 		v, quoted = w.literal(j+1, score.Element)
@@ -231,7 +143,7 @@ func (w *work) valueAfter(start, end int) (v span, how score.Form, quoted bool) 
 		v, quoted = w.literal(j, score.Flag)
 		return v, score.Flag, quoted
 	case c == '\n' || c == '\r' || c == ',':
-		return w.nextLine(j, start)
+		return span{}, 0, false
 	case j > i && !closing: // the token 4d3f…, in a text
 		k := j
 		for k < len(t) && k-j < maxValue && isWordByte(t[k]) {
@@ -283,204 +195,6 @@ func afterType(t []byte, i int) int {
 		return o
 	}
 	return 0
-}
-
-// nextLine handles "name: TOKEN" followed by "value: …", as Kubernetes and
-// many lists of settings have it. The name stood at the end of its line.
-func (w *work) nextLine(i, nameStart int) (span, score.Form, bool) {
-	t := w.text
-	before := t[max(0, nameStart-12):nameStart]
-	if !bytes.Contains(before, []byte("name")) && !bytes.Contains(before, []byte("key")) && !bytes.Contains(before, []byte("Name")) {
-		return span{}, 0, false
-	}
-	j := skipAny(t, i, " \t\r\n,\"'{")
-	if j-i > 120 || !hasPrefixFold(t[j:], "value") {
-		return span{}, 0, false
-	}
-	w.stay() // the value is on another line
-	j = skipAny(t, j+5, "\"' \t")
-	if j >= len(t) || t[j] != ':' && t[j] != '=' {
-		return span{}, 0, false
-	}
-	v, quoted := w.literal(j+1, score.Pair)
-	return v, score.Pair, quoted
-}
-
-func skipAny(t []byte, i int, set string) int {
-	for i < len(t) && strings.IndexByte(set, t[i]) >= 0 {
-		i++
-	}
-	return i
-}
-
-// literal reads the value that begins at or after i on the same line: what is
-// between quotes, or an unquoted word where the file's language has such.
-func (w *work) literal(i int, how score.Form) (v span, quoted bool) {
-	t := w.text
-	i = skipAny(t, i, " \t")
-	i = skipPrefix(t, i)
-	if i < len(t) && (t[i] == 'q' || t[i] == '%') {
-		if v, ok := operatorQuoted(t, i); ok {
-			return v, true
-		}
-	}
-	from := i
-	i = skipAny(t, i, "([{ \t")
-	opened := bytes.IndexByte(t[from:i], '{') >= 0
-	if w.codeFile {
-		call := i
-		i = skipCall(t, i)
-		w.called = i > call
-	}
-	if i >= len(t) {
-		return span{}, false
-	}
-	if j := skipEntity(t, i); j > i {
-		if k := bytes.IndexByte(t[j:min(len(t), j+maxValue)], '&'); k >= 0 && bytes.IndexByte(t[j:j+k], '\n') < 0 {
-			return span{j, j + k}, true
-		}
-		return span{}, false
-	}
-	escaped := t[i] == '\\' && i+1 < len(t) && (t[i+1] == '"' || t[i+1] == '\'')
-	if escaped {
-		i++
-	}
-	if q := t[i]; q == '"' || q == '\'' || q == '`' {
-		for i+1 < len(t) && t[i+1] == q { // """
-			i++
-		}
-		v := w.untilQuote(i+1, q, escaped)
-		if next := skipAny(t, v.end+1, " \t"); opened && v.end > 0 && next < len(t) && t[next] == ':' {
-			return span{}, false // the name of a field
-		}
-		return v, true
-	}
-	if how == score.Argument {
-		return span{}, false
-	}
-	end := i
-	for end < len(t) && end-i < maxValue && !endsWord(t[end], how) {
-		end++
-	}
-	if w.codeFile && !w.inString(i) && !surelyRandom(t[i:end]) && !bare(t[i:end], how) {
-		return span{}, false // a variable, not a value
-	}
-	return span{i, end}, false
-}
-
-// bare reports whether an unquoted word in code may be a value: of a configuration in a
-// comment, or in a string of several lines. Calls, members and numbers are none.
-func bare(v []byte, how score.Form) bool {
-	if how != score.Assignment || len(v) < 4 || len(v) > 100 {
-		return false
-	}
-	digits := 0
-	for _, c := range v {
-		if c == '(' || c == '.' || c == '[' || c == '{' || c == '&' || c == '*' || c == '<' || c == ':' {
-			return false
-		}
-		if '0' <= c && c <= '9' {
-			digits++
-		}
-	}
-	return digits > 0 && digits < len(v) || digits == 0 && score.Read(v).Readable < 0.7 // a word is a name here
-}
-
-// skipCall skips the beginning of a call or composite around a literal, as in
-// String("…"), []byte("…"), Base64.decode("…").
-func skipCall(t []byte, i int) int {
-	start := i
-	for range 2 { // new SecretKey(decode("…"))
-		j := i
-		for j < len(t) && j-i < 60 && (isNameByte(t[j]) || t[j] == '[' || t[j] == ']' || t[j] == '&' || t[j] == '*' || t[j] == ':') {
-			j++
-		}
-		if j == i || j >= len(t) || t[j] != '(' && t[j] != '{' {
-			return start
-		}
-		k := skipAny(t, j, "({ \t")
-		if k >= len(t) {
-			return start
-		}
-		if t[k] == '"' || t[k] == '\'' || t[k] == '`' {
-			return k
-		}
-		i = k
-	}
-	return start
-}
-
-// skipPrefix skips what some languages write before a literal: b"…", r"…",
-// u'…', @"…", Bearer.
-func skipPrefix(t []byte, i int) int {
-	if i+1 < len(t) && strings.IndexByte("bBrRuUfF@LN$", t[i]) >= 0 && (t[i+1] == '"' || t[i+1] == '\'') {
-		return i + 1
-	}
-	if i+2 < len(t) && t[i] == '<' && t[i+1] == '<' && t[i+2] == '"' { // a binary of Erlang
-		return i + 2
-	}
-	return i
-}
-
-// operatorQuotes are how Perl and Ruby open a string without quotes, and what ends it.
-var operatorQuotes = [...][2]string{{"q{", "}"}, {"qq{", "}"}, {"q(", ")"}, {"qq(", ")"}, {"q[", "]"}, {"q|", "|"}, {"q/", "/"}, {"%q{", "}"}, {"%q(", ")"}, {"%Q{", "}"}, {"%Q(", ")"}}
-
-// operatorQuoted reads a string such as q{…} at i.
-func operatorQuoted(t []byte, i int) (span, bool) {
-	for _, q := range operatorQuotes {
-		if !bytes.HasPrefix(t[i:], []byte(q[0])) {
-			continue
-		}
-		from := i + len(q[0])
-		to := bytes.IndexByte(t[from:min(len(t), from+maxValue)], q[1][0])
-		if to > 0 && bytes.IndexByte(t[from:from+to], '\n') < 0 {
-			return span{from, from + to}, true
-		}
-	}
-	return span{}, false
-}
-
-// surelyRandom reports whether v can not be a name in code, but may stand in a
-// string of several lines: a template, a configuration in a test.
-func surelyRandom(v []byte) bool {
-	s := score.ShapeOf(v)
-	hex := s.Alphabet == score.HexLower || s.Alphabet == score.HexUpper // whose letters are usual ones
-	return len(v) >= 20 && s.Digit >= 3 && s.Alphabet < score.AnyPrintable && score.EntropyShare(v, s.Alphabet) > 0.9 && (hex || score.WordLikeness(v) < 5)
-}
-
-func endsWord(c byte, how score.Form) bool {
-	if c <= ' ' || c == '"' || c == '\'' || c == '`' || c == '<' {
-		return true
-	}
-	return (how == score.Assignment || how == score.Pair || how == score.Query) && (c == ',' || c == ';' || c == '}' || c == ')' || c == '&')
-}
-
-// untilQuote returns the text from i to the quote q on the same line.
-func (w *work) untilQuote(i int, q byte, escaped bool) span {
-	t := w.text
-	for j := i; j < len(t) && j-i < maxValue; j++ {
-		switch {
-		case t[j] == '\n':
-			return span{}
-		case t[j] == '\\' && escaped:
-			return span{i, j}
-		case t[j] == '\\':
-			j++
-		case t[j] == q:
-			return span{i, j}
-		}
-	}
-	return span{}
-}
-
-// inString reports whether position i stands between quotes on its line.
-func (w *work) inString(i int) bool {
-	from := max(0, i-400)
-	if j := bytes.LastIndexByte(w.text[from:i], '\n'); j >= 0 {
-		from += j + 1
-	}
-	line := w.text[from:i]
-	return bytes.Count(line, []byte(`"`))%2 == 1 || bytes.Count(line, []byte("'"))%2 == 1 || bytes.Count(line, []byte("`"))%2 == 1
 }
 
 // url handles "://" at pos: the password of scheme://user:password@host.
@@ -539,34 +253,3 @@ func (w *work) header(pos int) {
 	w.name.Read(word)
 	w.judged(score.Header, score.Scheme, span{j, end}, false)
 }
-
-// codeExtensions are the files in which an unquoted value is an expression.
-var codeExtensions = score.Set(".go .py .pyi .js .jsx .ts .tsx .mjs .cjs .java .kt .kts .scala .cs .vb .rb .erb .php .rs .swift .c .h .cc .cpp .hpp .m .mm .lua .pl .pm .dart .groovy .gradle .ex .exs .erl .hs .clj .r .jl .sql .proto .graphql .vue .svelte .zig .nim .ps1 .psm1 .tf .hcl .bicep .css .scss .html .htm .cshtml .jsp .elm .fs .coffee .sol")
-
-func isCode(p string) bool { return codeExtensions[strings.ToLower(path.Ext(p))] }
-
-// testWords in a path say that its keys are for tests or for show.
-var testWords = score.Set("test tests testing testdata spec specs fixture fixtures mock mocks example examples sample samples demo demos doc docs documentation tutorial tutorials e2e stub stubs fake fakes cassettes vcr")
-
-// inTest reports whether a path is a test, an example or documentation.
-func inTest(p string) bool {
-	var buf [32]byte
-	word := buf[:0]
-	long := false
-	for i := 0; i <= len(p); i++ {
-		if i < len(p) && strings.IndexByte("/.-_", p[i]) < 0 {
-			if long = long || len(word) == cap(word); !long {
-				word = append(word, p[i]|(0x20&-byte(btoi('A' <= p[i] && p[i] <= 'Z'))))
-			}
-			continue
-		}
-		if !long && (testWords[string(word)] || i == len(p) && documentWords[string(word)]) {
-			return true
-		}
-		word, long = buf[:0], false
-	}
-	return false
-}
-
-// documentWords are the extensions of documentation.
-var documentWords = score.Set("md rst adoc")
