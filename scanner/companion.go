@@ -32,6 +32,12 @@ func (w *work) companions(c *compiled, key span) (facts, candidates []Fact, why 
 		from, to := lineSpan(w.text, key.start, key.end, n.Lines)
 		g := max(c.near[i].SubexpIndex("secret"), 0)
 		matches := c.near[i].FindAllSubmatchIndex(w.text[from:to], maxCandidates)
+		if n.Absent {
+			if len(matches) > 0 {
+				return nil, nil, "what stands near it says that it is no key there"
+			}
+			continue
+		}
 		if len(matches) == 0 {
 			if n.Required {
 				return nil, nil, fmt.Sprintf("no %s within %d lines", cmp.Or(n.Name, "companion"), n.Lines)

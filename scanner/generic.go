@@ -53,15 +53,30 @@ func (w *work) named(pos int) {
 
 // elsewhere looks for what the text gives to a name other than directly after it.
 func (w *work) elsewhere(start, end int) {
+	if end < len(w.text) && w.text[end] == ')' { // the last column of an INSERT
+		w.column(start, end)
+	}
+	next := skipAny(w.text, end, "\"'`\\])")
+	blank := next < len(w.text) && (w.text[next] == ' ' || w.text[next] == '\t')
+	next = skipAny(w.text, next, " \t\r*")
+	if next >= len(w.text) || !afterNames[w.text[next]] {
+		if blank && !w.directive(start, end) && !w.codeFile {
+			w.row(start, end)
+		}
+		return
+	}
 	w.structured(start, end)
 	w.column(start, end)
 	w.rawKey(start, end)
-	if next := skipAny(w.text, end, "\""); next < len(w.text) && (w.text[next] == ' ' || w.text[next] == '\t') {
-		if !w.directive(start, end) && !w.codeFile {
-			w.row(start, end)
-		}
-	}
 }
+
+// afterNames are the bytes that may follow a name to which the structure gives a value.
+var afterNames = func() (t [256]bool) {
+	for _, c := range []byte(":=,;(|!+.?<>{[}\n/") {
+		t[c] = true
+	}
+	return t
+}()
 
 // clause handles "identified" at pos: the password of SQL's IDENTIFIED BY.
 func (w *work) clause(pos int) {

@@ -1,6 +1,10 @@
 package scanner
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/keyward/keyward/scanner/score"
+)
 
 // A keywordIndex finds all occurrences of a set of keywords in one pass,
 // ignoring ASCII case, without copying or lower-casing the text.
@@ -36,10 +40,14 @@ const (
 	longKeyword  = 5
 )
 
-// newKeywordIndex indexes words, which are lower case and of leastKeyword bytes at least.
-func newKeywordIndex(words []string) *keywordIndex {
+// newKeywordIndex indexes those of the words that are wanted, all if wanted is nil. They are
+// lower case and of leastKeyword bytes at least.
+func newKeywordIndex(words []string, wanted func(word int) bool) *keywordIndex {
 	x := &keywordIndex{words: words}
 	for i, w := range words {
+		if wanted != nil && !wanted(i) {
+			continue
+		}
 		if len(w) < longKeyword {
 			at := rarest(w, 3)
 			x.short.put(fold(w[at:], 3), entry{int32(i), int32(at)})
@@ -129,35 +137,18 @@ func hasPrefixFold(text []byte, lower string) bool {
 	return true
 }
 
-// rarest returns where the n bytes of w begin that source code has least often,
-// judged by how common each byte is.
+// rarest returns where the n bytes of w begin that source code has least often, judged by
+// how common each pair of bytes is.
 func rarest(w string, n int) int {
 	best, at := 1<<30, 0
 	for i := 0; i+n <= len(w); i++ {
 		cost := 0
-		for j := i; j < i+n; j++ {
-			cost += commonness(w[j])
+		for j := i; j+1 < i+n; j++ {
+			cost += score.PairRank(w[j], w[j+1])
 		}
 		if cost < best {
 			best, at = cost, i
 		}
 	}
 	return at
-}
-
-// commonness is a rough rank of how often a byte stands in source code.
-func commonness(c byte) int {
-	switch {
-	case c == 'e' || c == 't' || c == ' ':
-		return 10
-	case c == 'a' || c == 'r' || c == 'i' || c == 'n' || c == 's' || c == 'o':
-		return 8
-	case c == 'c' || c == 'd' || c == 'l' || c == 'p' || c == 'u' || c == 'm':
-		return 6
-	case c >= 'a' && c <= 'z':
-		return 4
-	case c == '_' || c == '-' || c == '.' || c == '/' || c == '=' || c == '"':
-		return 4
-	}
-	return 2
 }

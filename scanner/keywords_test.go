@@ -10,7 +10,7 @@ import (
 // FuzzKeywords holds the index of keywords equal to a search for each of them.
 func FuzzKeywords(f *testing.F) {
 	words := []string{"key", "://", "pass", "token", "passphrase", "abab", "ababab", "$1$", "k10", "provisiondevice"}
-	x := newKeywordIndex(words)
+	x := newKeywordIndex(words, nil)
 	f.Add("a KEY=x\nPassphrase https://ababababab", uint(3))
 	f.Add("key", uint(0))
 	f.Add("xxpass\ntokeN", uint(1))

@@ -37,9 +37,10 @@ const BlockConfidence = 0.65
 type Scanner struct {
 	rules   []*compiled
 	index   *keywordIndex
-	byWord  [][]int32 // for each keyword the rules it belongs to
-	trigger []trigger // for each keyword what it means to the finder of generic keys
-	always  []int32   // rules without keywords
+	code    *keywordIndex // of source code: without the words of configuration, and with few commands
+	byWord  [][]int32     // for each keyword the rules it belongs to
+	trigger []trigger     // for each keyword what it means to the finder of generic keys
+	always  []int32       // rules without keywords
 	finders [finderCount]*compiled
 	loose   bool // some rule looks further than its line: pieces of text are not remembered
 	opt     Options
@@ -98,7 +99,10 @@ func New(rules []Rule, opt Options) (*Scanner, error) {
 			s.trigger[word(k)] = t
 		}
 	}
-	s.index = newKeywordIndex(words)
+	s.index = newKeywordIndex(words, nil)
+	s.code = newKeywordIndex(words, func(i int) bool {
+		return len(s.byWord[i]) > 0 || s.trigger[i] != directiveTrigger && (s.trigger[i] != commandTrigger || inCode[words[i]])
+	})
 	s.pool.New = func() any { return newWork(s) }
 	return s, nil
 }

@@ -191,7 +191,7 @@ func TestNoAllocs(t *testing.T) {
 // slowScan is the plain way: every rule's expression over every whole line, or
 // over everything where it spans lines.
 func slowScan(s *Scanner, b Blob) []Finding {
-	slow := &Scanner{rules: s.rules, index: newKeywordIndex(nil), finders: s.finders, opt: s.opt}
+	slow := &Scanner{rules: s.rules, index: newKeywordIndex(nil, nil), finders: s.finders, opt: s.opt}
 	for n, c := range s.rules {
 		if c.Finder == "" {
 			slow.always = append(slow.always, int32(n))

@@ -86,6 +86,7 @@ func TestNoise(t *testing.T) {
 		{"build.gradle", "implementation 'io.jsonwebtoken:jjwt-api:0.11.2'"},
 		{"a.py", "user, token, access_token = find_grant(\"c32dc3cc-6bf9-4131-b541-8e0ac49708dd\")"},
 		{"log.json", `{"userIdentity":{"accessKeyId":"ASIADNL7MWTTPQK7S55Y"}}`},
+		{"log.json", `{"userIdentity":{"accessKeyId":"AKIA` + `7HARMLESSWARDQZX"},"eventSource":"s3.amazonaws.com"}`},
 		{"log.json", `{"auth":{"client_token":"hmac-sha256:0f07c521c64ec4d3867e2b0365ffd8092bca673927e4402f45b2fb24065d076e"}}`},
 		{"a.md", "https://docs.google.com/document/d/1cDYkOcZ8tAYgaXiKZ4/edit?resourcekey=0-yoNVQuzzypM7nXwnq3yWpX"},
 		{"a.json", `{"kty":"EC","crv":"P-256","x":"Bejddh8s9jPTVorertpCjdHE4WByLcHM-XaHaesIsQU"}`},

@@ -162,10 +162,14 @@ func (w *work) pass(text []byte, l *layer) {
 		w.until[n] = 0
 	}
 	w.touched = w.touched[:0]
+	index := w.s.index
+	if w.codeFile {
+		index = w.s.code
+	}
 	if l == nil {
-		w.eachNew(text, func(from, to int) { w.s.index.scan(text, from, to, w.hit) })
+		w.eachNew(text, func(from, to int) { index.scan(text, from, to, w.hit) })
 	} else {
-		w.s.index.scan(text, 0, len(text), w.hit)
+		index.scan(text, 0, len(text), w.hit)
 	}
 	for _, n := range w.s.always {
 		w.everywhere(n)

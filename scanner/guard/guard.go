@@ -6,6 +6,7 @@ package guard
 import (
 	"bytes"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/keyward/keyward/scanner"
@@ -27,7 +28,7 @@ func (g *Guard) load() {
 	}
 	var own []scanner.Rule
 	for _, r := range all {
-		if r.Pattern != "" && len(r.Near) == 0 && len(r.Paths) == 0 && !keyIDs[r.ID] {
+		if r.Pattern != "" && !required(r.Near) && len(r.Paths) == 0 && !keyIDs[r.ID] {
 			own = append(own, r)
 		}
 	}
@@ -80,4 +81,10 @@ func (w writer) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// required reports whether a rule needs something near the key: then its format alone does
+// not tell one.
+func required(near []scanner.Near) bool {
+	return slices.ContainsFunc(near, func(n scanner.Near) bool { return n.Required || n.Name != "" })
 }

@@ -69,6 +69,7 @@ type tomlNear struct {
 	Pattern  string `toml:"pattern"`
 	Lines    int    `toml:"lines"`
 	Required bool   `toml:"required"`
+	Absent   bool   `toml:"absent"`
 }
 
 type tomlAbout struct {

@@ -53,6 +53,9 @@ func (n *Name) Harmless() string {
 		}
 	}
 	last := n.count - 1
+	for last > 0 && allDigits(n.word(last)) { // key_file_3
+		last--
+	}
 	word := string(n.word(last))
 	switch {
 	case word == "nonce" && n.has("csp"):
@@ -63,6 +66,15 @@ func (n *Name) Harmless() string {
 		return "the key or token of something else, such as a cache or a page"
 	}
 	return ""
+}
+
+func allDigits(word []byte) bool {
+	for _, c := range word {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
 }
 
 // secretID reports whether a name ends in "secret id", which is the secret half of an AppRole

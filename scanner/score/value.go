@@ -211,6 +211,30 @@ func WordLikeness(v []byte) float64 {
 	return float64(sum) / float64(n)
 }
 
+// PairRank is how common a pair of bytes is in source code, on a scale of logarithms: of
+// lower-case letters, as the words there have them; signs and digits by a rough rank.
+func PairRank(a, b byte) int {
+	if 'a' <= a && a <= 'z' && 'a' <= b && b <= 'z' {
+		return int(bigrams[int(a-'a')*26+int(b-'a')] - '0')
+	}
+	rank := 0
+	for _, c := range [...]byte{a, b} {
+		switch {
+		case c == ' ':
+			rank += 4
+		case c == '(' || c == '.' || c == '"':
+			rank += 3
+		case 'a' <= c && c <= 'z':
+			rank += 3
+		case c == '_' || c == '-' || c == '/' || c == '=' || c == ':':
+			rank += 2
+		default:
+			rank++
+		}
+	}
+	return rank
+}
+
 // bigrams is how often each pair of letters stands in the words of the Go
 // distribution's source, each word of a file counted once, on a scale of logarithms.
 const bigrams = "" +

@@ -139,13 +139,13 @@ func steps(files []*file, rows []*row, found []place, odds []float64) (out []ste
 }
 
 // threshold returns the log odds from which on a candidate is told: those with the best
-// F1 at a precision of keys of 0.94 at least, and a strict one of all kinds of 0.90.
+// F1 at a precision of keys of 0.95 at least, and a strict one of all kinds of 0.93.
 func threshold(files []*file, rows []*row, found []place, odds []float64) float64 {
 	best, top := 0.0, 0.0
 	fmt.Println("\nthreshold   KEYS precision recall F1     ALL strict recall F1")
 	for _, s := range steps(files, rows, found, odds) {
 		fmt.Printf("%9.2f        %.3f   %.3f  %.3f     %.3f  %.3f  %.3f\n", s.at, s.keys.precision(), s.keys.recall(), s.keys.f1(), s.all.strict(), s.all.recall(), s.all.f1())
-		if f := s.keys.f1() + s.all.f1(); f > top && s.all.strict() >= 0.90 && s.keys.precision() >= 0.94 {
+		if f := s.keys.f1() + s.all.f1(); f > top && s.all.strict() >= 0.93 && s.keys.precision() >= 0.95 {
 			best, top = s.at, f
 		}
 	}
