@@ -29,6 +29,7 @@ func (w *work) decode(text []byte, from, to int, outer *layer) {
 	if depth >= maxDepth {
 		return
 	}
+	joined := from // up to here wrapped lines were joined, and gave no text
 	for at := from; ; {
 		run, ok := nextRun(text[:to], at)
 		if !ok {
@@ -37,10 +38,13 @@ func (w *work) decode(text []byte, from, to int, outer *layer) {
 		at = run.end
 		if decoded, name := decodeRun(w.scratch[depth].text, text[run.start:min(run.end, run.start+maxLayer)]); decoded != nil {
 			w.spent = w.spent || run.end-run.start > maxLayer
-			if whole, end := w.wrapped(text[:to], run); whole != nil {
-				if more, kind := decodeRun(nil, whole); more != nil {
-					decoded, name, run.end = more, kind, end
-					at = end
+			if run.start >= joined {
+				if whole, end := w.wrapped(text[:to], run); whole != nil {
+					joined = end
+					if more, kind := decodeRun(nil, whole); more != nil {
+						decoded, name, run.end = more, kind, end
+						at = end
+					}
 				}
 			}
 			w.enter(decoded, name, run, outer, depth)

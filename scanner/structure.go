@@ -34,12 +34,31 @@ func (w *work) sibling(start, end int) bool {
 
 // column judges the cells below a name in the header of a table.
 func (w *work) column(start, end int) {
+	line := bytes.LastIndexByte(w.text[max(0, start-1000):start], '\n') + max(0, start-1000) + 1
+	if start < w.table.end && line != w.table.start {
+		return // a row of the table before
+	}
+	if w.columns++; w.columns > mostColumns+len(w.text)/1000 {
+		w.crowded = true
+		return
+	}
 	w.values = extract.Column(w.values[:0], w.text, extract.Span{Start: start, End: end})
 	w.values = slices.DeleteFunc(w.values, func(v extract.Value) bool { // names of things, mostly
-		return bytes.IndexAny(w.text[v.Start:v.End], "0123456789") < 0
+		return !bytes.ContainsAny(w.text[v.Start:v.End], "0123456789")
 	})
+	if n := len(w.values); n > 0 {
+		w.table = span{line, max(w.table.end, w.values[n-1].End)}
+	}
 	w.judgeValues(start, end)
 }
+
+// mostColumns is how many headers of columns are followed in a text, besides one for each
+// 1,000 bytes.
+const mostColumns = 1000
+
+// mostDocuments is the same for Secrets of Kubernetes and resources of Terraform, besides one
+// for each 4,000 bytes.
+const mostDocuments = 100
 
 // judgeValues judges the values of one name.
 func (w *work) judgeValues(start, end int) {
@@ -123,7 +142,7 @@ func (w *work) charArray(pos int) {
 // directive handles a word of a configuration file, and reports whether a value follows.
 func (w *work) directive(start, end int) bool {
 	w.args = slices.DeleteFunc(extract.Directive(w.args[:0], w.text, start, end), func(a extract.Arg) bool {
-		return bytes.IndexAny(w.text[a.Start:a.End], "0123456789") < 0 // a word of a sentence, mostly
+		return !bytes.ContainsAny(w.text[a.Start:a.End], "0123456789") // a word of a sentence, mostly
 	})
 	w.arguments()
 	return len(w.args) > 0
@@ -132,7 +151,7 @@ func (w *work) directive(start, end int) bool {
 // row judges the one word that follows a name at the beginning of a line.
 func (w *work) row(start, end int) {
 	v, ok := extract.Row(w.text, extract.Span{Start: start, End: end})
-	if !ok || v.End-v.Start < 8 || bytes.IndexAny(w.text[v.Start:v.End], "0123456789") < 0 {
+	if !ok || v.End-v.Start < 8 || !bytes.ContainsAny(w.text[v.Start:v.End], "0123456789") {
 		return
 	}
 	w.values = append(w.values[:0], v)
@@ -196,7 +215,14 @@ func (w *work) secretKind(start, end int) bool {
 	name := extract.Span{Start: start, End: end}
 	switch string(w.text[start:end]) {
 	case "Secret":
-		w.settings = extract.KubeSecret(w.settings[:0], w.text, name)
+		if start < w.document {
+			return true // of a document that was read
+		}
+		if w.documents++; w.documents > mostDocuments+len(w.text)/4000 {
+			w.crowded = true
+			return true
+		}
+		w.settings, w.document = extract.KubeSecret(w.settings[:0], w.text, name)
 		for _, s := range w.settings {
 			w.stay()
 			w.setting(s)
@@ -207,6 +233,10 @@ func (w *work) secretKind(start, end int) bool {
 		w.judgeValues(start, end)
 		return len(w.values) > 0
 	case "random_password":
+		if w.documents++; w.documents > mostDocuments+len(w.text)/4000 {
+			w.crowded = true
+			return true
+		}
 		w.values = extract.StateSecret(w.values[:0], w.text, name)
 		w.judgeValues(start, end)
 		return len(w.values) > 0

@@ -73,6 +73,7 @@ type work struct {
 	hits      []hit
 	budget    int // bytes of decoded text that may still be looked at
 	spent     bool
+	crowded   bool // more headers of tables than are followed
 	scratch   [maxDepth]scratch
 	macs      []hash.Hash // of fingerprints, under the pepper and the former ones; nil before the first
 	judging   score.Candidate
@@ -88,6 +89,10 @@ type work struct {
 	called    bool              // the value read last is an argument of a call
 	values    []extract.Value   // of the name that is looked at
 	args      []extract.Arg     // of the command or call that is looked at
+	table     span              // the line of its header and where its rows end
+	columns   int               // that were followed in this text
+	document  int               // where the document of Kubernetes ends that was read
+	documents int               // that were read in this text
 	settings  []extract.Setting // of the document that is looked at
 	raw       []byte            // a key written as numbers
 }
@@ -116,7 +121,7 @@ func newWork(s *Scanner) *work {
 
 func (w *work) scan(dst []Finding, b Blob, explain *[]Decision) ([]Finding, error) {
 	w.blob, w.hits, w.explain = b, w.hits[:0], explain
-	w.budget, w.spent = max(decodeRatio*len(b.Data), decodeLeast), false
+	w.budget, w.spent, w.crowded = max(decodeRatio*len(b.Data), decodeLeast), false, false
 	w.codeFile = isCode(b.Path)
 	w.generated, w.kindKnown = isGenerated(b.Path, b.Data), false
 	wide, sure := EncodingOf(b.Data)
@@ -130,6 +135,9 @@ func (w *work) scan(dst []Finding, b Blob, explain *[]Decision) ([]Finding, erro
 		dst = w.scanText(dst, b.Data, "")
 	}
 	w.blob, w.whole, w.text, w.layer, w.explain = Blob{}, nil, nil, nil, nil
+	if w.crowded {
+		return dst, &Gap{Path: b.Path, Commit: b.Commit, Reason: "too many tables or documents in it: not all were followed"}
+	}
 	if w.spent {
 		return dst, &Gap{Path: b.Path, Commit: b.Commit, Reason: "too much encoded text inside: the rest of it was not decoded"}
 	}
@@ -158,6 +166,7 @@ func (w *work) scanText(dst []Finding, text []byte, encoding string) []Finding {
 // pass looks for all rules in one text.
 func (w *work) pass(text []byte, l *layer) {
 	w.text, w.layer, w.nameEnd = text, l, 0
+	w.table, w.columns, w.document, w.documents = span{}, 0, 0, 0
 	for _, n := range w.touched {
 		w.until[n] = 0
 	}

@@ -265,7 +265,8 @@ func TestKubeSecret(t *testing.T) {
 	} {
 		text, want := split(t, c.text)
 		var got []Span
-		for _, s := range KubeSecret(nil, text, spanOf(t, text, c.name)) {
+		settings, _ := KubeSecret(nil, text, spanOf(t, text, c.name))
+		for _, s := range settings {
 			got = append(got, s.Value.Span)
 		}
 		check(t, text, got, want)
@@ -411,7 +412,8 @@ func FuzzExtract(f *testing.F) {
 		for _, a := range args {
 			got = append(got, a.Span, a.Name)
 		}
-		for _, s := range KubeSecret(nil, text, name) {
+		settings, _ := KubeSecret(nil, text, name)
+		for _, s := range settings {
 			got = append(got, s.Value.Span, s.Name)
 		}
 		if _, where, ok := Bytes(nil, text, name.End); ok {

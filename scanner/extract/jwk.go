@@ -1,7 +1,7 @@
 package extract
 
 // maxJWK bounds a JSON Web Key around its kty, in bytes.
-const maxJWK = 8 << 10
+const maxJWK = 4 << 10
 
 // JWK finds the private member of a JSON Web Key (RFC 7517), in JSON or as a literal of
 // JavaScript, whose "kty" stands at t[i:end]: d of an RSA, EC or OKP key, k of an oct key.

@@ -17,17 +17,18 @@ type Setting struct {
 }
 
 // KubeSecret appends the entries of data and stringData of a Kubernetes Secret, whose kind
-// stands at t[kind.Start:kind.End], in YAML or JSON. All are secret, whatever their names.
-func KubeSecret(dst []Setting, t []byte, kind Span) []Setting {
+// stands at t[kind.Start:kind.End], in YAML or JSON. All are secret, whatever their names. It
+// returns where the document ends: it need not be looked at again before that.
+func KubeSecret(dst []Setting, t []byte, kind Span) (out []Setting, end int) {
 	i := back(t, kind.Start, "\"' \t:\\")
 	if i < 4 || string(t[i-4:i]) != "kind" {
-		return dst
+		return dst, kind.End
 	}
 	if i > 4 && isQuote(t[i-5]) {
-		return jsonSecret(dst, t, i-5)
+		return jsonSecret(dst, t, i-5), objectEnd(t, i)
 	}
 	if end := skip(t, kind.End, "\"' \t\r"); end < len(t) && t[end] != '\n' && t[end] != '#' {
-		return dst
+		return dst, kind.End
 	}
 	line := lineStart(t, i)
 	depth := indent(t, line)
@@ -50,7 +51,16 @@ func KubeSecret(dst []Setting, t []byte, kind Span) []Setting {
 		}
 		i = next
 	}
-	return dst
+	return dst, to
+}
+
+// objectEnd returns where the object of JSON that position i is in may end: at the next kind.
+func objectEnd(t []byte, i int) int {
+	to := min(len(t), i+maxDocument)
+	if n := bytes.Index(t[i:to], []byte(`"kind"`)); n >= 0 {
+		return i + n
+	}
+	return to
 }
 
 // yamlDocument returns the YAML document of the line at i.
