@@ -215,7 +215,7 @@ func (w *work) assignedTogether() bool {
 	if n := len(left); n > 2 && (left[0] == '(' && left[n-1] == ')' || left[0] == '[' && left[n-1] == ']') {
 		left = left[1 : n-1]
 	}
-	return bytes.IndexByte(left, ',') >= 0 && bytes.IndexAny(left, "(\"'") < 0
+	return bytes.IndexByte(left, ',') >= 0 && !bytes.ContainsAny(left, "(\"'")
 }
 
 // publicDER reports whether v is the base64 of a public key (SubjectPublicKeyInfo) or of a

@@ -391,7 +391,7 @@ func (c *commandLine) piped(dst []Arg, a *argument) []Arg {
 func pipeBefore(t []byte, i int) int {
 	start := max(lineStart(t, i), i-60)
 	n := bytes.LastIndexByte(t[start:i], '|')
-	if n < 0 || bytes.IndexAny(t[start+n:i], "\"';&<>") >= 0 {
+	if n < 0 || bytes.ContainsAny(t[start+n:i], "\"';&<>") {
 		return -1
 	}
 	return start + n
