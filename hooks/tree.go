@@ -115,14 +115,20 @@ func (j *job) prefix(arg string) string {
 			return rel
 		}
 	}
-	if len(j.args) > 1 {
-		return filepath.ToSlash(dir) + "/"
+	if len(j.args) == 1 {
+		return ""
 	}
-	return ""
+	if here, err := filepath.Abs(j.env.path(".")); err == nil {
+		if rel, err := filepath.Rel(here, dir); err == nil {
+			dir = rel
+		}
+	}
+	return filepath.ToSlash(dir) + "/"
 }
 
 // top is the directory that paths are relative to: that of the repository; outside of one
-// that of the policy, else the working directory if it holds what is scanned.
+// that of the policy, else the working directory if it holds what is scanned, or if there
+// are several arguments.
 func (j *job) top() string {
 	if j.repo != nil && !j.repo.Bare {
 		return j.repo.Dir
@@ -130,7 +136,7 @@ func (j *job) top() string {
 	if j.policy.Path != "" {
 		return j.root
 	}
-	if _, ok := within(j.env.path("."), j.dir); ok {
+	if _, ok := within(j.env.path("."), j.dir); ok || len(j.args) > 1 {
 		return j.env.path(".")
 	}
 	return j.dir

@@ -36,9 +36,10 @@ func (w *work) named(pos int) {
 		end++
 	}
 	w.nameEnd = end
-	if w.secretKind(start, end) || w.sibling(start, end) {
+	if w.secretKind(start, end) {
 		return
 	}
+	w.sibling(start, end)
 	w.called = false
 	value, form, quoted := w.valueAfter(start, end)
 	if value.start < value.end {

@@ -44,10 +44,10 @@ func TestHostileText(t *testing.T) {
 			}
 			return best
 		}
-		small := max(took(32<<10), 2*time.Millisecond)
-		large := took(128 << 10)
+		small := max(took(16<<10), 2*time.Millisecond)
+		large := took(64 << 10)
 		if large > 16*small {
-			t.Errorf("%s: %v for 32 kB and %v for 128 kB", name, small, large)
+			t.Errorf("%s: %v for 16 kB and %v for 64 kB", name, small, large)
 		}
 	}
 	_ = score.Default // the model is read before

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"math"
+	"unicode"
 
 	"github.com/keyward/keyward/scanner/score"
 )
@@ -149,9 +150,11 @@ func (w *work) refused(v []byte) string {
 		return "its own name"
 	case score.IsUUID(v) && !w.name.Secretive():
 		return "a UUID, and the name speaks of no secret: it names a thing"
+	case address(v):
+		return "an address on a chain"
 	case publicDER(v):
 		return "a public key or a certificate"
-	case coordinates(v):
+	case w.name.Kind() != score.Password && coordinates(v):
 		return "the coordinates of a dependency"
 	case w.assignedTogether():
 		return "the argument of a call that gives several values"
@@ -180,6 +183,8 @@ func (w *work) readable(v []byte) string {
 		return ""
 	case foreign:
 		return "words of a language"
+	case !score.Wordy(v):
+		return ""
 	case w.kind == score.TranslationFile:
 		return "a translation"
 	case w.name.OfText():
@@ -218,6 +223,11 @@ func (w *work) assignedTogether() bool {
 	return bytes.IndexByte(left, ',') >= 0 && !bytes.ContainsAny(left, "(\"'")
 }
 
+// address reports whether v is an address of Ethereum and its like: 0x and 40 digits.
+func address(v []byte) bool {
+	return len(v) == 42 && v[0] == '0' && v[1] == 'x' && allHex(v[2:])
+}
+
 // publicDER reports whether v is the base64 of a public key (SubjectPublicKeyInfo) or of a
 // certificate.
 func publicDER(v []byte) bool {
@@ -242,7 +252,7 @@ func coordinates(v []byte) bool {
 		return true
 	}
 	group, rest, ok := bytes.Cut(v, []byte(":"))
-	if !ok || len(group) < 3 {
+	if !ok || len(group) < 3 || bytes.IndexByte(group, '.') < 0 && bytes.ContainsFunc(v, unicode.IsUpper) {
 		return false
 	}
 	for _, c := range v {
@@ -266,8 +276,8 @@ func isVersion(v []byte) bool {
 // publicLink reports whether what stands before a value says that everybody may have it: a
 // link to one file, the nonce of a script on a page.
 func publicLink(before []byte) bool {
-	for _, s := range [...]string{"alt=media&token=", "alt=media&amp;token=", "resourcekey="} {
-		if bytes.HasSuffix(before, []byte(s)) {
+	for _, s := range [...][2]string{{"firebasestorage.", "alt=media&token="}, {"firebasestorage.", "alt=media&amp;token="}, {".google.com/", "resourcekey="}} {
+		if bytes.HasSuffix(before, []byte(s[1])) && bytes.Contains(before, []byte(s[0])) {
 			return true
 		}
 	}
@@ -331,7 +341,7 @@ func encrypted(v []byte) bool {
 // what it gave, as in sha1$salt$hash, pbkdf2_sha256$…, {SSHA}…, hmac-sha256:….
 func hashed(v []byte) bool {
 	for _, p := range [...]string{"sha1$", "sha256$", "sha512$", "sha1:", "sha256:", "sha512:", "md5$", "md5:", "hmac-sha256:", "hmac-sha1:", "hmac-sha512:", "scrypt$", "scrypt:", "bcrypt$", "bcrypt_sha256$", "argon2$",
-		"pbkdf2", "$pbkdf2", "$scrypt", "$y$", "$1$", "$2", "$argon2", "$5$", "$6$", "$7$", "$sha1$", "$md5$", "{sha", "{ssha", "{smd5}", "{md5}", "{crypt}", "{pbkdf2", "{bcrypt}", "{argon2", "{scrypt}", "scram-sha-"} {
+		"pbkdf2", "$pbkdf2", "$scrypt", "$y$", "$1$", "$2a$", "$2b$", "$2y$", "$argon2", "$5$", "$6$", "$7$", "$sha1$", "$md5$", "{sha", "{ssha", "{smd5}", "{md5}", "{crypt}", "{pbkdf2", "{bcrypt}", "{argon2", "{scrypt}", "scram-sha-"} {
 		if hasPrefixFold(v, p) && len(v) >= 20 {
 			return true
 		}

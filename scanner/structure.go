@@ -20,16 +20,12 @@ func (w *work) structured(start, end int) {
 	w.judgeValues(start, end)
 }
 
-// sibling judges the value in the field beside one that holds the name, and reports whether
-// there is one.
-func (w *work) sibling(start, end int) bool {
-	v, ok := extract.Sibling(w.text, extract.Span{Start: start, End: end})
-	if !ok {
-		return false
+// sibling judges the value in the field beside one that holds the name.
+func (w *work) sibling(start, end int) {
+	if v, ok := extract.Sibling(w.text, extract.Span{Start: start, End: end}); ok {
+		w.values = append(w.values[:0], v)
+		w.judgeValues(start, end)
 	}
-	w.values = append(w.values[:0], v)
-	w.judgeValues(start, end)
-	return true
 }
 
 // column judges the cells below a name in the header of a table.
@@ -38,11 +34,16 @@ func (w *work) column(start, end int) {
 	if start < w.table.end && line != w.table.start {
 		return // a row of the table before
 	}
-	if w.columns++; w.columns > mostColumns+len(w.text)/1000 {
+	if w.columns > mostColumns+len(w.text)/1000 {
 		w.crowded = true
 		return
 	}
-	w.values = extract.Column(w.values[:0], w.text, extract.Span{Start: start, End: end})
+	var rows int
+	w.values, rows = extract.Column(w.values[:0], w.text, extract.Span{Start: start, End: end})
+	if rows == 0 {
+		return
+	}
+	w.columns++
 	w.values = slices.DeleteFunc(w.values, func(v extract.Value) bool { // names of things, mostly
 		return !bytes.ContainsAny(w.text[v.Start:v.End], "0123456789")
 	})
@@ -215,14 +216,18 @@ func (w *work) secretKind(start, end int) bool {
 	name := extract.Span{Start: start, End: end}
 	switch string(w.text[start:end]) {
 	case "Secret":
-		if start < w.document {
-			return true // of a document that was read
+		if start < w.document { // of a document that was read
+			return false
 		}
-		if w.documents++; w.documents > mostDocuments+len(w.text)/4000 {
-			w.crowded = true
-			return true
+		if w.documents > mostDocuments+len(w.text)/4000 {
+			w.crowded = w.crowded || extract.IsKind(w.text, name)
+			return false
 		}
-		w.settings, w.document = extract.KubeSecret(w.settings[:0], w.text, name)
+		var document int
+		if w.settings, document = extract.KubeSecret(w.settings[:0], w.text, name); document > end {
+			w.document = document
+			w.documents++
+		}
 		for _, s := range w.settings {
 			w.stay()
 			w.setting(s)
@@ -235,7 +240,7 @@ func (w *work) secretKind(start, end int) bool {
 	case "random_password":
 		if w.documents++; w.documents > mostDocuments+len(w.text)/4000 {
 			w.crowded = true
-			return true
+			return false
 		}
 		w.values = extract.StateSecret(w.values[:0], w.text, name)
 		w.judgeValues(start, end)
@@ -358,7 +363,7 @@ func (w *work) tag(pos, n int) {
 func (w *work) glued(pos, n int) {
 	start := pos + n
 	end := start
-	for end < len(w.text) && end-start < maxValue && w.text[end] > ' ' && bytes.IndexByte([]byte(":\"',<"), w.text[end]) < 0 {
+	for end < len(w.text) && end-start < maxValue && w.text[end] > ' ' && bytes.IndexByte([]byte(":\"',<{"), w.text[end]) < 0 {
 		end++
 	}
 	if end > start {

@@ -13,15 +13,16 @@ const (
 )
 
 // Column appends the cells below a name that stands in the header of a table: CSV, TSV,
-// semicolons, Markdown, HTML, or the columns of an SQL insert.
-func Column(dst []Value, t []byte, name Span) []Value {
+// semicolons, Markdown, HTML, or the columns of an SQL insert. It returns how many rows were
+// looked at, 0 if there is no table.
+func Column(dst []Value, t []byte, name Span) (out []Value, rows int) {
 	left, right := back(t, name.Start, " \"'`*"+letters+"_-"), skip(t, name.End, " \"'`*\r"+letters+"_-")
 	if left > 0 && t[left-1] == '>' {
 		return htmlColumn(dst, t, left, right)
 	}
 	if left > 0 && (t[left-1] == ',' || t[left-1] == '(') && (at(t, right) == ',' || at(t, right) == ')') {
-		if out, ok := insert(dst, t, left, right); ok {
-			return out
+		if out, rows := insert(dst, t, left, right); rows > 0 {
+			return out, rows
 		}
 	}
 	sep := byte(0)
@@ -36,12 +37,12 @@ func Column(dst []Value, t []byte, name Span) []Value {
 	start := lineStart(t, name.Start)
 	left = max(left, start)
 	if left > start && t[left-1] != sep {
-		return dst
+		return dst, 0
 	}
 	end := lineEnd(t, name.End, 2000)
 	n, total := headerCells(t[start:end], sep, left-start)
 	if n < 0 {
-		return dst
+		return dst, 0
 	}
 	return cells(dst, t, end, sep, n, total)
 }
@@ -89,8 +90,8 @@ func headerCell(c []byte, empty bool) bool {
 }
 
 // cells appends the nth cells of the rows after the header that ends at i.
-func cells(dst []Value, t []byte, i int, sep byte, n, total int) []Value {
-	for range maxRows {
+func cells(dst []Value, t []byte, i int, sep byte, n, total int) (out []Value, rows int) {
+	for ; rows < maxRows; rows++ {
 		if i >= len(t) || t[i] != '\n' {
 			break
 		}
@@ -108,7 +109,7 @@ func cells(dst []Value, t []byte, i int, sep byte, n, total int) []Value {
 		}
 		i = end
 	}
-	return dst
+	return dst, rows
 }
 
 // cell returns the nth cell of the row at i, which ends with t.
@@ -140,7 +141,7 @@ func oneCell(t []byte, i int, sep byte) (v Value, next int) {
 }
 
 // insert appends the values of a column of INSERT INTO t (a, b) VALUES (1, 'x'), (2, 'y').
-func insert(dst []Value, t []byte, left, right int) ([]Value, bool) {
+func insert(dst []Value, t []byte, left, right int) (out []Value, rows int) {
 	open := left
 	n := 1
 	for open > 0 && left-open < maxStatement && t[open-1] != '(' {
@@ -148,24 +149,24 @@ func insert(dst []Value, t []byte, left, right int) ([]Value, bool) {
 			n++
 		}
 		if contains("\n;)\"", t[open-1]) && t[open-1] != '\n' && t[open-1] != '"' {
-			return dst, false
+			return dst, 0
 		}
 		open--
 	}
 	end := bytes.IndexByte(t[right:min(len(t), right+maxStatement)], ')')
 	if open == 0 || end < 0 {
-		return dst, false
+		return dst, 0
 	}
 	i := skip(t, right+end+1, spaces)
 	if i+11 < len(t) && indexFold(t[i:i+10], "from stdin") == 0 { // COPY of PostgreSQL
 		line := lineEnd(t, i, maxStatement)
-		return cells(dst, t, line, '\t', n-1, n+bytes.Count(t[right:right+end], []byte{','})), true
+		return cells(dst, t, line, '\t', n-1, n+bytes.Count(t[right:right+end], []byte{','}))
 	}
 	if i+6 > len(t) || indexFold(t[i:i+6], "values") != 0 {
-		return dst, false
+		return dst, 0
 	}
 	i = skip(t, i+6, spaces)
-	for rows := 0; rows < maxRows && at(t, i) == '('; rows++ {
+	for ; rows < maxRows && at(t, i) == '('; rows++ {
 		if arg, ok := nth(t, i+1, n); ok {
 			j := skip(t, arg.Start, spaces+"NnEe")
 			if v, _, ok := literal(t, j); ok && v.End > v.Start {
@@ -175,7 +176,7 @@ func insert(dst []Value, t []byte, left, right int) ([]Value, bool) {
 		close := tupleEnd(t, i+1)
 		i = skip(t, close, ", \t\r\n")
 	}
-	return dst, true
+	return dst, rows
 }
 
 // tupleEnd returns the position after the bracket that closes the tuple at i.
@@ -196,14 +197,14 @@ func tupleEnd(t []byte, i int) int {
 }
 
 // htmlColumn appends the cells below a <th> of a table.
-func htmlColumn(dst []Value, t []byte, left, right int) []Value {
+func htmlColumn(dst []Value, t []byte, left, right int) (out []Value, rows int) {
 	tag := back(t, left-1, letters+"=\"' -_")
 	if tag < 1 || t[tag-1] != '<' || indexFold(t[tag:min(len(t), tag+2)], "th") != 0 || at(t, right) != '<' {
-		return dst
+		return dst, 0
 	}
 	row := indexLastFold(t[max(0, tag-2000):tag], "<tr")
 	if row < 0 {
-		return dst
+		return dst, 0
 	}
 	n := 0
 	for before := t[max(0, tag-2000)+row : tag]; ; n++ {
@@ -217,7 +218,7 @@ func htmlColumn(dst []Value, t []byte, left, right int) []Value {
 	if end := indexFold(rest, "</table"); end >= 0 {
 		rest = rest[:end]
 	}
-	for at, rows := right, 0; rows < maxRows; rows++ {
+	for at := right; rows < maxRows; rows++ {
 		i := indexFold(t[at:right+len(rest)], "<tr")
 		if i < 0 {
 			break
@@ -231,7 +232,7 @@ func htmlColumn(dst []Value, t []byte, left, right int) []Value {
 			dst = append(dst, v)
 		}
 	}
-	return dst
+	return dst, max(rows, 1)
 }
 
 // htmlCell returns the text of the nth <td> of the row at i, which ends with t.
@@ -263,19 +264,19 @@ func indexLastFold(t []byte, low string) int {
 
 // ruled appends the cells below a name in a table whose columns are marked by a line of
 // signs, as reStructuredText has it: ==== ====.
-func ruled(dst []Value, t []byte, name Span) []Value {
+func ruled(dst []Value, t []byte, name Span) (out []Value, rows int) {
 	header := lineStart(t, name.Start)
 	rule := lineEnd(t, name.End, 1000) + 1
 	if rule >= len(t) || t[rule] != '=' && t[rule] != '-' {
-		return dst
+		return dst, 0
 	}
 	end := lineEnd(t, rule, 1000)
 	if skip(t, rule, "=- \t\r") != end || bytes.IndexByte(t[rule:end], ' ') < 0 {
-		return dst
+		return dst, 0
 	}
 	from := name.Start - header
 	if from >= end-rule {
-		return dst
+		return dst, 0
 	}
 	for from > 0 && t[rule+from-1] != ' ' {
 		from--
@@ -284,7 +285,7 @@ func ruled(dst []Value, t []byte, name Span) []Value {
 	for rule+to < end && t[rule+to] > ' ' {
 		to++
 	}
-	for i, n := end, 0; n < maxRows && i < len(t); n++ {
+	for i := end; rows < maxRows && i < len(t); rows++ {
 		i++
 		line := lineEnd(t, i, 8000)
 		if line == i || contains("=-\r", at(t, i)) {
@@ -300,5 +301,5 @@ func ruled(dst []Value, t []byte, name Span) []Value {
 		}
 		i = line
 	}
-	return dst
+	return dst, rows
 }

@@ -20,10 +20,10 @@ type Setting struct {
 // stands at t[kind.Start:kind.End], in YAML or JSON. All are secret, whatever their names. It
 // returns where the document ends: it need not be looked at again before that.
 func KubeSecret(dst []Setting, t []byte, kind Span) (out []Setting, end int) {
-	i := back(t, kind.Start, "\"' \t:\\")
-	if i < 4 || string(t[i-4:i]) != "kind" {
+	if !IsKind(t, kind) {
 		return dst, kind.End
 	}
+	i := back(t, kind.Start, kindSigns)
 	if i > 4 && isQuote(t[i-5]) {
 		return jsonSecret(dst, t, i-5), objectEnd(t, i)
 	}
@@ -52,6 +52,15 @@ func KubeSecret(dst []Setting, t []byte, kind Span) (out []Setting, end int) {
 		i = next
 	}
 	return dst, to
+}
+
+// kindSigns may stand between "kind" and its value.
+const kindSigns = "\"' \t:\\"
+
+// IsKind reports whether a word is the kind of a Kubernetes document.
+func IsKind(t []byte, word Span) bool {
+	i := back(t, word.Start, kindSigns)
+	return i >= 4 && i < word.Start && string(t[i-4:i]) == "kind"
 }
 
 // objectEnd returns where the object of JSON that position i is in may end: at the next kind.

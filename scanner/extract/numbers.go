@@ -9,7 +9,7 @@ const leastBytes = 12
 func Bytes(dst []byte, t []byte, i int) (key []byte, where Span, ok bool) {
 	i = skip(t, closeName(t, i), blanks)
 	if at(t, i) == '[' { // aes_key[16], byte[] key
-		for i < len(t) && t[i] != ']' && t[i] != '\n' {
+		for n := 0; n < 24 && i < len(t) && t[i] != ']' && t[i] != '\n'; n++ {
 			i++
 		}
 		i = skip(t, i, "] \t")
@@ -57,8 +57,8 @@ func numberStart(t []byte, i int) int {
 // number reads one byte at i, in hexadecimal or decimal, perhaps signed or cast; n is -1 if
 // there is none.
 func number(t []byte, i int) (n, next int) {
-	for at(t, i) == '(' { // (byte) 0x2F
-		for i < len(t) && t[i] != ')' && t[i] != '\n' {
+	if at(t, i) == '(' { // (byte) 0x2F
+		for n := 0; n < 16 && i < len(t) && t[i] != ')' && t[i] != '\n'; n++ {
 			i++
 		}
 		i = skip(t, i, ") ")

@@ -27,7 +27,8 @@ type Diff struct {
 	next  int    // the number of the next line of the new text
 	old   int    // lines that the hunk still has of the old text
 	new   int    // and of the new one
-	rest  []byte // what is neither header nor hunk
+	from  string // the path of the --- line, if that was the last line
+	rest  []byte // what is not in a hunk, the headers with their paths too
 }
 
 type lineRange struct{ from, to int }
@@ -35,17 +36,28 @@ type lineRange struct{ from, to int }
 // NewDiff returns a reader of a diff.
 func NewDiff(r *bufio.Reader) *Diff { return &Diff{r: r, added: map[string][]lineRange{}} }
 
-// mostDiffLine is how long a line of a diff may be, mostHunk how large a hunk.
+// mostDiffLine is how long a line of a diff may be, mostHunk how large a hunk, mostLines the
+// largest number of a line.
 const (
 	mostDiffLine = 4 << 20
 	mostHunk     = 16 << 20
+	mostLines    = 1 << 40
 )
 
+// outside is the path of what stands outside of the hunks. No file of a diff has it.
+const outside = "standard input, outside of the hunks"
+
 // Blobs yields the new text of each hunk, so that what goes over lines is seen, and what
-// stands between the diffs. Lines that are too long, and binary files, are gaps.
+// stands outside of the hunks. Lines that are too long, and binary files, are gaps.
 func (d *Diff) Blobs(yield func(scanner.Blob, error) bool) {
 	for {
 		line, err := d.line()
+		if errors.Is(err, errLongLine) {
+			if !yield(scanner.Blob{}, &scanner.Gap{Path: d.path, Reason: fmt.Sprintf("a line of more than %d bytes in the diff", mostDiffLine)}) {
+				return
+			}
+			err = nil
+		}
 		if len(line) > 0 && !d.take(line, yield) {
 			return
 		}
@@ -58,73 +70,85 @@ func (d *Diff) Blobs(yield func(scanner.Blob, error) bool) {
 		}
 	}
 	if d.flush(yield) && len(bytes.TrimSpace(d.rest)) > 0 {
-		yield(scanner.Blob{Path: "stdin", Data: d.rest}, nil)
+		yield(scanner.Blob{Path: outside, Data: d.rest}, nil)
 	}
 }
 
-// line reads one line with its end. Of one that is too long the rest is dropped, and an
-// error says so.
+var errLongLine = errors.New("the line is too long")
+
+// line reads one line with its end. Of one that is too long only the first byte is kept,
+// which says what kind of line it is.
 func (d *Diff) line() ([]byte, error) {
 	var out []byte
+	long := false
 	for {
 		part, err := d.r.ReadSlice('\n')
-		if len(out)+len(part) > mostDiffLine {
-			return nil, fmt.Errorf("a line of more than %d bytes", mostDiffLine)
+		if long = long || len(out)+len(part) > mostDiffLine; long && len(out) > 1 {
+			out = append(out[:1], '\n')
 		}
-		out = append(out, part...)
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			return out, err
+		if !long {
+			out = append(out, part...)
 		}
+		if errors.Is(err, bufio.ErrBufferFull) {
+			continue
+		}
+		if long && err == nil {
+			err = errLongLine
+		}
+		return out, err
 	}
 }
 
 // take handles one line.
 func (d *Diff) take(line []byte, yield func(scanner.Blob, error) bool) bool {
 	if d.old > 0 || d.new > 0 {
+		if bytes.HasPrefix(line, []byte("diff --git ")) { // the hunk has fewer lines than it says
+			return d.flush(yield) && yield(scanner.Blob{}, &scanner.Gap{Path: d.path, Reason: "a hunk of the diff is shorter than it says"}) && d.take(line, yield)
+		}
 		return d.body(line, yield)
 	}
+	from := d.from
+	d.from = ""
 	switch {
 	case line[0] == '\\': // no newline at end of file
-	case bytes.HasPrefix(line, []byte("diff --git ")), bytes.HasPrefix(line, []byte("--- ")):
-		return d.flush(yield)
-	case bytes.HasPrefix(line, []byte("+++ ")):
-		d.path = diffPath(line[4:])
+		return true
 	case bytes.HasPrefix(line, []byte("@@ ")):
 		return d.flush(yield) && d.header(line, yield)
 	case bytes.HasPrefix(line, []byte("@@@ ")):
 		return yield(scanner.Blob{}, &scanner.Gap{Path: d.path, Reason: "a combined diff of a merge: use git diff against one parent"})
 	case bytes.HasPrefix(line, []byte("Binary files ")), bytes.HasPrefix(line, []byte("GIT binary patch")):
 		return yield(scanner.Blob{}, &scanner.Gap{Path: d.path, Reason: "a binary file in the diff"})
-	case diffHeader(line):
-	default:
-		if len(d.rest)+len(line) > mostHunk {
-			return yield(scanner.Blob{}, &scanner.Gap{Path: "stdin", Reason: "too much text between the diffs"})
+	case bytes.HasPrefix(line, []byte("diff --git ")):
+		if !d.flush(yield) {
+			return false
 		}
-		d.rest = append(d.rest, line...)
+	case bytes.HasPrefix(line, []byte("--- ")):
+		if !d.flush(yield) {
+			return false
+		}
+		d.from = string(line[4:])
+	case bytes.HasPrefix(line, []byte("+++ ")) && from != "":
+		d.path = diffPath(line[4:], from)
 	}
+	// Headers are looked at as well: a path or a rename can hold a key.
+	if len(d.rest)+len(line) > mostHunk {
+		return yield(scanner.Blob{}, &scanner.Gap{Path: outside, Reason: "too much text outside of the hunks"})
+	}
+	d.rest = append(d.rest, line...)
 	return true
-}
-
-// diffHeader reports whether a line is one of git's headers of a file.
-func diffHeader(line []byte) bool {
-	for _, h := range []string{"index ", "old mode ", "new mode ", "new file mode ", "deleted file mode ", "similarity index ", "dissimilarity index ", "rename from ", "rename to ", "copy from ", "copy to "} {
-		if bytes.HasPrefix(line, []byte(h)) {
-			return true
-		}
-	}
-	return false
 }
 
 // header begins a hunk: @@ -1,2 +3,4 @@.
 func (d *Diff) header(line []byte, yield func(scanner.Blob, error) bool) bool {
 	d.first, d.old, d.new = 0, 1, 1
 	var from int
-	f := strings.Fields(string(line))
+	f := strings.Fields(string(line[:min(len(line), 200)]))
 	ok := len(f) >= 3 && diffRange(f[1], '-', &from, &d.old) && diffRange(f[2], '+', &d.first, &d.new)
-	if !ok {
+	if !ok || d.first > mostLines || d.new > mostLines || d.old > mostLines {
 		d.old, d.new = 0, 0
 		return yield(scanner.Blob{}, &scanner.Gap{Path: d.path, Reason: "a hunk of the diff without line numbers"})
 	}
+	d.first = max(d.first, 1)
 	d.next = d.first
 	return true
 }
@@ -145,6 +169,9 @@ func diffRange(s string, sign byte, from, n *int) bool {
 
 // body handles a line of a hunk.
 func (d *Diff) body(line []byte, yield func(scanner.Blob, error) bool) bool {
+	if line[0] != '\\' && (line[0] != '+' && d.old <= 0 || line[0] != '-' && d.new <= 0) { // more than the hunk says
+		return d.flush(yield) && d.take(line, yield)
+	}
 	switch line[0] {
 	case '-':
 		d.old--
@@ -154,9 +181,11 @@ func (d *Diff) body(line []byte, yield func(scanner.Blob, error) bool) bool {
 	case '+':
 		d.new--
 		d.add()
-	default: // a line of both; some programs drop the blank of an empty one
+	case ' ', '\n', '\r': // a line of both; some programs drop the blank of an empty one
 		d.old--
 		d.new--
+	default: // no line of a hunk
+		return d.flush(yield) && d.take(line, yield)
 	}
 	if line[0] == '+' || line[0] == ' ' {
 		line = line[1:]
@@ -187,13 +216,12 @@ func (d *Diff) flush(yield func(scanner.Blob, error) bool) bool {
 }
 
 // Added reports whether the diff adds a line of the file among those from first to last. What
-// stands between the diffs counts as added.
+// stands outside of the hunks counts as added.
 func (d *Diff) Added(path string, first, last int) bool {
-	list, known := d.added[path]
-	if !known {
-		return path == "stdin"
+	if path == outside {
+		return true
 	}
-	for _, r := range list {
+	for _, r := range d.added[path] {
 		if r.from <= last && first <= r.to {
 			return true
 		}
@@ -201,14 +229,25 @@ func (d *Diff) Added(path string, first, last int) bool {
 	return false
 }
 
-// diffPath is the path of a +++ line, without b/ and what diff -u writes after a tab.
-func diffPath(line []byte) string {
-	name, _, _ := strings.Cut(strings.TrimRight(string(line), "\r\n"), "\t")
-	if strings.HasPrefix(name, `"`) {
+// diffPath is the path of a +++ line without what diff -u writes after a tab, and without
+// the prefix that git sets before it and before the path of the --- line.
+func diffPath(line []byte, from string) string {
+	unquote := func(s string) string {
+		name, _, _ := strings.Cut(strings.TrimRight(s, "\r\n"), "\t")
 		var unquoted string
-		if _, err := fmt.Sscanf(name, "%q", &unquoted); err == nil {
-			name = unquoted
+		if strings.HasPrefix(name, `"`) {
+			if _, err := fmt.Sscanf(name, "%q", &unquoted); err == nil {
+				return unquoted
+			}
 		}
+		return name
 	}
-	return strings.TrimPrefix(name, "b/")
+	name, old := unquote(string(line)), unquote(from)
+	prefixed := func(s, prefixes string) bool {
+		return len(s) > 2 && s[1] == '/' && strings.IndexByte(prefixes, s[0]) >= 0
+	}
+	if prefixed(name, "bwi12") && (old == "/dev/null" || prefixed(old, "aioc12")) {
+		return name[2:]
+	}
+	return name
 }

@@ -14,18 +14,21 @@ var (
 	aboutLast = Set("id ids hash hashes hashed version versions count counts path paths arn arns name names type types index indexes indices length expiry expires expiration " +
 		"url urls uri uris label labels title titles digest digests checksum checksums sha sha1 sha256 sha512 md5 crc crc32 fingerprint fingerprints thumbprint " +
 		"accessor accessors issuer size format prefix suffix algorithm alg algo description hint placeholder error errors message messages signature signatures at date time timestamp ttl timeout " +
-		"enabled required status state scope scopes policy endpoint file filename dir directory location region email username owner limit mode kind field column table " +
-		"identifier serial etag vid uid gid guid regex pattern address addresses mint ref refs segment segments bucket salted iv tag ciphertext slot slots ring holder supply symbol decimals")
-	// otherKeys are words that make the key, token or hash after them one of something else.
+		"enabled required status state scope scopes policy file filename dir directory limit mode kind field column table " +
+		"identifier etag vid uid gid guid regex pattern mint ref refs segment segments salted iv tag ciphertext ring holder supply symbol decimals")
+	// otherTokens are words that make the token after them a place in a list of results.
+	otherTokens = Set("page nextpage next previous prev continuation continue cursor pagination paging offset resume marker delta")
+	// otherKeys are words that make the key after them one of something else. In the names of
+	// constants and of variables of the environment only those of constantKeys do.
 	otherKeys = Set("primary foreign sort partition cache object s3 idempotency idempotent translation i18n locale message label hot index map dict row column composite candidate " +
-		"page nextpage next previous prev continuation continue cursor sync pagination paging offset resume marker watermark delta " +
-		"public publishable publish pub site anon anonymous recaptcha turnstile hcaptcha captcha group groups shard routing dedup deduplication dedupe ordering range hash lookup unique natural surrogate " +
-		"database storage bucket metadata ui widget component react element node item state query param field property attribute config setting settings theme style css grouping blob list answer question react recv host known trusted tab section step sorting filter axis")
+		"page next continuation cursor public publishable pub site anon anonymous recaptcha turnstile hcaptcha captcha shard dedup deduplication dedupe ordering range lookup unique natural surrogate " +
+		"metadata ui widget component react element item param field property attribute theme style css grouping blob list answer question query recv known trusted tab section step sorting filter axis")
+	constantKeys = Set("foreign sort partition idempotency idempotent translation i18n public publishable pub site anon anonymous recaptcha turnstile hcaptcha captcha")
 	// ownKeys are words that keep a key one, whatever stands before it.
-	ownKeys = Set("secret private api access auth token password client encryption signing master service admin account shared app")
+	ownKeys = Set("fb facebook secret private api access auth token password client encryption signing master service admin account shared app")
 	// transformed are words that say what was made of a value: no credential any more.
 	transformed = Set("hashed encrypted masked redacted obfuscated sitekey publickey pubkey")
-	publicWords = Set("public publishable publish pub site anon anonymous")
+	publicWords = Set("public publishable pub site anon anonymous")
 	// uiWords say that a name is that of a text which people read.
 	uiWords = Set("label labels title titles message messages msg placeholder placeholders error errors hint hints tooltip tooltips description desc caption captions heading header " +
 		"button btn help helptext prompt warning info notice notification alert toast subtitle translation translations i18n lang forgot forgotten remember")
@@ -41,6 +44,9 @@ func (n *Name) Harmless() string {
 		return "the name has a word for keys only inside another word"
 	}
 	for i := range n.count {
+		if n.ofPassword() { // of an encrypted disk, of a public key's file
+			break
+		}
 		next := i + 1
 		if w := string(n.word(i)); (w == "pub" || w == "public") && i > 0 && string(n.word(i-1)) != "non" && n.has("key") && !n.has("private") && !n.has("secret") {
 			return "a public key"
@@ -62,7 +68,7 @@ func (n *Name) Harmless() string {
 		return "a nonce of a content security policy, which each page has another of"
 	case aboutLast[word] && !n.secretID(last):
 		return "the name ends in a word that says its value is about a credential"
-	case last > 0 && (word == "key" || word == "keys" || word == "token" || word == "tokens") && n.ofElse(last):
+	case last > 0 && (word == "key" || word == "keys") && n.ofElse(last, otherKeys), last > 0 && (word == "token" || word == "tokens") && n.ofElse(last, otherTokens):
 		return "the key or token of something else, such as a cache or a page"
 	}
 	return ""
@@ -84,8 +90,12 @@ func (n *Name) secretID(last int) bool {
 }
 
 // ofElse reports whether the word before the last makes it the key of something else.
-func (n *Name) ofElse(last int) bool {
-	if !otherKeys[string(n.word(last-1))] {
+func (n *Name) ofElse(last int, words map[string]bool) bool {
+	word := string(n.word(last - 1))
+	if last > 1 && otherTokens[string(n.word(last-2))] && string(n.word(last)) == "token" { // nextSyncToken
+		word = string(n.word(last - 2))
+	}
+	if !words[word] || n.constant() && !constantKeys[word] && !otherTokens[word] {
 		return false
 	}
 	for i := range last - 1 {
@@ -94,6 +104,23 @@ func (n *Name) ofElse(last int) bool {
 		}
 	}
 	return true
+}
+
+// constant reports whether a name is written as constants are: in capitals.
+func (n *Name) constant() bool {
+	for _, c := range n.raw {
+		if 'a' <= c && c <= 'z' {
+			return false
+		}
+	}
+	return true
+}
+
+// ofPassword reports whether the last word of a name is one for passwords or secrets.
+func (n *Name) ofPassword() bool {
+	word := n.word(n.count - 1)
+	kind, known := nameKind(word)
+	return known && kind == Password || string(word) == "secret"
 }
 
 // innocent reports whether no word of a name speaks of a key by itself.

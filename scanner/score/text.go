@@ -62,7 +62,7 @@ func escapedLetter(v []byte) int {
 
 // Asks reports whether v ends as a question or an unfinished sentence does.
 func Asks(v []byte) bool {
-	return len(v) > 3 && (v[len(v)-1] == '?' || bytes.HasSuffix(v, []byte("…")) || v[len(v)-1] == ':' || v[len(v)-1] == '!') && bytes.IndexByte(v, ' ') > 0
+	return len(v) > 3 && WordLikeness(v) > 5 && (v[len(v)-1] == '?' || bytes.HasSuffix(v, []byte("…")) || v[len(v)-1] == ':' || v[len(v)-1] == '!') && bytes.IndexByte(v, ' ') > 0
 }
 
 var (
@@ -108,10 +108,13 @@ func translation(p []byte) bool {
 	if translationExts[string(ext)] {
 		return true
 	}
+	if string(ext) == ".env" || bytes.HasPrefix(base, []byte(".env")) {
+		return false
+	}
 	for len(dirs) > 0 {
 		dir, rest, _ := bytes.Cut(dirs, []byte("/"))
 		dirs = rest
-		if translationWords[string(dir)] || bytes.HasPrefix(dir, []byte("values-")) || bytes.HasSuffix(dir, []byte(".lproj")) || translationWord(dir) {
+		if translationWords[string(dir)] || bytes.HasPrefix(dir, []byte("values-")) && string(ext) == ".xml" || bytes.HasSuffix(dir, []byte(".lproj")) || translationWord(dir) {
 			return true
 		}
 	}
@@ -127,12 +130,35 @@ func translation(p []byte) bool {
 		if i <= 0 {
 			break
 		}
-		if word := base[i+1:]; len(word) == 2 && language(word) && translated[string(ext)] {
+		if word := base[i+1:]; len(word) == 2 && language(word) && translated[string(ext)] && texts[string(firstWord(base))] {
 			return true
 		}
 		base = base[:i]
 	}
 	return false
+}
+
+// texts are what files of translations are called before the language.
+var texts = Set("messages message strings translation translations labels label resources resource resx text texts lang language locale i18n l10n errors common ui devise validation validators captions localizable client server app main default global site core admin frontend web")
+
+// firstWord is a name up to its first sign.
+func firstWord(name []byte) []byte {
+	if i := bytes.IndexAny(name, "-_."); i >= 0 {
+		return name[:i]
+	}
+	return name
+}
+
+// Wordy reports whether the letters of v stand beside each other as those of words do, in
+// one case but for the first of each.
+func Wordy(v []byte) bool {
+	changes := 0
+	for i := 1; i < len(v); i++ {
+		if classOf(v[i-1]) == 'a' && classOf(v[i]) == 'A' {
+			changes++
+		}
+	}
+	return changes*5 <= len(v) && WordLikeness(v) >= 4.8
 }
 
 // language reports whether a word is the code of a language: fi, pt-br.

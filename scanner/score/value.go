@@ -271,7 +271,7 @@ func Placeholder(v []byte) bool {
 	if len(v) == 0 || v[0] == '<' && v[len(v)-1] == '>' {
 		return true
 	}
-	if bytes.Count(v, []byte("x"))+bytes.Count(v, []byte("X")) >= 6 && 2*(bytes.Count(v, []byte("x"))+bytes.Count(v, []byte("X"))) >= len(v) {
+	if crossed(v) {
 		return true
 	}
 	if Repeated(v) || counted(v) || interleaved(v) || drawnOut(v) || samples[string(v)] {
@@ -280,7 +280,7 @@ func Placeholder(v []byte) bool {
 	if bytes.HasSuffix(v, []byte("...")) || bytes.HasPrefix(v, []byte("...")) || indexRedacted(v) {
 		return true
 	}
-	for _, w := range []string{"EXAMPLE", "xxxxx", "XXXXX", "*****", "......", "_____", "00000000000", "qwertyuiop", "QWERTYUIOP", "asdfghjkl", "zxcvbnm", "…"} { // the last: cut, as redacted values are
+	for _, w := range []string{"EXAMPLE", "xxxxx", "XXXXX", "*****", "......", "_____", "00000000000", "…"} { // the last: cut, as redacted values are
 		if bytes.Contains(v, []byte(w)) {
 			return true
 		}
@@ -296,6 +296,18 @@ var samples = Set("123e4567-e89b-12d3-a456-426614174000 123e4567-e89b-12d3-a456-
 
 // indexRedacted reports whether a part of v was replaced by a word that says so.
 func indexRedacted(v []byte) bool {
+	rows := 0
+	for _, row := range [...]string{"qwertyuiop", "asdfghjkl", "zxcvbnm", "QWERTYUIOP", "ASDFGHJKL", "ZXCVBNM"} {
+		if bytes.Contains(v, []byte(row)) {
+			rows += len(row)
+		}
+	}
+	if 2*rows > len(v) && rows > 10 {
+		return true
+	}
+	if !bytes.ContainsAny(v, "])}>") {
+		return false
+	}
 	for _, word := range [...]string{"[redacted", "<redacted", "(redacted", "{redacted", "[filtered", "[masked", "[hidden", "[removed", "[secret", "[your", "[token", "[password", "[censored", "[snip"} {
 		for i := 0; i+len(word) <= len(v); i++ {
 			if v[i] == word[0] && bytes.EqualFold(v[i:i+len(word)], []byte(word)) {
@@ -304,6 +316,21 @@ func indexRedacted(v []byte) bool {
 		}
 	}
 	return false
+}
+
+// crossed reports whether most of v is the letter x, and some of it in a row.
+func crossed(v []byte) bool {
+	n, run, longest := 0, 0, 0
+	for _, c := range v {
+		if c|0x20 != 'x' {
+			run = 0
+			continue
+		}
+		n++
+		run++
+		longest = max(longest, run)
+	}
+	return longest >= 4 && n >= 6 && 2*n >= len(v)
 }
 
 // interleaved reports whether the letters of v count up and its digits do, as in
