@@ -119,7 +119,7 @@ func TestBudgets(t *testing.T) {
 func TestManyLocations(t *testing.T) {
 	t.Parallel()
 	dir := origin(t)
-	secret := "GITLAB_TOKEN=glpat-" + strings.Repeat("x7Kq", 5) + "\n"
+	secret := "GITLAB_TOKEN=glpat-" + "x7KqF4KEn0tR3alZ9mWv" + "\n"
 	many := levels(t, dir, secret, 2) // 1,000 files
 	root := gitIn(t, dir, fmt.Sprintf("040000 tree %s\tsrc\n040000 tree %s\ttest\n", many, many), "mktree")
 	commit := gitIn(t, dir, "m", "commit-tree", root)
