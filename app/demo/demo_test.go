@@ -18,8 +18,7 @@ var (
 	dates      = regexp.MustCompile(`\d{4}-\d\d-\d\d( +\d\d:\d\d)?`)
 )
 
-// TestReadme holds the README's transcript equal to what the demo shows, and the demo
-// to the two seconds that it promises.
+// TestReadme holds the README's transcript equal to what the demo shows.
 func TestReadme(t *testing.T) {
 	var out bytes.Buffer
 	if err := run(context.Background(), &out, false, false); err != nil {
