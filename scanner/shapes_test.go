@@ -6,21 +6,7 @@ import (
 	"testing"
 
 	"github.com/keyward/keyward/scanner"
-	"github.com/keyward/keyward/scanner/rules"
 )
-
-func builtinScanner(t testing.TB) *scanner.Scanner {
-	t.Helper()
-	all, err := rules.Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := scanner.New(all, scanner.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
 
 func scanText(t testing.TB, s *scanner.Scanner, path, text string) []scanner.Finding {
 	t.Helper()
@@ -36,7 +22,7 @@ const fakeValue = "F4KEkw7Rd2QzVn0tR3al9Xb" // visibly fake, of the shape of a r
 // TestShapes holds the shapes in which a credential stands other than directly after its
 // name, through the whole scanner.
 func TestShapes(t *testing.T) {
-	s := builtinScanner(t)
+	s := builtin(t)
 	for _, c := range []struct{ path, text string }{
 		{"a.json", `[{"name": "API_TOKEN", "value": "«V»"}]`},
 		{"a.yaml", "api_token: |\n  «V»\n"},
@@ -74,7 +60,7 @@ func TestShapes(t *testing.T) {
 
 // TestNoise holds look-alikes of each kind that are no credentials.
 func TestNoise(t *testing.T) {
-	s := builtinScanner(t)
+	s := builtin(t)
 	for _, c := range []struct{ path, text string }{
 		{"a.ts", "authorId: '13293550fdbcd557c3edf4d217375268'"},
 		{"a.py", "cacheKey = \"B1CQ8VowV9y8fwNCMYpWslSF\""},
@@ -105,7 +91,7 @@ const fakePEM = "-----BEGIN RSA PRIVATE " + "KEY-----\nMIIEfakekeywardnotreal012
 
 // TestOneKeyManyWritings holds that a private key has one fingerprint in all its writings.
 func TestOneKeyManyWritings(t *testing.T) {
-	s := builtinScanner(t)
+	s := builtin(t)
 	lines := strings.Split(fakePEM, "\n")
 	join := func(sep string) string { return strings.Join(lines, sep) }
 	prefixed := func(p string) string { return p + strings.Join(lines, "\n"+p) + "\n" }
@@ -132,7 +118,7 @@ func TestOneKeyManyWritings(t *testing.T) {
 
 // TestOneTokenManyWritings holds that the scheme before a value is no part of it.
 func TestOneTokenManyWritings(t *testing.T) {
-	s := builtinScanner(t)
+	s := builtin(t)
 	want := ""
 	for _, text := range []string{"API_TOKEN=" + fakeValue, "API_TOKEN=\"Bearer " + fakeValue + "\"", "Authorization: Bearer " + fakeValue, "APP_KEY=base64:" + fakeValue} {
 		found := scanText(t, s, ".env", text+"\n")
@@ -151,7 +137,7 @@ func TestOneTokenManyWritings(t *testing.T) {
 
 // TestCompanions holds that a secret gets the id of its own pair.
 func TestCompanions(t *testing.T) {
-	s := builtinScanner(t)
+	s := builtin(t)
 	const id1, id2, id3 = "AKIA" + "FAKEKEYWARDNTREA", "AKIA" + "3CIMENBOGUSVKWHT", "AKIA" + "7HARMLESSWARDQZX"
 	const s1, s2, s3 = "FAKEkeywardN0tReal" + "/sVkWh1teCrowpLmY5Harm", "ummyQzJx7Sp3cimenb" + "ogusVkWh1teCrowpLmY5Ha", "nertKxRb6paperTige" + "rJf3FAKEkeyward+N0tRea"
 	for name, c := range map[string]struct {

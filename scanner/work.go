@@ -191,29 +191,30 @@ func (w *work) onWord(word, pos int) bool {
 		w.candidate(n, pos)
 	}
 	if !w.binary {
+		n := len(w.s.index.words[word])
 		switch w.s.trigger[word] {
 		case nameTrigger:
 			w.named(pos)
 		case endTrigger:
-			w.endsName(pos, len(w.s.index.words[word]))
+			w.endsName(pos, n)
 		case commandTrigger:
-			w.command(pos, len(w.s.index.words[word]))
+			w.command(pos, n)
 		case callTrigger:
-			w.call(pos, len(w.s.index.words[word]))
+			w.call(pos, n)
 		case charArrayTrigger:
 			w.charArray(pos)
 		case directiveTrigger:
-			w.directive(pos, pos+len(w.s.index.words[word]))
+			w.directive(pos, pos+n)
 		case tagTrigger:
-			w.tag(pos, len(w.s.index.words[word]))
+			w.tag(pos, n)
 		case gluedTrigger:
-			w.glued(pos, len(w.s.index.words[word]))
+			w.glued(pos, n)
 		case otpTrigger:
 			w.otp(pos)
 		case jwkTrigger:
-			w.jwk(pos, pos+len(w.s.index.words[word]))
+			w.jwk(pos, pos+n)
 		case sensitiveTrigger:
-			w.sensitive(pos, len(w.s.index.words[word]))
+			w.sensitive(pos, n)
 		case urlTrigger:
 			if w.s.finders[score.URL] != nil {
 				w.url(pos)

@@ -24,17 +24,12 @@ type parameter struct {
 // calls are the parameters of each function, by its name and the bracket after it.
 var calls = sync.OnceValue(func() map[string][]parameter {
 	out := map[string][]parameter{}
-	for line := range strings.Lines(callTable) {
-		name, place, ok := strings.Cut(strings.TrimSpace(line), " ")
-		if !ok || line[0] == '#' {
-			continue
-		}
-		if i := strings.LastIndexByte(strings.TrimSpace(line), ' '); i > 0 { // new buffer
-			name, place = strings.TrimSpace(line)[:i], strings.TrimSpace(line)[i+1:]
-		}
+	for line := range tableLines(callTable) {
+		i := strings.LastIndexByte(line, ' ') // new buffer 1
+		name := line[:i]
 		var p parameter
-		place, p.token = strings.CutSuffix(place, "!")
-		place, p.split = strings.CutSuffix(place, ":")
+		var place string
+		place, p.token, p.split = flags(line[i+1:])
 		name, p.whole = strings.CutPrefix(name, "^")
 		p.place, _ = strconv.Atoi(place) // the table's own test reads it
 		key := name + "("
@@ -48,13 +43,7 @@ var calls = sync.OnceValue(func() map[string][]parameter {
 
 // Calls returns the names of the functions that [Call] knows, with the bracket that opens
 // their arguments.
-func Calls() []string {
-	var out []string
-	for name := range calls() {
-		out = append(out, name)
-	}
-	return out
-}
+func Calls() []string { return keywords(calls()) }
 
 // Call appends the credentials among the arguments of a call of a known function. Its name,
 // as in [Calls], stands at t[i:i+n].
@@ -78,11 +67,9 @@ func Call(dst []Arg, t []byte, i, n int) []Arg {
 			continue
 		}
 		if p.split {
-			c := bytes.IndexByte(t[v.Start:v.End], ':')
-			if c <= 0 {
+			if v, ok = afterUser(t, v); !ok {
 				continue
 			}
-			v.Start += c + 1
 		}
 		dst = append(dst, Arg{Value: Value{v, score.Argument, true}, Token: p.token})
 	}
@@ -197,7 +184,7 @@ func looksUp(before []byte) bool {
 	}
 	word := wordBefore(b, len(bytes.TrimRight(b, "( \t")))
 	for _, p := range [...]string{"get", "env", "lookup", "fetch", "load", "read", "ask", "open", "file", "config", "setting", "property", "find", "resolve",
-		"param", "secret", "vault", "input", "prompt", "require", "import", "option", "var", "value", "query", "format", "sprintf", "require"} {
+		"param", "secret", "vault", "input", "prompt", "require", "import", "option", "var", "value", "query", "format", "sprintf"} {
 		if indexFold(word[:min(len(word), len(p))], p) == 0 && indexFold(word, "getbytes") != 0 {
 			return true
 		}

@@ -33,11 +33,8 @@ type usage struct {
 // commands are the usages of each command, by its name in lower case.
 var commands = sync.OnceValue(func() map[string][]usage {
 	out := map[string][]usage{}
-	for line := range strings.Lines(commandTable) {
-		head, args, ok := strings.Cut(strings.TrimSpace(line), ": ")
-		if !ok || line[0] == '#' {
-			continue
-		}
+	for line := range tableLines(commandTable) {
+		head, args, _ := strings.Cut(line, ": ")
 		names, sub := splitHead(strings.Fields(head))
 		u := usage{sub: sub}
 		for a := range strings.FieldsSeq(args) {
@@ -100,13 +97,7 @@ func parseArgument(s string) (a argument) {
 }
 
 // Commands returns the names of the commands that [Command] knows, in lower case.
-func Commands() []string {
-	var out []string
-	for name := range commands() {
-		out = append(out, name)
-	}
-	return out
-}
+func Commands() []string { return keywords(commands()) }
 
 // An Arg is a credential that a command or a call is given.
 type Arg struct {

@@ -24,31 +24,21 @@ type directive struct {
 // directives are those that begin with a word, by the word.
 var directives = sync.OnceValue(func() map[string][]directive {
 	out := map[string][]directive{}
-	for line := range strings.Lines(directiveTable) {
-		head, rest, ok := strings.Cut(strings.TrimSpace(line), ": ")
-		if !ok || line[0] == '#' {
-			continue
-		}
+	for line := range tableLines(directiveTable) {
+		head, rest, _ := strings.Cut(line, ": ")
 		place, passed, _ := strings.Cut(rest, " ")
 		d := directive{passed: score.Set(strings.Trim(passed, "[]"))}
-		place, d.token = strings.CutSuffix(place, "!")
-		place, d.split = strings.CutSuffix(place, ":")
+		place, d.token, d.split = flags(place)
 		d.place, _ = strconv.Atoi(place) // the table's own test reads it
-		words := strings.Fields(head)
-		d.words = words[1:]
-		out[words[0]] = append(out[words[0]], d)
+		first, further, _ := strings.Cut(head, " ")
+		d.words = strings.Fields(further)
+		out[first] = append(out[first], d)
 	}
 	return out
 })
 
 // Directives returns the words with which the directives begin that [Directive] knows.
-func Directives() []string {
-	var out []string
-	for word := range directives() {
-		out = append(out, word)
-	}
-	return out
-}
+func Directives() []string { return keywords(directives()) }
 
 // Directive appends the credentials that stand after the word of a configuration file at
 // t[i:end], without an operator between: rootpw VALUE. The word begins its line, apart from
@@ -129,11 +119,10 @@ func (d *directive) value(t []byte, i int) (Value, bool) {
 			continue
 		}
 		if d.split {
-			c := strings.IndexByte(string(t[word.Start:word.End]), ':')
-			if c <= 0 {
+			var ok bool
+			if word, ok = afterUser(t, word); !ok {
 				return Value{}, false
 			}
-			word.Start += c + 1
 		}
 		return Value{word, score.Assignment, false}, shortRest(t, word.End)
 	}

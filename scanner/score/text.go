@@ -2,6 +2,7 @@ package score
 
 import (
 	"bytes"
+	"encoding/hex"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -43,18 +44,11 @@ func escapedLetter(v []byte) int {
 	if len(v) < 6 || v[0] != '\\' || v[1] != 'u' {
 		return 0
 	}
-	r := rune(0)
-	for _, c := range v[2:6] {
-		switch {
-		case '0' <= c && c <= '9':
-			r = r<<4 | rune(c-'0')
-		case 'a' <= c|0x20 && c|0x20 <= 'f':
-			r = r<<4 | rune(c|0x20-'a'+10)
-		default:
-			return 0
-		}
+	var b [2]byte
+	if _, err := hex.Decode(b[:], v[2:6]); err != nil {
+		return 0
 	}
-	if r >= 0x80 && (unicode.IsLetter(r) || unicode.Is(unicode.M, r)) {
+	if r := rune(b[0])<<8 | rune(b[1]); r >= 0x80 && (unicode.IsLetter(r) || unicode.Is(unicode.M, r)) {
 		return 6
 	}
 	return 0

@@ -277,7 +277,7 @@ func Placeholder(v []byte) bool {
 	if Repeated(v) || counted(v) || interleaved(v) || drawnOut(v) || samples[string(v)] {
 		return true
 	}
-	if bytes.HasSuffix(v, []byte("...")) || bytes.HasPrefix(v, []byte("...")) || indexRedacted(v) {
+	if bytes.HasSuffix(v, []byte("...")) || bytes.HasPrefix(v, []byte("...")) || typed(v) || redacted(v) {
 		return true
 	}
 	for _, w := range []string{"EXAMPLE", "xxxxx", "XXXXX", "*****", "......", "_____", "00000000000", "…"} { // the last: cut, as redacted values are
@@ -294,17 +294,19 @@ var samples = Set("123e4567-e89b-12d3-a456-426614174000 123e4567-e89b-12d3-a456-
 	"12345678-1234-1234-1234-123456789012 12345678-1234-5678-1234-567812345678 11111111-1111-1111-1111-111111111111 deadbeef-dead-beef-dead-beefdeadbeef " +
 	"c232ab00-9414-11ec-b3c8-9f6bdeced846 919108f7-52d1-4320-9bac-f847db4148a8 017f22e2-79b0-7cc3-98c4-dc0c0c07398f")
 
-// indexRedacted reports whether a part of v was replaced by a word that says so.
-func indexRedacted(v []byte) bool {
+// typed reports whether most of v is rows of a keyboard.
+func typed(v []byte) bool {
 	rows := 0
 	for _, row := range [...]string{"qwertyuiop", "asdfghjkl", "zxcvbnm", "QWERTYUIOP", "ASDFGHJKL", "ZXCVBNM"} {
 		if bytes.Contains(v, []byte(row)) {
 			rows += len(row)
 		}
 	}
-	if 2*rows > len(v) && rows > 10 {
-		return true
-	}
+	return 2*rows > len(v) && rows > 10
+}
+
+// redacted reports whether a part of v was replaced by a word that says so.
+func redacted(v []byte) bool {
 	if !bytes.ContainsAny(v, "])}>") {
 		return false
 	}
