@@ -156,7 +156,7 @@ func within(top, dir string) (string, bool) {
 		return "", false
 	}
 	rel, err := filepath.Rel(top, dir)
-	if err != nil || rel == ".." || strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
+	if err != nil || !filepath.IsLocal(rel) {
 		return "", false
 	}
 	if rel == "." {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 
+	"github.com/keyward/keyward/scanner/extract"
 	"github.com/keyward/keyward/scanner/score"
 )
 
@@ -85,7 +86,7 @@ func (w *work) clause(pos int) {
 	if i := bytes.IndexByte(t, '\n'); i >= 0 {
 		t = t[:i]
 	}
-	i := indexFold(t, " by ")
+	i := extract.IndexFold(t, " by ")
 	if i < 0 || bytes.IndexByte(t[:i], ';') >= 0 {
 		return
 	}
@@ -93,15 +94,6 @@ func (w *work) clause(pos int) {
 		w.name.Read(w.text[pos : pos+i+3])
 		w.judged(score.Password, score.Clause, v, true)
 	}
-}
-
-func indexFold(t []byte, low string) int {
-	for i := 0; i+len(low) <= len(t); i++ {
-		if hasPrefixFold(t[i:], low) {
-			return i
-		}
-	}
-	return -1
 }
 
 func isWordByte(c byte) bool { return score.IsAlnum(c) || c == '_' || c == '-' }

@@ -30,7 +30,7 @@ func (w *work) sibling(start, end int) {
 
 // column judges the cells below a name in the header of a table.
 func (w *work) column(start, end int) {
-	line := bytes.LastIndexByte(w.text[max(0, start-1000):start], '\n') + max(0, start-1000) + 1
+	line := extract.LineStart(w.text, start)
 	if start < w.table.end && line != w.table.start {
 		return // a row of the table before
 	}
@@ -112,7 +112,7 @@ var passwordName, tokenName = []byte("password"), []byte("token")
 // speaksOfKeys reports whether a name has one of the words in it that names of keys have.
 func speaksOfKeys(name []byte) bool {
 	for _, word := range [...]string{"pass", "pwd", "token", "secret", "key", "auth", "cred"} {
-		if len(name) > len(word) && indexFold(name, word) >= 0 {
+		if len(name) > len(word) && extract.IndexFold(name, word) >= 0 {
 			return true
 		}
 	}

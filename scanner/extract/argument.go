@@ -81,7 +81,7 @@ func CharArray(dst []Arg, t []byte, i int) []Arg {
 	if i == 0 || t[i-1] != '"' {
 		return dst
 	}
-	start := lineStart(t, i)
+	start := LineStart(t, i)
 	q := bytes.LastIndexByte(t[start:i-1], '"')
 	if q < 0 || start+q+1 >= i-1 {
 		return dst
@@ -92,14 +92,14 @@ func CharArray(dst []Arg, t []byte, i int) []Arg {
 // authBeside reports whether the line before i speaks of authentication, or the text around
 // it of the header for that.
 func authBeside(t []byte, i int) bool {
-	line := t[max(lineStart(t, i), i-160):i]
+	line := t[max(LineStart(t, i), i-160):i]
 	for _, w := range [...]string{"auth", "basic", "cred", "header", "proxy"} {
-		if indexFold(line, w) >= 0 {
+		if IndexFold(line, w) >= 0 {
 			return true
 		}
 	}
 	around := t[max(0, i-200):min(len(t), i+200)]
-	return indexFold(around, "basic ") >= 0 || indexFold(around, "authorization") >= 0
+	return IndexFold(around, "basic ") >= 0 || IndexFold(around, "authorization") >= 0
 }
 
 // nth returns the nth argument of the call whose arguments begin at i.
@@ -185,7 +185,7 @@ func looksUp(before []byte) bool {
 	word := wordBefore(b, len(bytes.TrimRight(b, "( \t")))
 	for _, p := range [...]string{"get", "env", "lookup", "fetch", "load", "read", "ask", "open", "file", "config", "setting", "property", "find", "resolve",
 		"param", "secret", "vault", "input", "prompt", "require", "import", "option", "var", "value", "query", "format", "sprintf"} {
-		if indexFold(word[:min(len(word), len(p))], p) == 0 && indexFold(word, "getbytes") != 0 {
+		if IndexFold(word[:min(len(word), len(p))], p) == 0 && IndexFold(word, "getbytes") != 0 {
 			return true
 		}
 	}

@@ -34,7 +34,7 @@ func Column(dst []Value, t []byte, name Span) (out []Value, rows int) {
 	default:
 		return ruled(dst, t, name)
 	}
-	start := lineStart(t, name.Start)
+	start := LineStart(t, name.Start)
 	left = max(left, start)
 	if left > start && t[left-1] != sep {
 		return dst, 0
@@ -158,11 +158,11 @@ func insert(dst []Value, t []byte, left, right int) (out []Value, rows int) {
 		return dst, 0
 	}
 	i := skip(t, right+end+1, spaces)
-	if i+11 < len(t) && indexFold(t[i:i+10], "from stdin") == 0 { // COPY of PostgreSQL
+	if i+11 < len(t) && IndexFold(t[i:i+10], "from stdin") == 0 { // COPY of PostgreSQL
 		line := lineEnd(t, i, maxStatement)
 		return cells(dst, t, line, '\t', n-1, n+bytes.Count(t[right:right+end], []byte{','}))
 	}
-	if i+6 > len(t) || indexFold(t[i:i+6], "values") != 0 {
+	if i+6 > len(t) || IndexFold(t[i:i+6], "values") != 0 {
 		return dst, 0
 	}
 	i = skip(t, i+6, spaces)
@@ -199,7 +199,7 @@ func tupleEnd(t []byte, i int) int {
 // htmlColumn appends the cells below a <th> of a table.
 func htmlColumn(dst []Value, t []byte, left, right int) (out []Value, rows int) {
 	tag := back(t, left-1, letters+"=\"' -_")
-	if tag < 1 || t[tag-1] != '<' || indexFold(t[tag:min(len(t), tag+2)], "th") != 0 || at(t, right) != '<' {
+	if tag < 1 || t[tag-1] != '<' || IndexFold(t[tag:min(len(t), tag+2)], "th") != 0 || at(t, right) != '<' {
 		return dst, 0
 	}
 	row := indexLastFold(t[max(0, tag-2000):tag], "<tr")
@@ -208,24 +208,24 @@ func htmlColumn(dst []Value, t []byte, left, right int) (out []Value, rows int) 
 	}
 	n := 0
 	for before := t[max(0, tag-2000)+row : tag]; ; n++ {
-		i := indexFold(before, "<th")
+		i := IndexFold(before, "<th")
 		if i < 0 {
 			break
 		}
 		before = before[i+3:]
 	}
 	rest := t[right:min(len(t), right+64<<10)]
-	if end := indexFold(rest, "</table"); end >= 0 {
+	if end := IndexFold(rest, "</table"); end >= 0 {
 		rest = rest[:end]
 	}
 	for at := right; rows < maxRows; rows++ {
-		i := indexFold(t[at:right+len(rest)], "<tr")
+		i := IndexFold(t[at:right+len(rest)], "<tr")
 		if i < 0 {
 			break
 		}
 		at += i + 3
 		end := right + len(rest)
-		if j := indexFold(t[at:end], "<tr"); j >= 0 {
+		if j := IndexFold(t[at:end], "<tr"); j >= 0 {
 			end = at + j
 		}
 		if v, ok := htmlCell(t[:end], at, n); ok {
@@ -238,7 +238,7 @@ func htmlColumn(dst []Value, t []byte, left, right int) (out []Value, rows int) 
 // htmlCell returns the text of the nth <td> of the row at i, which ends with t.
 func htmlCell(t []byte, i, n int) (Value, bool) {
 	for ; ; n-- {
-		j := indexFold(t[i:], "<td")
+		j := IndexFold(t[i:], "<td")
 		if j < 0 {
 			return Value{}, false
 		}
@@ -255,7 +255,7 @@ func htmlCell(t []byte, i, n int) (Value, bool) {
 // indexLastFold returns where low stands last in t, or -1.
 func indexLastFold(t []byte, low string) int {
 	for i := len(t) - len(low); i >= 0; i-- {
-		if indexFold(t[i:i+len(low)], low) == 0 {
+		if IndexFold(t[i:i+len(low)], low) == 0 {
 			return i
 		}
 	}
@@ -265,7 +265,7 @@ func indexLastFold(t []byte, low string) int {
 // ruled appends the cells below a name in a table whose columns are marked by a line of
 // signs, as reStructuredText has it: ==== ====.
 func ruled(dst []Value, t []byte, name Span) (out []Value, rows int) {
-	header := lineStart(t, name.Start)
+	header := LineStart(t, name.Start)
 	rule := lineEnd(t, name.End, 1000) + 1
 	if rule >= len(t) || t[rule] != '=' && t[rule] != '-' {
 		return dst, 0

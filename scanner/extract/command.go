@@ -354,7 +354,7 @@ func (c *commandLine) piped(dst []Arg, a *argument) []Arg {
 		}
 		return c.add(dst, a, v, Span{})
 	}
-	start := lineStart(t, i)
+	start := LineStart(t, i)
 	for _, writer := range []string{"echo ", "printf "} {
 		j := bytes.LastIndex(t[start:i], []byte(writer))
 		if j < 0 {
@@ -380,7 +380,7 @@ func (c *commandLine) piped(dst []Arg, a *argument) []Arg {
 // pipeBefore returns where the pipe stands whose output the command at i reads, -1 if there
 // is none. Words such as sudo and npx may stand between.
 func pipeBefore(t []byte, i int) int {
-	start := max(lineStart(t, i), i-60)
+	start := max(LineStart(t, i), i-60)
 	n := bytes.LastIndexByte(t[start:i], '|')
 	if n < 0 || bytes.ContainsAny(t[start+n:i], "\"';&<>") {
 		return -1

@@ -65,7 +65,7 @@ func Directive(dst []Arg, t []byte, i, end int) []Arg {
 // configLine reports whether no more than twelve words stand before position i on its line,
 // none of which ends a sentence.
 func configLine(t []byte, i int) bool {
-	start := lineStart(t, i)
+	start := LineStart(t, i)
 	if i-start > 160 {
 		return false
 	}
@@ -153,13 +153,13 @@ func shortRest(t []byte, i int) bool {
 }
 
 func equalFold(word []byte, low string) bool {
-	return len(word) == len(low) && indexFold(word, low) == 0
+	return len(word) == len(low) && IndexFold(word, low) == 0
 }
 
 // Row finds the value of a name that begins its line and is followed by few words, as the
 // settings of many programs have it: rootpw VALUE, or columns of names and values.
 func Row(t []byte, name Span) (Value, bool) {
-	start := skip(t, lineStart(t, name.Start), blanks+"\"")
+	start := skip(t, LineStart(t, name.Start), blanks+"\"")
 	if start != name.Start {
 		return Value{}, false
 	}

@@ -181,8 +181,8 @@ func value(t []byte, i int, form score.Form) (Value, bool) {
 	return Value{v, form, false}, v.End > v.Start
 }
 
-// lineStart returns where the line of position i begins, at most 1,000 bytes before it.
-func lineStart(t []byte, i int) int {
+// LineStart returns where the line of position i begins, at most 1,000 bytes before it.
+func LineStart(t []byte, i int) int {
 	from := max(0, i-1000)
 	return from + bytes.LastIndexByte(t[from:i], '\n') + 1
 }
@@ -226,8 +226,8 @@ func in(set map[string]bool, word []byte) bool {
 	return len(word) > 0 && len(word) <= len(buf) && set[string(lowerInto(buf[:], word))]
 }
 
-// indexFold returns where low, which is in lower case, stands in t, or -1.
-func indexFold(t []byte, low string) int {
+// IndexFold returns where low, which is in lower case, stands in t, or -1.
+func IndexFold(t []byte, low string) int {
 	for i := 0; i+len(low) <= len(t); i++ {
 		j := 0
 		for j < len(low) && lowerByte(t[i+j]) == low[j] {

@@ -227,7 +227,7 @@ func nested(t []byte, name Span, after int) (Value, bool) {
 // blockField looks for a field with a value among the lines that are indented below the
 // line of a name.
 func blockField(t []byte, name Span, i int) (Value, bool) {
-	start := lineStart(t, name.Start)
+	start := LineStart(t, name.Start)
 	if start+indent(t, start) != back(t, name.Start, "\"'") {
 		return Value{}, false
 	}

@@ -29,7 +29,7 @@ func JWK(t []byte, i, end int) (Value, bool) {
 // jwkMember finds a member of the object that position i is in.
 func jwkMember(t []byte, i int, member string) (Value, bool) {
 	from, to := i, i
-	depth := indent(t, lineStart(t, i))
+	depth := indent(t, LineStart(t, i))
 	for from > 0 && i-from < maxJWK && t[from-1] != '{' && t[from-1] != '}' {
 		from--
 	}
@@ -44,7 +44,7 @@ func jwkMember(t []byte, i int, member string) (Value, bool) {
 		if at(t, next) != ':' {
 			continue
 		}
-		if v, ok := jwkString(t, skip(t, next, ": \t\r\n")); ok && v.End-v.Start >= 20 && v.End <= to && (isQuote(t[v.Start-1]) || indent(t, lineStart(t, j)) == depth) {
+		if v, ok := jwkString(t, skip(t, next, ": \t\r\n")); ok && v.End-v.Start >= 20 && v.End <= to && (isQuote(t[v.Start-1]) || indent(t, LineStart(t, j)) == depth) {
 			return Value{Span: v, Quoted: true}, true
 		}
 	}

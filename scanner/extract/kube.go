@@ -30,7 +30,7 @@ func KubeSecret(dst []Setting, t []byte, kind Span) (out []Setting, end int) {
 	if end := skip(t, kind.End, "\"' \t\r"); end < len(t) && t[end] != '\n' && t[end] != '#' {
 		return dst, kind.End
 	}
-	line := lineStart(t, i)
+	line := LineStart(t, i)
 	depth := indent(t, line)
 	from, to := yamlDocument(t, line)
 	for i := from; i < to; {

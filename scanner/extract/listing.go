@@ -99,7 +99,7 @@ func lastWord(t []byte, i int) Span {
 // Users appends the passwords of lines of the form user:VALUE below a name such as chpasswd,
 // as cloud-init has them.
 func Users(dst []Value, t []byte, name Span) []Value {
-	start := lineStart(t, name.Start)
+	start := LineStart(t, name.Start)
 	outer := indent(t, start)
 	i := lineEnd(t, name.End, maxStatement)
 	for n := 0; n < maxRows && i < len(t) && t[i] == '\n'; n++ {

@@ -86,8 +86,8 @@ func afterOperator(t []byte, i int) int {
 // inElement reads the text of the XML element whose tag ends at i, if that is on another
 // line than the tag. The name is that of the element or of an attribute.
 func inElement(t []byte, name Span, i int) (Value, bool) {
-	tag := bytes.LastIndexAny(t[lineStart(t, name.Start):name.Start], "<>")
-	if tag < 0 || t[lineStart(t, name.Start)+tag] != '<' {
+	tag := bytes.LastIndexAny(t[LineStart(t, name.Start):name.Start], "<>")
+	if tag < 0 || t[LineStart(t, name.Start)+tag] != '<' {
 		return Value{}, false
 	}
 	if !contains(spaces, at(t, i+1)) && bytes.IndexByte(t[name.End:i], '\n') < 0 {
@@ -167,7 +167,7 @@ func continued(t []byte, i int) (Value, bool) {
 // scalar reads the one line of a YAML scalar whose header (|, >- or nothing) begins at i. A
 // scalar of several lines is a document of its own.
 func scalar(t []byte, name Span, i int) (Value, bool) {
-	start := lineStart(t, name.Start)
+	start := LineStart(t, name.Start)
 	outer := indent(t, start)
 	if i = skip(t, i, "|>-+0123456789 \t\r"); at(t, i) != '\n' {
 		return Value{}, false

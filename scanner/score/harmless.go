@@ -84,7 +84,7 @@ func allDigits(word []byte) bool {
 }
 
 // secretID reports whether a name ends in "secret id", which is the secret half of an AppRole
-// of Vault, or in the hash of nothing but an access key.
+// of Vault.
 func (n *Name) secretID(last int) bool {
 	return last > 0 && string(n.word(last)) == "id" && string(n.word(last-1)) == "secret"
 }
