@@ -183,7 +183,7 @@ func (j *job) add(found []scanner.Finding, commit *scanner.Commit) {
 
 func (j *job) stdin(ctx context.Context) error {
 	in := bufio.NewReaderSize(j.env.input(), 1<<16)
-	head, _ := in.Peek(4096) // what is missing is told when it is read
+	head, _ := in.Peek(4096) // the scan reports a read error
 	if !j.o.plain && files.IsDiff(head) {
 		return j.diff(ctx, files.NewDiff(in))
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/keyward/keyward/scanner/score"
 )
 
-// maxCandidates is how many values near a key are looked at as its companion.
+// maxCandidates is how many values near a key may be its companion.
 const maxCandidates = 8
 
 // A companion is a value near a key that may belong to it: its id, its user, its host.
@@ -75,8 +75,7 @@ func (w *work) companion(key, at span) companion {
 	return o
 }
 
-// belonging returns the companion that belongs to the key, nil if there is none or more than
-// one may.
+// belonging returns the companion that belongs to the key, nil if no one does or several may.
 func (w *work) belonging(found []companion, key span, from int) *companion {
 	if len(found) == 0 {
 		return nil

@@ -175,7 +175,7 @@ func (w *work) refused(v []byte) string {
 	return w.name.Harmless()
 }
 
-// readable returns why v is a text that people read, "" if it is none.
+// readable returns why v is a text that people read, "" if it is not.
 func (w *work) readable(v []byte) string {
 	prose, foreign := score.Prose(v)
 	switch {

@@ -71,7 +71,7 @@ type Near struct {
 	Pattern  string // RE2
 	Lines    int    // how many lines before and after the key to look at
 	Required bool   // without it the match is no key
-	Absent   bool   // with it the match is no key
+	Absent   bool   // a match of Near means that the value is not a key
 }
 
 // About is what a person needs to know about a kind of key.

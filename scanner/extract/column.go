@@ -6,13 +6,13 @@ import (
 	"github.com/keyward/keyward/scanner/score"
 )
 
-// maxRows is how many rows below a header are looked at, maxCells how many cells of one.
+// maxRows is how many rows below a header Column reads, maxCells how many cells of a row.
 const (
 	maxRows  = 500
 	maxCells = 64
 )
 
-// Column appends the cells below a name that stands in the header of a table: CSV, TSV,
+// Column appends the cells below a name in the header of a table: CSV, TSV,
 // semicolons, Markdown, HTML, or the columns of an SQL insert. It returns how many rows were
 // looked at, 0 if there is no table.
 func Column(dst []Value, t []byte, name Span) (out []Value, rows int) {

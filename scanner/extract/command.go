@@ -102,7 +102,7 @@ func Commands() []string { return keywords(commands()) }
 // An Arg is a credential that a command or a call is given.
 type Arg struct {
 	Value
-	Name  Span // of the option or of NAME=VALUE; empty if there is none
+	Name  Span // of the option or of NAME=VALUE; empty without a name
 	Token bool // a token rather than a password
 }
 
@@ -378,7 +378,7 @@ func (c *commandLine) piped(dst []Arg, a *argument) []Arg {
 }
 
 // pipeBefore returns where the pipe stands whose output the command at i reads, -1 if there
-// is none. Words such as sudo and npx may stand between.
+// is none. Words such as sudo and npx may come between.
 func pipeBefore(t []byte, i int) int {
 	start := max(LineStart(t, i), i-60)
 	n := bytes.LastIndexByte(t[start:i], '|')

@@ -226,7 +226,7 @@ func in(set map[string]bool, word []byte) bool {
 	return len(word) > 0 && len(word) <= len(buf) && set[string(lowerInto(buf[:], word))]
 }
 
-// IndexFold returns where low, which is in lower case, stands in t, or -1.
+// IndexFold returns the index of low, which is in lower case, in t, ignoring ASCII case, or -1.
 func IndexFold(t []byte, low string) int {
 	for i := 0; i+len(low) <= len(t); i++ {
 		j := 0

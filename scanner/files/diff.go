@@ -130,7 +130,7 @@ func (d *Diff) take(line []byte, yield func(scanner.Blob, error) bool) bool {
 	case bytes.HasPrefix(line, []byte("+++ ")) && from != "":
 		d.path = diffPath(line[4:], from)
 	}
-	// Headers are looked at as well: a path or a rename can hold a key.
+	// Headers are scanned as well: a path or a rename can hold a key.
 	if len(d.rest)+len(line) > mostHunk {
 		return yield(scanner.Blob{}, &scanner.Gap{Path: outside, Reason: "too much text outside of the hunks"})
 	}
