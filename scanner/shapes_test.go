@@ -86,6 +86,27 @@ func TestNoise(t *testing.T) {
 	}
 }
 
+// A fingerprint is what several writings of one key have in common.
+type fingerprint struct {
+	t    *testing.T
+	want string // that of the first
+}
+
+// same checks that a writing gives one finding, with the fingerprint of the others.
+func (f *fingerprint) same(writing string, found []scanner.Finding) {
+	f.t.Helper()
+	if len(found) != 1 {
+		f.t.Errorf("%s: %d findings, want 1: %v", writing, len(found), found)
+		return
+	}
+	if f.want == "" {
+		f.want = found[0].Fingerprint
+	}
+	if found[0].Fingerprint != f.want {
+		f.t.Errorf("%s: another fingerprint", writing)
+	}
+}
+
 // fakePEM is no key, and has the form of one.
 const fakePEM = "-----BEGIN RSA PRIVATE " + "KEY-----\nMIIEfakekeywardnotreal0123FAKEkeywardNOTREAL4567fakeKEYWARDnotRe89\nabFAKEkeywardNOTREALcdefghFakeKeywardNotReal0KLMfakekeywardnotr1=\n-----END RSA PRIVATE " + "KEY-----"
 
@@ -95,43 +116,23 @@ func TestOneKeyManyWritings(t *testing.T) {
 	lines := strings.Split(fakePEM, "\n")
 	join := func(sep string) string { return strings.Join(lines, sep) }
 	prefixed := func(p string) string { return p + strings.Join(lines, "\n"+p) + "\n" }
-	want := ""
+	f := fingerprint{t: t}
 	for name, text := range map[string]string{
 		"LF": fakePEM + "\n", "CRLF": join("\r\n"), `\n`: `"` + join(`\n`) + `"`, `\\n`: `"` + join(`\\n`) + `"`, `\r\n`: `"` + join(`\r\n`) + `"`,
 		`\u000a`: `"` + join(`\u000a`) + `"`, `\x0a`: `"` + join(`\x0a`) + `"`, "spaces": join(" "), "<br>": join("<br>"), "<br />": join("<br />\n"), "entity": join("&#10;"),
 		"//": prefixed("// "), "#": prefixed("# "), "*": prefixed(" * "), "patch": prefixed("+"), "mail": prefixed("> "), "indented": prefixed("    "),
 		"joined": `"` + join("\\n\" +\n  \"") + `"`, "base64": base64.StdEncoding.EncodeToString([]byte(fakePEM + "\n")),
 	} {
-		found := scanText(t, s, "a.txt", text)
-		if len(found) != 1 {
-			t.Errorf("%s: %d findings, want 1: %v", name, len(found), found)
-			continue
-		}
-		if want == "" {
-			want = found[0].Fingerprint
-		}
-		if found[0].Fingerprint != want {
-			t.Errorf("%s: another fingerprint", name)
-		}
+		f.same(name, scanText(t, s, "a.txt", text))
 	}
 }
 
 // TestOneTokenManyWritings holds that the scheme before a value is no part of it.
 func TestOneTokenManyWritings(t *testing.T) {
 	s := builtin(t)
-	want := ""
+	f := fingerprint{t: t}
 	for _, text := range []string{"API_TOKEN=" + fakeValue, "API_TOKEN=\"Bearer " + fakeValue + "\"", "Authorization: Bearer " + fakeValue, "APP_KEY=base64:" + fakeValue} {
-		found := scanText(t, s, ".env", text+"\n")
-		if len(found) != 1 {
-			t.Errorf("%s: %d findings, want 1: %v", text, len(found), found)
-			continue
-		}
-		if want == "" {
-			want = found[0].Fingerprint
-		}
-		if found[0].Fingerprint != want {
-			t.Errorf("%s: another fingerprint", text)
-		}
+		f.same(text, scanText(t, s, ".env", text+"\n"))
 	}
 }
 
