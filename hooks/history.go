@@ -37,6 +37,9 @@ func (j *job) commitRange(ctx context.Context) error {
 	if !whole {
 		j.cov.Gaps = append(j.cov.Gaps, scanner.Gap{Reason: "a shallow clone: commits of the range are not here (git fetch --unshallow; in a workflow fetch-depth: 0)"})
 	}
+	if j.o.emptyRange { // a push in the pre-commit framework
+		j.published = ofRemotes
+	}
 	found, err := j.scanNew(ctx, changes)
 	if err == nil {
 		j.noteUnless("keys at HEAD", j.headPresence(ctx, changes, found))

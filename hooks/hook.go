@@ -84,6 +84,7 @@ func (env *Env) stopOn(ctx context.Context, o *scanOptions, what report.Stopped,
 		return err
 	}
 	sure, unsure := split(r.Keys)
+	r.Notes = append(r.Notes, publishedNote(r.Known)...)
 	if !what.Server {
 		r.Notes = append(r.Notes, j.localExceptions(r.Known)...)
 	}
@@ -114,8 +115,14 @@ func (env *Env) stopOn(ctx context.Context, o *scanOptions, what report.Stopped,
 // localExceptions says that a hook took exceptions from the work tree, which the App and
 // the Action do not do for a branch.
 func (j *job) localExceptions(known []*scanner.Key) []string {
-	if len(known) == 0 {
+	n := 0
+	for _, k := range known {
+		if k.Known.By != "remote" {
+			n++
+		}
+	}
+	if n == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("%s by the policy, comments or baseline of the work tree; the App and the Action count those of the default branch", report.Count(len(known), "finding")+" excepted")}
+	return []string{fmt.Sprintf("%s by the policy, comments or baseline of the work tree; the App and the Action count those of the default branch", report.Count(n, "finding")+" excepted")}
 }

@@ -126,6 +126,10 @@ func readUpdates(r io.Reader, received bool) ([]git.Update, error) {
 
 // arrivals scans what the commits brought that the updates of a push add.
 func (j *job) arrivals(ctx context.Context, updates []git.Update, notIn git.Refs) error {
+	j.published = ofRemotes
+	if notIn == git.NotAll { // here is the remote
+		j.published = ofBranches
+	}
 	listing, cancel := ctx, func() {}
 	if !j.stopAt.IsZero() {
 		listing, cancel = context.WithDeadline(ctx, j.stopAt)

@@ -207,6 +207,12 @@ func (env *Env) runJob(ctx context.Context, o *scanOptions, args []string, work 
 			r.Keys = append(r.Keys, k)
 		}
 	}
+	published, err := j.markPublished(ctx, r.Keys)
+	if err != nil {
+		r.Notes = append(r.Notes, fmt.Sprintf("cannot tell which findings the remote already has: %v", err))
+	}
+	r.Known = append(r.Known, published...)
+	r.Keys = slices.DeleteFunc(r.Keys, func(k *scanner.Key) bool { return k.Known != nil })
 	if o.trusted != "" && len(r.Keys) > 0 {
 		j.markPending(r.Keys)
 	}

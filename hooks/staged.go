@@ -3,22 +3,25 @@ package hooks
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/keyward/keyward/scanner"
+	"github.com/keyward/keyward/scanner/changes"
 	"github.com/keyward/keyward/scanner/files"
 	"github.com/keyward/keyward/scanner/git"
 )
 
 // scanNew scans the blobs of changes, adds what is new with them, and returns all
 // that was found.
-func (j *job) scanNew(ctx context.Context, changes []git.Change) ([]scanner.Finding, error) {
-	found, err := j.collect(ctx, j.reader().Blobs(ctx, git.ListOf(changes)), len(changes))
+func (j *job) scanNew(ctx context.Context, list []git.Change) ([]scanner.Finding, error) {
+	list = changes.NotMoved(list)
+	found, err := j.collect(ctx, j.reader().Blobs(ctx, git.ListOf(list)), len(list))
 	if err != nil {
 		return nil, err
 	}
-	return found, j.reader().AddNew(ctx, &j.keys, changes, found)
+	return found, j.reader().AddNew(ctx, &j.keys, list, found)
 }
 
 // staged scans the blobs of the index that HEAD has not.
@@ -29,15 +32,16 @@ func (j *job) staged(ctx context.Context) error {
 
 // scanStaged is staged, and returns what the index changes.
 func (j *job) scanStaged(ctx context.Context) ([]git.Change, error) {
-	changes, err := j.repo.Staged(ctx)
+	j.published = ofRemotes
+	list, err := j.repo.Staged(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if len(changes) == 0 && j.o.staged {
+	if len(list) == 0 && j.o.staged {
 		j.notes = append(j.notes, "nothing is staged: the index equals HEAD, or only removes files")
 	}
-	_, err = j.scanNew(ctx, changes)
-	return changes, err
+	_, err = j.scanNew(ctx, list)
+	return list, err
 }
 
 // uncommitted scans what is staged, and the files that are changed or untracked.
@@ -88,31 +92,13 @@ func (j *job) scanOnDisk(ctx context.Context, names []string, onlyNew func(path 
 
 // atHead returns the fingerprints that HEAD has at the paths of the findings.
 func (j *job) atHead(ctx context.Context, found []scanner.Finding) (map[string]map[string]bool, error) {
-	out := map[string]map[string]bool{}
 	head, err := j.repo.Head(ctx)
 	if err != nil || head == "" || len(found) == 0 {
-		return out, err
-	}
-	tree, err := j.repo.Tree(ctx, head)
-	if err != nil {
 		return nil, err
 	}
-	at := map[string]string{}
-	for _, c := range tree {
-		at[c.Path] = c.ID
-	}
-	ids := map[string]string{}
+	paths := map[string]bool{}
 	for _, f := range found {
-		if id := at[f.Path]; id != "" {
-			ids[id] = f.Path
-		}
+		paths[f.Path] = true
 	}
-	prints, err := j.reader().Prints(ctx, ids)
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range found {
-		out[f.Path] = prints[at[f.Path]]
-	}
-	return out, nil
+	return j.reader().PrintsAt(ctx, head, slices.Sorted(maps.Keys(paths)))
 }

@@ -80,8 +80,8 @@ type Commit struct {
 
 // Known says that people know of a key and why it is not to be reported.
 type Known struct {
-	By      string    // "comment", "policy" or "baseline"
-	Where   string    // the file and line that say so
+	By      string    // "comment", "policy", "baseline", or "remote": the remote already has it
+	Where   string    // the file and line that say so, or the branch that has it
 	Reason  string    // in their words
 	Expires time.Time // zero for never
 }

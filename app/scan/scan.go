@@ -205,11 +205,16 @@ func (e *Engine) scanRange(ctx context.Context, m *mirror, j *Job) (*Result, err
 	if err != nil {
 		return nil, err
 	}
-	list, commits, err := m.Arrivals(ctx, []git.Update{{Ref: "refs/keyward/pushed", Old: base, New: j.Head}}, git.NotRemotes)
+	updates := []git.Update{{Ref: "refs/keyward/pushed", Old: base, New: j.Head}}
+	if !m.Reaches(ctx, trusted, j.Head) {
+		updates = append(updates, git.Update{Ref: j.defaultRef(), Old: trusted})
+	}
+	list, commits, err := m.Arrivals(ctx, updates, git.NotRemotes)
 	if err != nil {
 		return nil, fmt.Errorf("list what %.12s brought: %w", j.Head, err)
 	}
 	r.Coverage.Commits = commits
+	list = changes.NotMoved(list)
 	reader, found, err := e.read(ctx, m, s, git.ListOf(list), r)
 	if err != nil {
 		return nil, err

@@ -115,6 +115,19 @@ func (r *Reader) look(ctx context.Context, changes []git.Change, profile func(st
 	return nil
 }
 
+// NotMoved returns the changes but those that only moved a blob, or changed its mode: it has
+// nothing that was not there before, and nothing of it has to be read, such as an object of
+// Git LFS that is not here.
+func NotMoved(list []git.Change) []git.Change {
+	out := make([]git.Change, 0, len(list))
+	for _, c := range list {
+		if !slices.Contains(c.Old, c.ID) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
 // Prints returns the fingerprints of the keys in blobs, which are given with a path of
 // each. What cannot be read has none.
 func (r *Reader) Prints(ctx context.Context, ids map[string]string) (map[string]map[string]bool, error) {
@@ -130,6 +143,27 @@ func (r *Reader) Prints(ctx context.Context, ids map[string]string) (map[string]
 		out[f.Blob][f.Fingerprint] = true
 	})
 	return out, err
+}
+
+// PrintsAt returns the fingerprints of the keys that a revision has at paths.
+func (r *Reader) PrintsAt(ctx context.Context, rev string, paths []string) (map[string]map[string]bool, error) {
+	tree, err := r.Repo.TreeAt(ctx, rev, paths...)
+	if err != nil {
+		return nil, err
+	}
+	ids := map[string]string{}
+	for _, c := range tree {
+		ids[c.ID] = c.Path
+	}
+	prints, err := r.Prints(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]map[string]bool{}
+	for _, c := range tree {
+		out[c.Path] = prints[c.ID]
+	}
+	return out, nil
 }
 
 // AddNew adds to keys the findings that are new with the changes.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,14 +54,23 @@ func (r *Repo) Staged(ctx context.Context) ([]Change, error) {
 	if err != nil || len(changes) == 0 {
 		return changes, err
 	}
-	merged, err := r.Resolve(ctx, "MERGE_HEAD")
-	if err != nil || merged == "" {
-		return changes, err
-	}
-	other, err := r.diffIndex(ctx, merged)
+	merged, err := r.mergeHeads()
 	if err != nil {
 		return nil, err
 	}
+	for _, head := range merged {
+		other, err := r.diffIndex(ctx, head)
+		if err != nil {
+			return nil, err
+		}
+		changes = newToBoth(changes, other)
+	}
+	return changes, nil
+}
+
+// newToBoth returns the changes whose paths are among other, too, with what both took the
+// place of.
+func newToBoth(changes, other []Change) []Change {
 	theirs := map[string]*Change{}
 	for i := range other {
 		theirs[other[i].Path] = &other[i]
@@ -72,8 +82,26 @@ func (r *Repo) Staged(ctx context.Context) ([]Change, error) {
 			both = append(both, c)
 		}
 	}
-	return both, nil
+	return both
 }
+
+// mergeHeads returns the commits that a merge in progress brings, none without one. Git
+// writes one on each line, several for an octopus merge.
+// https://git-scm.com/docs/gitrevisions
+func (r *Repo) mergeHeads() ([]string, error) {
+	data, err := os.ReadFile(filepath.Join(r.GitDir, "MERGE_HEAD"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the commits that are merged: %w", err)
+	}
+	heads := strings.Fields(string(data))
+	return heads, scanner.Exceeds("commits that are merged at once", int64(len(heads)), mostMerged)
+}
+
+// mostMerged is how many commits a merge may bring at once: each costs a comparison.
+const mostMerged = 100
 
 func (r *Repo) diffIndex(ctx context.Context, tree string) ([]Change, error) {
 	var changes []Change

@@ -95,6 +95,29 @@ func (r *Repo) Arrivals(ctx context.Context, updates []Update, known Refs) ([]Ch
 	return append(changes, odd...), int(list.commits), nil
 }
 
+// A Tip is a ref and the commit that it names.
+type Tip struct{ Ref, ID string }
+
+// Tips returns the refs below a prefix such as "refs/remotes" that name commits, the ones
+// with the newest commits first and at most so many. Without the git binary there are none.
+func (r *Repo) Tips(ctx context.Context, prefix string, most int) ([]Tip, error) {
+	if r.bin == "" {
+		return nil, nil
+	}
+	out, err := r.output(ctx, "for-each-ref", "--sort=-committerdate", fmt.Sprint("--count=", most), "--format=%(objectname) %(objecttype) %(refname)", "--", prefix)
+	if err != nil {
+		return nil, err
+	}
+	var tips []Tip
+	for line := range strings.Lines(string(out)) {
+		f := strings.Fields(line)
+		if len(f) == 3 && f[1] == "commit" {
+			tips = append(tips, Tip{Ref: f[2], ID: f[0]})
+		}
+	}
+	return tips, nil
+}
+
 // None reports whether an object id stands for no object: "", or all zeros.
 func None(id string) bool { return strings.Trim(id, "0") == "" }
 

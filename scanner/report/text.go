@@ -244,7 +244,7 @@ func knownBy(keys []*scanner.Key) string {
 		by[k.Known.By]++
 	}
 	var parts []string
-	for _, w := range []string{"comment", "policy", "baseline"} {
+	for _, w := range []string{"comment", "policy", "baseline", "remote"} {
 		if by[w] > 0 {
 			parts = append(parts, fmt.Sprintf("%s %d", w, by[w]))
 		}
