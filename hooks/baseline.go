@@ -1,15 +1,16 @@
 package hooks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/policy"
 )
 
@@ -24,15 +25,16 @@ func newBaseline(env *Env) *cobra.Command {
 		Use:   "baseline [PATH]",
 		Short: "Write down the keys that are there now, so that only new ones are reported",
 		Long: `Baseline scans as keyward scan does and adds the keys it finds to a file, by
-fingerprint: keyward scan --baseline FILE then reports only others. The keys
-still need to be rotated.`,
+fingerprint: scans and hooks then report only others. They use
+.keyward-baseline.toml at the top of the repository without being told, and
+another file with --baseline FILE. The keys still need to be rotated.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return env.makeBaseline(c.Context(), &o, args) },
 	}
 	o.modeFlags(c)
 	o.setupFlags(c)
 	f := c.Flags()
-	f.StringVar(&o.file, "file", ".keyward-baseline.toml", "the baseline to write or add to")
+	f.StringVar(&o.file, "file", policy.BaselineName, "the baseline to write or add to")
 	f.StringVar(&o.reason, "reason", "", "why these keys are not reported (required)")
 	f.StringVar(&o.expires, "expires", "", "the last day on which they are known, as 2027-01-31")
 	f.BoolVar(&o.allowIncomplete, "allow-incomplete", false, "write it even if something could not be scanned")
@@ -54,6 +56,16 @@ func (env *Env) makeBaseline(ctx context.Context, o *baselineOptions, args []str
 			return hint(fmt.Errorf("--expires %q is no date", o.expires), "write it as 2027-01-31")
 		}
 	}
+	b, err := policy.LoadBaseline(env.path(o.file))
+	switch {
+	case err == nil:
+		o.setup.baseline, o.identity = cmp.Or(o.setup.baseline, o.file), b.Repository
+	case errors.Is(err, fs.ErrNotExist):
+		b = &policy.Baseline{}
+		o.setup.baseline = cmp.Or(o.setup.baseline, noBaseline)
+	default:
+		return err
+	}
 	r, s, err := env.run(ctx, &o.scanOptions, args)
 	if err != nil {
 		return err
@@ -61,17 +73,15 @@ func (env *Env) makeBaseline(ctx context.Context, o *baselineOptions, args []str
 	if !r.Coverage.Complete() && !o.allowIncomplete {
 		return hint(fmt.Errorf("baseline: not written: %s", r.Coverage.Sentence(r.Mode)), "--allow-incomplete writes it all the same")
 	}
-	b, err := policy.LoadBaseline(env.path(o.file))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		b = &policy.Baseline{}
-	case err != nil:
-		return err
-	case !slices.Contains(s.prints(), b.Print):
-		return hint(fmt.Errorf("baseline %s was made under another pepper", o.file),
-			"set KEYWARD_PEPPER to that one, or KEYWARD_OLD_PEPPERS if it was replaced, or remove the file and write it again")
+	b.Print, b.Repository = s.prints()[len(s.peppers)-1], ""
+	if env.Getenv("KEYWARD_PEPPER") == "" {
+		b.Repository = s.identity(ctx)
 	}
-	b.Print = s.prints()[len(s.peppers)-1]
+	for _, k := range r.Known { // what the file has gets its present fingerprint
+		if k.Known.By == "baseline" && s.baseline.Path == o.file {
+			b.Add([]*scanner.Key{k}, o.reason, env.Now(), until)
+		}
+	}
 	added := b.Add(r.Keys, o.reason, env.Now(), until)
 	data, err := b.Marshal()
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,6 +24,7 @@ type setup struct {
 	config        string
 	rules         []string
 	baseline      string
+	identity      string // what fingerprints are derived from without a pepper; "" leaves it to the policy and git
 	minConfidence float64
 	noGit         bool
 	named         bool   // the user named what to scan
@@ -81,6 +83,9 @@ func (s *session) load(ctx context.Context, o *setup) (err error) {
 	if err := s.loadPolicy(ctx, o); err != nil {
 		return err
 	}
+	if o.identity != "" {
+		s.policy.Repository = o.identity
+	}
 	var list []scanner.Rule
 	list, s.allow, err = s.loadRules(ctx, o)
 	if err != nil {
@@ -89,12 +94,12 @@ func (s *session) load(ctx context.Context, o *setup) (err error) {
 	if s.peppers, err = s.makePeppers(ctx); err != nil {
 		return err
 	}
-	n := len(s.peppers) - 1
-	s.scanner, err = scanner.New(list, scanner.Options{Pepper: s.peppers[n], FormerPeppers: s.peppers[:n], MinConfidence: o.minConfidence, Allow: s.allow, Now: s.env.Now()})
-	if err != nil {
+	if err := s.loadBaseline(ctx, o); err != nil {
 		return err
 	}
-	return s.loadBaseline(ctx, o)
+	n := len(s.peppers) - 1
+	s.scanner, err = scanner.New(list, scanner.Options{Pepper: s.peppers[n], FormerPeppers: s.peppers[:n], MinConfidence: o.minConfidence, Allow: s.allow, Now: s.env.Now()})
+	return err
 }
 
 // repositoryError adds to git's refusal what to do about it.
@@ -252,12 +257,17 @@ func (s *session) makePeppers(ctx context.Context) (list [][]byte, err error) {
 	case p == "" && len(list) > 0:
 		return nil, hint(errors.New("KEYWARD_OLD_PEPPERS is set and KEYWARD_PEPPER is not"), "set KEYWARD_PEPPER to the present pepper")
 	case p == "":
-		sum := sha256.Sum256([]byte("keyward fingerprints of " + s.identity(ctx)))
-		return [][]byte{sum[:]}, nil
+		return [][]byte{derivedPepper(s.identity(ctx))}, nil
 	case len(p) < leastPepper:
 		return nil, hint(fmt.Errorf("KEYWARD_PEPPER has %d characters, want %d or more", len(p), leastPepper), "make one with: openssl rand -hex 32")
 	}
 	return append(list, []byte(p)), nil
+}
+
+// derivedPepper is the key of fingerprints where there is no pepper.
+func derivedPepper(identity string) []byte {
+	sum := sha256.Sum256([]byte("keyward fingerprints of " + identity))
+	return sum[:]
 }
 
 // identity is what fingerprints are derived from where there is no pepper: what
@@ -272,44 +282,96 @@ func (s *session) identity(ctx context.Context) string {
 	return cmp.Or(identity, "local")
 }
 
+// loadBaseline reads the baseline that is named, or the one at the top of the repository. One
+// that was made without a pepper names the repository that its fingerprints are derived from:
+// they are compared with in forks, too, and beside a pepper.
 func (s *session) loadBaseline(ctx context.Context, o *setup) error {
-	if o.baseline == "" {
-		return nil
-	}
 	b, err := s.readBaseline(ctx, o)
 	if err != nil {
 		return hint(err, "nothing was scanned", "keyward baseline writes one")
 	}
+	if b == nil {
+		return nil
+	}
 	if b.Print != "" && !slices.Contains(s.prints(), b.Print) {
-		return hint(fmt.Errorf("baseline %s was made under another pepper: its fingerprints match nothing here", o.baseline),
-			"set KEYWARD_PEPPER to the one it was made with, or KEYWARD_OLD_PEPPERS if that was replaced, or set repository in .keyward.toml if the clone's origin differs",
-			"or write it again: keyward baseline")
+		derived := derivedPepper(b.Repository)
+		switch {
+		case b.Repository != "" && printOf(derived) == b.Print:
+			s.peppers = slices.Insert(s.peppers, 0, derived)
+		case o.baseline == "":
+			s.notes = append(s.notes, fmt.Sprintf("baseline %s does not count: it was made under another pepper. Set KEYWARD_PEPPER to that one, or remove the file and run keyward baseline", b.Path))
+			return nil
+		default:
+			return hint(fmt.Errorf("baseline %s was made under another pepper: its fingerprints match nothing here", o.baseline),
+				"set KEYWARD_PEPPER to the one it was made with, or KEYWARD_OLD_PEPPERS if that was replaced, or set repository in .keyward.toml if the clone's origin differs",
+				"or remove it and write it again: keyward baseline")
+		}
 	}
 	s.baseline = b
 	return nil
 }
 
+// noBaseline is what --baseline takes to use none.
+const noBaseline = "none"
+
+// readBaseline returns the baseline, nil if there is none.
 func (s *session) readBaseline(ctx context.Context, o *setup) (*policy.Baseline, error) {
-	if o.trusted == "" {
+	rev := o.trusted
+	if rev == "" && s.repo != nil && s.repo.Bare {
+		rev = "HEAD"
+	}
+	switch {
+	case o.baseline == noBaseline:
+		return nil, nil
+	case o.baseline != "" && o.trusted == "":
 		return policy.LoadBaseline(s.env.path(o.baseline))
+	case rev == "":
+		data, err := policy.ReadBelow(s.root, policy.BaselineName, maxBaseline)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("baseline %s: %w", policy.BaselineName, err)
+		}
+		return policy.ParseBaseline(policy.BaselineName, data)
 	}
-	data, err := s.repo.File(ctx, o.trusted, filepath.ToSlash(filepath.Clean(o.baseline)), 16<<20)
-	if err == nil && data == nil {
-		err = fmt.Errorf("baseline %s: there is none at %.12s", o.baseline, o.trusted)
-	}
-	if err != nil {
+	return s.baselineAt(ctx, rev, o.baseline)
+}
+
+// maxBaseline is the largest baseline that is read.
+const maxBaseline = 16 << 20
+
+// baselineAt returns the baseline that a revision has; named is "" for the usual one, which
+// need not be there.
+func (s *session) baselineAt(ctx context.Context, rev, named string) (*policy.Baseline, error) {
+	id, err := s.repo.Resolve(ctx, rev)
+	if err != nil || id == "" && named == "" {
 		return nil, err
 	}
-	return policy.ParseBaseline(o.baseline, data)
+	name := cmp.Or(named, policy.BaselineName)
+	data, err := s.repo.File(ctx, rev, filepath.ToSlash(filepath.Clean(name)), maxBaseline)
+	switch {
+	case err != nil:
+		return nil, err
+	case data == nil && named != "":
+		return nil, fmt.Errorf("baseline %s: there is none at %.12s", name, rev)
+	case data == nil:
+		return nil, nil
+	}
+	return policy.ParseBaseline(name, data)
 }
 
 // prints identify the peppers without giving them away, the present one last.
 func (s *session) prints() (out []string) {
 	for _, p := range s.peppers {
-		sum := sha256.Sum256(append([]byte("keyward pepper "), p...))
-		out = append(out, fmt.Sprintf("%x", sum[:6]))
+		out = append(out, printOf(p))
 	}
 	return out
+}
+
+func printOf(pepper []byte) string {
+	sum := sha256.Sum256(append([]byte("keyward pepper "), pepper...))
+	return fmt.Sprintf("%x", sum[:6])
 }
 
 // path resolves a path that the user gave against the working directory.

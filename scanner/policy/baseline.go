@@ -16,9 +16,10 @@ import (
 // a new key on the line of a known one is found, a known one that moved is not
 // told again.
 type Baseline struct {
-	Path  string `toml:"-"`
-	Print string `toml:"pepper" comment:"tells under which pepper the fingerprints were made"`
-	Keys  []Old  `toml:"key"`
+	Path       string `toml:"-"`
+	Print      string `toml:"pepper" comment:"tells under which pepper the fingerprints were made"`
+	Repository string `toml:"repository,omitempty" comment:"the repository that they were derived from, for forks and other clones; absent with KEYWARD_PEPPER"`
+	Keys       []Old  `toml:"key"`
 }
 
 // Old is one known key.
@@ -32,6 +33,10 @@ type Old struct {
 	Expires     string `toml:"expires,omitempty" comment:"the last day on which it is known"`
 	until       time.Time
 }
+
+// BaselineName is the baseline that counts where no other is named, at the top of a
+// repository.
+const BaselineName = ".keyward-baseline.toml"
 
 // maxBaseline is the largest baseline that is read.
 const maxBaseline = 16 << 20
