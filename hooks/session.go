@@ -98,7 +98,8 @@ func (s *session) load(ctx context.Context, o *setup) (err error) {
 		return err
 	}
 	n := len(s.peppers) - 1
-	s.scanner, err = scanner.New(list, scanner.Options{Pepper: s.peppers[n], FormerPeppers: s.peppers[:n], MinConfidence: o.minConfidence, Allow: s.allow, Now: s.env.Now()})
+	s.scanner, err = scanner.New(list, scanner.Options{Pepper: s.peppers[n], FormerPeppers: s.peppers[:n], MinConfidence: o.minConfidence, Allow: s.allow, Now: s.env.Now(),
+		ForeignComments: s.policy.ForeignComments})
 	return err
 }
 

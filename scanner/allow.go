@@ -99,6 +99,7 @@ func (a *Allowlist) matches(w *work, c *compiled, secret, whole span) bool {
 // An Allow is an allow comment: keyward:allow [rule=ID[,ID]] [until=DATE] reason,
 // at the end of the key's line or alone on the line before.
 type Allow struct {
+	Mark   string    // the words that begin it: AllowMark, or those of another scanner
 	Rules  []string  // empty means any
 	Reason string    // why this is no key; a comment without one allows nothing
 	Until  time.Time // the day after which it allows nothing, or zero
@@ -107,6 +108,50 @@ type Allow struct {
 	// another rule. Empty means that it does.
 	Void string
 }
+
+// A foreign mark is what another scanner takes for an exception. The comments hold where a
+// policy says foreign-comments = true; elsewhere they are named beside the finding.
+//
+// https://github.com/gitleaks/gitleaks#gitleaksallow
+// https://github.com/Yelp/detect-secrets#inline-allowlisting
+// https://github.com/trufflesecurity/trufflehog#can-i-ignore-secrets
+// https://github.com/GitGuardian/ggshield (ggignore)
+// https://bandit.readthedocs.io/en/latest/config.html#suppressing-individual-lines
+// https://semgrep.dev/docs/ignoring-files-folders-code
+var foreignMark = regexp.MustCompile(`(?i)(?:\b(?:gitleaks|betterleaks|kingfisher):(?:allow|ignore)\b|\btrufflehog:ignore\b|\bggignore\b|` +
+	`\bpragma:\s?(?:allow|white)list[ -]secret\b|(?:#|//|/\*|--)\s?(?:nosec|nosemgrep)\b|\bnoqa:\s?S10[567]\b)`)
+
+// foreignNext is such a mark for the line that follows it.
+var foreignNext = regexp.MustCompile(`(?i)\bpragma:\s?(?:allow|white)list nextline secret\b`)
+
+// foreignAllow returns the comment of another scanner that speaks of the lines text[from:to],
+// or nil.
+func foreignAllow(text []byte, from, to int, holds bool) *Allow {
+	mark := markIn(foreignMark, text[from:to])
+	if mark == "" && from > 0 {
+		prev, _ := lineSpan(text, from-1, from-1, 0)
+		mark = markIn(foreignNext, text[prev:from])
+	}
+	if mark == "" {
+		return nil
+	}
+	a := &Allow{Mark: mark, Reason: mark}
+	if !holds {
+		a.Void = "the policy does not say foreign-comments = true"
+	}
+	return a
+}
+
+// markIn returns the mark in a line of ordinary length, in lower case, or "".
+func markIn(mark *regexp.Regexp, line []byte) string {
+	if len(line) > maxComment {
+		return ""
+	}
+	return strings.ToLower(strings.TrimLeft(string(mark.Find(line)), "#/*- "))
+}
+
+// maxComment is the longest line in which a comment is looked for, in bytes.
+const maxComment = 4096
 
 // AllowMark begins an allow comment.
 const AllowMark = "keyward:allow"
@@ -122,28 +167,30 @@ var straySetting = regexp.MustCompile(`(?i)\b(?:rules?|until|expires?)\s*[=:]`)
 
 // allowFor returns the allow comment that speaks of the finding in the given
 // line of text, or nil.
-func allowFor(text []byte, key span, rule string, now time.Time) *Allow {
+func (o *Options) allowFor(text []byte, key span, rule string) *Allow {
 	from, to := lineSpan(text, key.start, key.end, 0)
-	if a := parseAllow(text[from:to], rule, now); a != nil {
+	if a := parseAllow(text[from:to], rule, o.Now); a != nil {
 		return a
 	}
-	if from == 0 {
-		return nil
+	if from > 0 {
+		prev, _ := lineSpan(text, from-1, from-1, 0)
+		line := bytes.TrimSpace(text[prev:from])
+		alone := func(before []byte) bool { // after the comment's sign
+			return !bytes.ContainsFunc(before, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) })
+		}
+		if i := bytes.Index(line, allowMark); i >= 0 && alone(line[:i]) {
+			return parseAllow(line, rule, o.Now)
+		}
 	}
-	prev, _ := lineSpan(text, from-1, from-1, 0)
-	line := bytes.TrimSpace(text[prev:from])
-	if i := bytes.Index(line, allowMark); i < 0 || bytes.ContainsFunc(line[:i], func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
-		return nil // only alone on its line, after the comment's sign
-	}
-	return parseAllow(line, rule, now)
+	return foreignAllow(text, from, to, o.ForeignComments)
 }
 
 func parseAllow(line []byte, rule string, now time.Time) *Allow {
 	_, rest, ok := bytes.Cut(line, allowMark)
-	if !ok || len(line) > 4096 {
+	if !ok || len(line) > maxComment {
 		return nil
 	}
-	a := &Allow{}
+	a := &Allow{Mark: AllowMark}
 	for {
 		m := allowSyntax.FindSubmatch(rest)
 		if m == nil {

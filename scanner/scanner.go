@@ -24,6 +24,9 @@ type Options struct {
 	Loose         bool     // a key counts even if letters or digits stand around it
 	Allow         []Allowlist
 	Now           time.Time // for the expiry of allow comments; zero means they never expire
+
+	// ForeignComments says that the allow comments of other scanners hold, such as gitleaks:allow.
+	ForeignComments bool
 }
 
 // DefaultConfidence is the least confidence of a finding that is reported.

@@ -387,7 +387,7 @@ func (w *work) finding(h *hit, text []byte, line int, encoding string) Finding {
 		Redacted:   redact(h.rule.Rule, v),
 		Confidence: h.score, Decoded: encoding, InTest: inTest(w.blob.Path),
 		Facts: h.facts.facts, Expires: h.facts.expires, Companions: h.candidates,
-		Allow: allowFor(text, p, h.rule.ID, w.s.opt.Now),
+		Allow: w.s.opt.allowFor(text, p, h.rule.ID),
 	}
 	f.Fingerprint, f.Former = w.fingerprints(v)
 	for _, n := range h.near {

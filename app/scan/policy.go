@@ -114,7 +114,7 @@ type custom struct {
 
 // scanner returns the scanner that a policy wants.
 func (e *Engine) scanner(ctx context.Context, repo *git.Repo, p *policy.Policy, rev string, fallback bool) (*custom, error) {
-	if len(p.Rules) == 0 && len(p.Disable) == 0 {
+	if len(p.Rules) == 0 && len(p.Disable) == 0 && !p.ForeignComments {
 		return &custom{Scanner: e.builtin}, nil
 	}
 	if len(p.Rules) > 0 && fallback {
@@ -135,6 +135,9 @@ func (e *Engine) scanner(ctx context.Context, repo *git.Repo, p *policy.Policy, 
 	}
 	for _, d := range p.Disable {
 		fmt.Fprintf(hash, "- %q\n", d.Rule)
+	}
+	if p.ForeignComments {
+		fmt.Fprint(hash, "foreign-comments\n")
 	}
 	id := [32]byte(hash.Sum(nil))
 	if s, ok := e.scanners.Get(id); ok {
@@ -174,7 +177,7 @@ func (e *Engine) build(p *policy.Policy, texts [][]byte) (*custom, error) {
 		return nil, err
 	}
 	opt := e.options()
-	opt.Allow, opt.Now = allow, time.Now()
+	opt.Allow, opt.Now, opt.ForeignComments = allow, time.Now(), p.ForeignComments
 	out.Scanner, err = scanner.New(list, opt)
 	return out, err
 }

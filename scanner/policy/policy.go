@@ -57,7 +57,9 @@ type Policy struct {
 	Rules      []string // more rules files, relative to the root
 	Allow      []Exception
 	Disable    []Disabled
-	App        App
+	// ForeignComments says that the allow comments of other scanners hold.
+	ForeignComments bool
+	App             App
 }
 
 // An Exception says that certain keys are known and not to be reported.
@@ -78,6 +80,7 @@ type Disabled struct {
 type policyFile struct {
 	Repository string        `toml:"repository"`
 	Rules      []string      `toml:"rules"`
+	Foreign    bool          `toml:"foreign-comments"`
 	Allow      []tomlAllow   `toml:"allow"`
 	Disable    []tomlDisable `toml:"disable"`
 	App        tomlApp       `toml:"app"`
@@ -179,7 +182,7 @@ func Parse(name string, data []byte) (*Policy, error) {
 	if err := dec.Decode(&f); err != nil {
 		return nil, fmt.Errorf("policy %s: %w", name, tomlError(err))
 	}
-	p := &Policy{Path: name, Repository: f.Repository, Rules: f.Rules}
+	p := &Policy{Path: name, Repository: f.Repository, Rules: f.Rules, ForeignComments: f.Foreign}
 	if len(f.Allow) > maxExceptions {
 		return nil, fmt.Errorf("policy %s: %d [[allow]] tables, at most %d are read: a baseline lists many findings", name, len(f.Allow), maxExceptions)
 	}

@@ -139,7 +139,7 @@ func (t *textWriter) stopped(k *scanner.Key, s *Stopped) {
 	t.field("Where", place)
 	t.field("Why", t.cut(string(k.Rule.Tier)+": "+cmp.Or(k.Rule.About.Holder, k.Rule.Tier.Power()), t.width-labelWidth))
 	if c := k.Places[0].AllowComment; c != nil && c.Void != "" {
-		t.field("", "its keyward:allow does not hold: "+c.Void)
+		t.field("", "its "+c.Mark+" does not hold: "+c.Void)
 	}
 	remedy := s.Remedies[k.Fingerprint]
 	switch {

@@ -111,7 +111,7 @@ func (t *textWriter) places(k *scanner.Key) {
 			notes = append(notes, "test or example")
 		}
 		if p.AllowComment != nil && p.AllowComment.Void != "" {
-			notes = append(notes, "its keyward:allow does not hold: "+p.AllowComment.Void)
+			notes = append(notes, "its "+p.AllowComment.Mark+" does not hold: "+p.AllowComment.Void)
 		}
 		if len(notes) > 0 {
 			where += "  (" + strings.Join(notes, "; ") + ")"
