@@ -14,11 +14,13 @@ import (
 	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/policy"
 )
 
 func newAllow(env *Env) *cobra.Command {
 	var reason, until string
+	var force bool
 	c := &cobra.Command{
 		Use:   "allow FINGERPRINT...",
 		Short: "Write down in the policy that a finding is no key, and why",
@@ -26,15 +28,16 @@ func newAllow(env *Env) *cobra.Command {
 them, to .keyward.toml, with your reason, wherever the value stands. It holds here at
 once, and for others once it is committed.`,
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error { return env.allow(c.Context(), args, reason, until) },
+		RunE: func(c *cobra.Command, args []string) error { return env.allow(c.Context(), args, reason, until, force) },
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why it is no key (required)")
+	c.Flags().BoolVar(&force, "force", false, "write it even if no finding has this fingerprint")
 	c.Flags().StringVar(&until, "until", "", "the last day on which the exception holds, such as 2027-01-31")
 	return c
 }
 
 // allow appends an exception to the policy file.
-func (env *Env) allow(ctx context.Context, prints []string, reason, until string) error {
+func (env *Env) allow(ctx context.Context, prints []string, reason, until string, force bool) error {
 	reason = strings.TrimSpace(env.guard.String(reason))
 	e := exception{Fingerprints: prints, Reason: reason}
 	if err := e.check(until, env.Now()); err != nil {
@@ -55,6 +58,11 @@ func (env *Env) allow(ctx context.Context, prints []string, reason, until string
 		if slices.Equal(known.Fingerprints, prints) && len(known.Rules)+len(known.Paths) == 0 {
 			fmt.Fprintf(env.Stdout, "%s allows it already: %s\n", name, known.Reason)
 			return nil
+		}
+	}
+	if !force {
+		if err := env.mustExist(ctx, prints); err != nil {
+			return err
 		}
 	}
 	text, err := toml.Marshal(struct {
@@ -84,6 +92,29 @@ func (env *Env) allow(ctx context.Context, prints []string, reason, until string
 	shown := env.relative(full)
 	fmt.Fprintf(env.Stdout, "%s: allowed, for the reason given. Commit it, so that it holds for others too:\n  git add %s\n", shown, quoteArg(shown))
 	return nil
+}
+
+// mustExist returns an error that names the fingerprints that no finding has: one that was
+// mistyped, or made in another repository, would allow nothing.
+func (env *Env) mustExist(ctx context.Context, prints []string) error {
+	left := slices.Clone(prints)
+	complete, err := env.everywhere(ctx, func(keys []*scanner.Key) bool {
+		left = slices.DeleteFunc(left, func(fp string) bool {
+			return slices.ContainsFunc(keys, func(k *scanner.Key) bool {
+				return slices.ContainsFunc(k.Fingerprints(), func(full string) bool { return strings.HasPrefix(full, fp) })
+			})
+		})
+		return len(left) == 0
+	})
+	if err != nil || len(left) == 0 {
+		return err
+	}
+	where := "here: not in what is staged, the files, or the history"
+	if !complete {
+		where = "in what could be scanned"
+	}
+	return hint(fmt.Errorf("allow: no finding has the fingerprint %s %s", strings.Join(left, " or "), where),
+		"nothing was changed: copy it from the report, or write it all the same with --force")
 }
 
 // joinTOML puts parts of a TOML file together, a blank line between them.

@@ -99,6 +99,21 @@ func (b *Baseline) find(k *scanner.Key) *Old {
 	return nil
 }
 
+// Missing returns what the baseline lists and keys has not.
+func (b *Baseline) Missing(keys []*scanner.Key) []Old {
+	there := map[*Old]bool{}
+	for _, k := range keys {
+		there[b.find(k)] = true
+	}
+	var out []Old
+	for i := range b.Keys {
+		if !there[&b.Keys[i]] {
+			out = append(out, b.Keys[i])
+		}
+	}
+	return out
+}
+
 // Add writes keys down that the baseline has not. Those it has stay as they are; one that is
 // written under a former pepper gets its present fingerprint.
 func (b *Baseline) Add(keys []*scanner.Key, reason string, now, expires time.Time) (added int) {

@@ -387,6 +387,26 @@ func (e *Exception) names(k *scanner.Key) bool {
 	return false
 }
 
+// Touches reports whether an exception speaks of a key at one of its places at least. Whether
+// it holds for all of them, and today, says [Policy.Known].
+func (e *Exception) Touches(k *scanner.Key) bool {
+	switch {
+	case len(e.Rules) > 0 && !slices.Contains(e.Rules, k.Rule.ID):
+		return false
+	case len(e.Fingerprints) > 0 && !e.names(k):
+		return false
+	}
+	return len(e.Paths) == 0 || slices.ContainsFunc(k.Places, func(pl scanner.Place) bool { return e.at(pl.Path) })
+}
+
+// at reports whether one of the paths of an exception matches.
+func (e *Exception) at(name string) bool {
+	return slices.ContainsFunc(e.Paths, func(g string) bool { return match(g, name) })
+}
+
+// Line is the line of the policy file on which an exception begins, from 1.
+func (e *Exception) Line() int { return e.line }
+
 // Known returns why a key is known to the policy, or nil. Every place of the
 // key has to be covered by the same exception: a key that is allowed in a
 // fixture is not allowed in a deployment.
@@ -399,10 +419,7 @@ func (p *Policy) Known(k *scanner.Key, now time.Time) *scanner.Known {
 		if len(e.Fingerprints) > 0 && !e.names(k) {
 			continue
 		}
-		covered := func(pl scanner.Place) bool {
-			return slices.ContainsFunc(e.Paths, func(g string) bool { return match(g, pl.Path) })
-		}
-		if len(e.Paths) > 0 && slices.ContainsFunc(k.Places, func(pl scanner.Place) bool { return !covered(pl) }) {
+		if len(e.Paths) > 0 && slices.ContainsFunc(k.Places, func(pl scanner.Place) bool { return !e.at(pl.Path) }) {
 			continue
 		}
 		return &scanner.Known{By: "policy", Where: fmt.Sprintf("%s:%d", p.Path, e.line), Reason: e.Reason, Expires: e.Expires}
