@@ -18,7 +18,9 @@ import (
 // https://github.blog/engineering/behind-githubs-new-authentication-token-formats/
 // (npm and NetBird follow it); Grafana pkg/components/satokengen; GitLab
 // lib/authn/token_field/generator/routable_token.rb; Azure
-// https://github.com/microsoft/security-utilities (Marvin checksums).
+// https://github.com/microsoft/security-utilities (Marvin checksums). Cloudflare documents
+// that there is one (https://developers.cloudflare.com/fundamentals/api/get-started/token-formats);
+// that it is a CRC-32, as Vercel's, was found by computing it for public samples.
 var checksums = map[string]func(v []byte) bool{
 	"github":              afterUnderscore,
 	"npm":                 afterUnderscore,
@@ -28,6 +30,8 @@ var checksums = map[string]func(v []byte) bool{
 	"gitlab-routable":     gitlabRoutable,
 	"atlassian":           atlassian,
 	"azure-marvin":        azureMarvin,
+	"vercel":              vercel,
+	"cloudflare":          cloudflare,
 }
 
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -71,6 +75,18 @@ func gitlabRoutable(v []byte) bool {
 	}
 	n := len(v) - 7
 	return string(v[n:]) == inBase(crc32.ChecksumIEEE(v[:n]), "0123456789abcdefghijklmnopqrstuvwxyz", 7)
+}
+
+// vercel checks vc?_ + 50 characters + 6 of base62 CRC-32.
+func vercel(v []byte) bool {
+	_, body, ok := bytes.Cut(v, []byte("_"))
+	return ok && len(body) == 56 && string(body[50:]) == inBase(crc32.ChecksumIEEE(body[:50]), base62, 6)
+}
+
+// cloudflare checks cf*_ + 40 characters + 8 hexadecimal digits of CRC-32.
+func cloudflare(v []byte) bool {
+	_, body, ok := bytes.Cut(v, []byte("_"))
+	return ok && len(body) == 48 && string(body[40:]) == fmt.Sprintf("%08x", crc32.ChecksumIEEE(body[:40]))
 }
 
 func atlassian(v []byte) bool {
