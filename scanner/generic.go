@@ -117,6 +117,12 @@ func (w *work) valueAfter(start, end int) (v span, how score.Form, quoted bool) 
 		if c == '?' || c == '.' || c == '+' || c == '<' {
 			j++
 		}
+		if closing && t[i-1] == ']' && start > 0 && t[start-1] == '[' && bytes.EqualFold(t[start:end], []byte("key")) {
+			return span{}, 0, false // the place in a map: settings[key] = …
+		}
+		if c == ':' && start >= 2 && t[start-1] == '/' && t[start-2] == '/' {
+			return span{}, 0, false // the user of a URL
+		}
 		if c == ':' && start >= 2 && t[start-1] == '{' && t[start-2] == '$' && j+1 < len(t) && strings.IndexByte("-=+?", t[j+1]) >= 0 {
 			return span{}, 0, false // ${NAME:-default}
 		}
@@ -134,7 +140,7 @@ func (w *work) valueAfter(start, end int) (v span, how score.Form, quoted bool) 
 	case c == '>' && start > 0 && t[start-1] == '<' || c == '>' && bytes.IndexByte(t[max(0, start-20):start], '<') >= 0:
 		v, quoted = w.literal(j+1, score.Element)
 		return v, score.Element, quoted
-	case c == '(' || c == '{' && j == end && !closing || c == ',' && (closing || start > 0 && (t[start-1] == ':' || t[start-1] == '(' || t[start-1] == '{') || allUpper(t[start:end])):
+	case c == '(' || c == '{' && j == end && !closing || c == ',' && (closing && i == end+1 && extract.Whole(t, extract.Span{Start: start, End: end}) || start > 0 && (t[start-1] == ':' || t[start-1] == '(' || t[start-1] == '{') || allUpper(t[start:end])):
 		v, quoted = w.literal(j+1, score.Argument)
 		return v, score.Argument, quoted
 	case (c == '"' || c == '\'') && j > i && !closing:

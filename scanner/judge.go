@@ -22,6 +22,7 @@ func (w *work) judged(kind score.Kind, form score.Form, value span, quoted bool)
 	c := &w.judging
 	*c = score.Candidate{Kind: kind, Form: form, Quoted: quoted, Placed: w.placed, InTest: w.inTest, File: w.kind, Name: &w.name, Value: v}
 	c.Before, c.After = w.beside(value)
+	w.judgedAt = value
 	if w.refusedBefore(c) {
 		return
 	}
@@ -161,6 +162,9 @@ func (w *work) refused(v []byte) string {
 	case publicLink(w.judging.Before):
 		return "of a public link or page"
 	}
+	if why := w.noValue(v); why != "" {
+		return why
+	}
 	if why := w.readable(v); why != "" {
 		return why
 	}
@@ -173,26 +177,6 @@ func (w *work) refused(v []byte) string {
 		return "the id of a key, which is told to everybody"
 	}
 	return w.name.Harmless()
-}
-
-// readable returns why v is a text that people read, "" if it is not.
-func (w *work) readable(v []byte) string {
-	prose, foreign := score.Prose(v)
-	switch {
-	case !prose:
-		return ""
-	case foreign:
-		return "words of a language"
-	case !score.Wordy(v):
-		return ""
-	case w.kind == score.TranslationFile:
-		return "a translation"
-	case w.name.OfText():
-		return "a text that people read, by its name"
-	case score.Asks(v):
-		return "a question or a part of a sentence"
-	}
-	return ""
 }
 
 // readPath learns what the path of the blob says, at its first candidate.

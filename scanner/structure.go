@@ -95,6 +95,9 @@ func (w *work) arguments() {
 	defer func() { w.placed = false }()
 	for _, a := range w.args {
 		w.stay()
+		if a.Setting && !speaksOfKeys(w.text[a.Name.Start:a.Name.End]) {
+			continue // -e NAME=VALUE: the name says what it is
+		}
 		switch name := w.text[a.Name.Start:a.Name.End]; {
 		case speaksOfKeys(name):
 			w.name.Read(bytes.Trim(name, ".-$="))

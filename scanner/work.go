@@ -76,6 +76,7 @@ type work struct {
 	crowded   bool // more headers of tables than are followed
 	scratch   [maxDepth]scratch
 	macs      []hash.Hash // of fingerprints, under the pepper and the former ones; nil before the first
+	judgedAt  span        // where its value stands
 	judging   score.Candidate
 	searches  int // how often expressions were tried, and on how many bytes
 	searched  int

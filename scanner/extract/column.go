@@ -41,10 +41,22 @@ func Column(dst []Value, t []byte, name Span) (out []Value, rows int) {
 	}
 	end := lineEnd(t, name.End, 2000)
 	n, total := headerCells(t[start:end], sep, left-start)
-	if n < 0 {
+	if n < 0 || sep == '|' && !firstRow(t, start, end) {
 		return dst, 0
 	}
 	return cells(dst, t, end, sep, n, total)
+}
+
+// firstRow reports whether the line t[start:end] is the first of a table whose cells stand
+// between bars, by the lines around it: a rule follows, or one of AsciiDoc precedes.
+func firstRow(t []byte, start, end int) bool {
+	before := bytes.TrimSpace(t[LineStart(t, max(0, start-1)):max(0, start-1)])
+	if bytes.HasPrefix(before, []byte("|===")) {
+		return true
+	}
+	next := min(end+1, len(t))
+	after := t[next:lineEnd(t, next, 1000)]
+	return bytes.IndexByte(before, '|') < 0 && skip(after, 0, "-+=|: \t\r") == len(after)
 }
 
 // headerCells returns the number of the cell at offset at of a header line, and how many it

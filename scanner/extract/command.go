@@ -104,6 +104,9 @@ type Arg struct {
 	Value
 	Name  Span // of the option or of NAME=VALUE; empty without a name
 	Token bool // a token rather than a password
+	// Setting says that the value is that of NAME=VALUE: only its name tells whether it is a
+	// credential.
+	Setting bool
 }
 
 // Command appends the credentials among the arguments of the command whose name begins
@@ -335,7 +338,7 @@ func (c *commandLine) add(dst []Arg, a *argument, v Value, name Span) []Arg {
 	if v.End <= v.Start || c.t[v.Start] == '-' && !v.Quoted {
 		return dst
 	}
-	return append(dst, Arg{v, name, a.token})
+	return append(dst, Arg{v, name, a.token, a.after == "="})
 }
 
 // piped appends what echo or printf writes into the command, or a here-string after it.

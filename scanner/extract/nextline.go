@@ -20,7 +20,11 @@ func nextLine(t []byte, name Span, after int) (Value, bool) {
 	switch c := at(t, i); {
 	case c == '>':
 		return inElement(t, name, i)
-	case c == ',' && after > name.End: // name("token",⏎ "value")
+	case c == ',' && after == name.End+1 && Whole(t, name): // name("token",⏎ "value")
+		var words score.Name
+		if words.Read(t[name.Start:name.End]); !words.SpeaksOfKey() { // an element of a list, such as the name of a file
+			return Value{}, false
+		}
 		if j := skip(t, i+1, "\r"+blanks); at(t, j) == '\n' {
 			v, ok := quotedLine(t, j)
 			v.Form = score.Argument
@@ -60,6 +64,11 @@ func nextLine(t []byte, name Span, after int) (Value, bool) {
 		}
 	}
 	return Value{}, false
+}
+
+// Whole reports whether a name is all of a string: "token", and not "unknown token".
+func Whole(t []byte, name Span) bool {
+	return name.Start > 0 && isQuote(at(t, name.End)) && t[name.Start-1] == t[name.End]
 }
 
 // afterOperator skips the operator at i, and a type before it whose value begins on the

@@ -1,5 +1,7 @@
 package score
 
+import "bytes"
+
 // What the words of a name say before any look at its value.
 
 var (
@@ -14,6 +16,7 @@ var (
 	aboutLast = Set("id ids hash hashes hashed version versions count counts path paths arn arns name names type types index indexes indices length expiry expires expiration " +
 		"url urls uri uris label labels title titles digest digests checksum checksums sha sha1 sha256 sha512 md5 crc crc32 fingerprint fingerprints thumbprint " +
 		"accessor accessors issuer size format prefix suffix algorithm alg algo description hint placeholder error errors message messages signature signatures at date time timestamp ttl timeout " +
+		"username usernames hostname port protocol protocols endpoint " +
 		"enabled required status state scope scopes policy file filename dir directory limit mode kind field column table " +
 		"identifier etag vid uid gid guid regex pattern mint ref refs segment segments salted iv tag ciphertext ring holder supply symbol decimals")
 	// otherTokens are words that make the token after them a place in a list of results.
@@ -27,11 +30,11 @@ var (
 	// ownKeys are words that keep a key one, whatever stands before it.
 	ownKeys = Set("fb facebook secret private api access auth token password client encryption signing master service admin account shared app")
 	// transformed are words that say what was made of a value: no credential any more.
-	transformed = Set("hashed encrypted masked redacted obfuscated sitekey publickey pubkey")
-	publicWords = Set("public publishable pub site anon anonymous")
+	transformed = Set("hashed encrypted sealed wrapped masked redacted obfuscated sitekey publickey pubkey vkey verkey ciphertext")
+	publicWords = Set("public publishable pub site anon anonymous verify verifier verification sender")
 	// uiWords say that a name is that of a text which people read.
 	uiWords = Set("label labels title titles message messages msg placeholder placeholders error errors hint hints tooltip tooltips description desc caption captions heading header " +
-		"button btn help helptext prompt warning info notice notification alert toast subtitle translation translations i18n lang forgot forgotten remember")
+		"button btn helper incorrect success succeeded changed help helptext prompt warning info notice notification alert toast subtitle translation translations i18n lang forgot forgotten remember")
 )
 
 // Harmless says why a value of that name is no credential, whatever it looks like; "" if the
@@ -64,8 +67,14 @@ func (n *Name) Harmless() string {
 	}
 	word := string(n.word(last))
 	switch {
-	case word == "nonce" && n.has("csp"):
+	case word == "nonce" && (n.has("csp") || n.has("security_policy")), word == "cnonce":
 		return "a nonce of a content security policy, which each page has another of"
+	case n.has("csrf") || n.has("xsrf") || n.has("authenticity_token") || n.has("authenticitytoken") || n.has("requestverificationtoken"):
+		return "a token against forged requests, which each page has another of"
+	case word == "pass" && last > 0 && passedOn[string(n.word(last-1))]:
+		return "the address to which a web server passes requests on"
+	case word == "salt" || word == "salts" || bytes.HasSuffix(n.word(last), []byte("passwordsalt")):
+		return "a salt, which is stored beside what it was made for"
 	case aboutLast[word] && !n.secretID(last):
 		return "the name ends in a word that says its value is about a credential"
 	case last > 0 && (word == "key" || word == "keys") && n.ofElse(last, otherKeys), last > 0 && (word == "token" || word == "tokens") && n.ofElse(last, otherTokens):
@@ -73,6 +82,10 @@ func (n *Name) Harmless() string {
 	}
 	return ""
 }
+
+// passedOn are what the directives of nginx begin with that end in _pass.
+// https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_pass
+var passedOn = Set("proxy fastcgi uwsgi scgi grpc memcached")
 
 func allDigits(word []byte) bool {
 	for _, c := range word {
@@ -165,6 +178,19 @@ func (n *Name) OfText() bool {
 	}
 	return false
 }
+
+// EndsAsText reports whether the last word of a name is that of a text that people read, such
+// as a button.
+func (n *Name) EndsAsText() bool { return n.count > 0 && uiWords[string(n.word(n.count-1))] }
+
+// OfProtocolNonce reports whether a name is that of the number used once in a request: of a
+// client, of a login.
+func (n *Name) OfProtocolNonce() bool {
+	return n.ends("nonce") && (n.has("client") || n.has("auth") || n.has("oidc") || n.has("expected"))
+}
+
+// Ends reports whether a name ends in a part, in lower case.
+func (n *Name) Ends(part string) bool { return n.ends(part) }
 
 // SpeaksOfCipher reports whether a name speaks of encryption.
 func (n *Name) SpeaksOfCipher() bool {

@@ -1,0 +1,406 @@
+package scanner
+
+import (
+	"bytes"
+	"encoding/base64"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/keyward/keyward/scanner/extract"
+	"github.com/keyward/keyward/scanner/score"
+)
+
+// readable returns why v is a text that people read, "" if it is not.
+func (w *work) readable(v []byte) string {
+	prose, foreign := score.Prose(v)
+	c := &w.judging
+	switch {
+	case w.kind == score.TranslationFile && (prose || mostlyLetters(v) && (bytes.IndexByte(v, ' ') > 0 || goesOn(c.After))):
+		return "a translation"
+	case !prose:
+		return ""
+	case foreign:
+		return "words of a language"
+	case !c.Quoted && w.firstOfSentence():
+		return "the first word of a sentence"
+	case w.name.EndsAsText():
+		return "a text that people read, by its name"
+	case c.Quoted && phraseKey(c.Before) && (bytes.IndexByte(v, ' ') > 0 || v[0] < utf8.RuneSelf && unicode.IsUpper(rune(v[0]))):
+		return "a text beside a text, as in a table of translations"
+	case !score.Wordy(v):
+		return ""
+	case w.name.OfText():
+		return "a text that people read, by its name"
+	case score.Asks(v):
+		return "a question or a part of a sentence"
+	}
+	return ""
+}
+
+// mostlyLetters reports whether at least three in four characters of v are letters.
+func mostlyLetters(v []byte) bool {
+	letters, all := 0, 0
+	for _, r := range string(v) {
+		all++
+		if unicode.IsLetter(r) || r == ' ' {
+			letters++
+		}
+	}
+	return 4*letters >= 3*all
+}
+
+// goesOn reports whether a plain word follows a value, as in a sentence.
+func goesOn(after []byte) bool {
+	if len(after) < 2 || after[0] != ' ' {
+		return false
+	}
+	word := after[1:]
+	if i := bytes.IndexByte(word, ' '); i >= 0 {
+		word = word[:i]
+	}
+	word = bytes.TrimRight(word, ".,;:!?\r")
+	if len(word) == 0 {
+		return false
+	}
+	for _, r := range string(word) {
+		if !unicode.IsLetter(r) && r != '\'' && r != '-' {
+			return false
+		}
+	}
+	return !bytes.HasPrefix(word, []byte("-"))
+}
+
+// firstOfSentence reports whether the unquoted value that is judged is the first word of a
+// sentence: its name begins the line, and plain words follow. In scripts and code a command
+// may follow.
+func (w *work) firstOfSentence() bool {
+	c := &w.judging
+	if c.Form != score.Assignment || w.kind == score.CodeFile || w.kind == score.ScriptFile || !goesOn(c.After) || bytes.IndexByte(c.After, '=') >= 0 {
+		return false
+	}
+	before := bytes.TrimLeft(c.Before, " \t-\"'")
+	if !bytes.HasPrefix(before, w.name.Raw()) {
+		return false
+	}
+	op := bytes.TrimSpace(before[len(w.name.Raw()):])
+	return bytes.HasSuffix(op, []byte(":")) || w.kind == score.ConfigFile && bytes.HasSuffix(op, []byte("="))
+}
+
+// phraseKey reports whether what stands before a quoted value ends in another quoted text
+// with several plain words in it, and an operator: "New password": "
+func phraseKey(before []byte) bool {
+	before = bytes.TrimRight(before[:max(0, len(before)-1)], " \t:=>,")
+	n := len(before) - 1
+	if n < 3 || before[n] != '"' && before[n] != '\'' {
+		return false
+	}
+	open := bytes.LastIndexByte(before[:n], before[n])
+	if open < 0 {
+		return false
+	}
+	key := before[open+1 : n]
+	prose, _ := score.Prose(key)
+	return prose && bytes.IndexByte(bytes.TrimSpace(key), ' ') > 0
+}
+
+// noValue returns why the form of v, or what stands around it, shows that it is no
+// credential; "" if neither does.
+func (w *work) noValue(v []byte) string {
+	c := &w.judging
+	switch {
+	case expression(v):
+		return "a regular expression"
+	case bytes.HasSuffix(c.Before, []byte("{{")) || bytes.HasSuffix(c.Before, []byte("{{ ")):
+		return "an expression of a template"
+	case !c.Quoted && (hexNumber(v) || quantity(v)):
+		return "a number"
+	case hexPairs(v):
+		return "the fingerprint of a public key"
+	case pathOrLink(v):
+		return "a path or a link"
+	case c.Kind != score.URL && hostPort(v):
+		return "a host and its port"
+	case !c.Quoted && declaredType(v):
+		return "a type"
+	case algorithm(v):
+		return "the name of an algorithm or a format"
+	case len(v) == 8 && allHex(v) && c.Kind != score.Password && score.ShapeOf(v).Alphabet != score.Digits:
+		return "8 hexadecimal digits, as short ids have"
+	case hasPrefixFold(v, "AWS4-HMAC-SHA256") || bytes.Contains(v, []byte("/aws4_request")) || bytes.Contains(v, []byte("%2Faws4_request")):
+		return "part of a signed request, which is good for minutes"
+	case publicForm(v) || publicText(c.Before):
+		return "a public key"
+	case len(v) == 40 && allHex(v) && pinned(c.Before):
+		return "the commit of a dependency"
+	case w.kind == score.DocumentFile && c.Form == score.Argument && bytes.HasSuffix(c.Before, []byte("`")) && identifier(v):
+		return "a name in a list of names"
+	case c.Form == score.Query && w.name.Ends("nonce"), w.name.OfProtocolNonce():
+		return "the nonce of one request"
+	case w.signedMessage():
+		return "the token of one signed message"
+	case w.firstArgument():
+		return "the first of several arguments of a call"
+	}
+	return w.encodedText(v)
+}
+
+// expression reports whether v is a regular expression.
+func expression(v []byte) bool {
+	if v[0] == '^' && (v[len(v)-1] == '$' || bytes.ContainsAny(v, "[(")) || bytes.HasPrefix(v, []byte("(?")) {
+		return true
+	}
+	for _, s := range [...]string{"[a-z", "[A-Z", "[0-9", "[^", `\w`, `\d`, `\s`, `\S`, `\b`, "(?:", "(?=", "(?!", "(.+)", "(.*)", ".*?", "]+", "]*", "]{"} {
+		if bytes.Contains(v, []byte(s)) {
+			return bytes.ContainsAny(v, "+*?{$|)")
+		}
+	}
+	return false
+}
+
+// hexNumber reports whether v is 0x and as many digits as fit into a word of a machine.
+func hexNumber(v []byte) bool {
+	return len(v) <= 18 && len(v) > 2 && v[0] == '0' && v[1]|0x20 == 'x' && allHex(v[2:])
+}
+
+// hexPairs reports whether v is 16 pairs of hexadecimal digits with colons between, which is
+// how the MD5 of an SSH key is written.
+func hexPairs(v []byte) bool {
+	if len(v) != 47 {
+		return false
+	}
+	for i := range v {
+		if (i%3 == 2) != (v[i] == ':') || i%3 != 2 && !allHex(v[i:i+1]) {
+			return false
+		}
+	}
+	return true
+}
+
+// identifier reports whether v is a name as programs have them: letters only, in camelCase.
+func identifier(v []byte) bool {
+	for _, c := range v {
+		if !('a' <= c|0x20 && c|0x20 <= 'z') {
+			return false
+		}
+	}
+	return score.Wordy(v)
+}
+
+// quantity reports whether v is a number with a unit: 512Mi, 30s.
+func quantity(v []byte) bool {
+	digits := 0
+	for digits < len(v) && '0' <= v[digits] && v[digits] <= '9' {
+		digits++
+	}
+	if digits == 0 || digits == len(v) {
+		return false
+	}
+	switch string(v[digits:]) {
+	case "m", "k", "K", "M", "G", "T", "Ki", "Mi", "Gi", "Ti", "KB", "MB", "GB", "kB", "s", "ms", "h", "min", "d", "px", "em", "rem", "%":
+		return true
+	}
+	return false
+}
+
+// pathOrLink reports whether v is a relative path, a link without its scheme, or part of a
+// link in Markdown.
+func pathOrLink(v []byte) bool {
+	if bytes.HasPrefix(v, []byte("./")) || bytes.HasPrefix(v, []byte("../")) || bytes.Contains(v, []byte("](")) {
+		return true
+	}
+	if rest, ok := bytes.CutPrefix(v, []byte("//")); ok {
+		host, _, _ := bytes.Cut(rest, []byte("/"))
+		return bytes.IndexByte(host, '.') > 0
+	}
+	i := bytes.LastIndexByte(v, '/')
+	dot := bytes.LastIndexByte(v, '.')
+	if i < 0 || dot < i || len(v)-dot < 3 || len(v)-dot > 6 {
+		return false
+	}
+	for _, c := range v[dot+1:] { // layer.tar
+		if c < 'a' || c > 'z' {
+			return false
+		}
+	}
+	return true
+}
+
+// hostPort reports whether v is a host and a port: nginx:9000.
+func hostPort(v []byte) bool {
+	host, port, ok := bytes.Cut(v, []byte(":"))
+	if !ok || len(host) < 3 || len(port) < 2 || len(port) > 5 {
+		return false
+	}
+	for _, c := range port {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	for _, c := range host {
+		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '.') {
+			return false
+		}
+	}
+	return score.WordLikeness(host) > 4.5 || bytes.IndexByte(host, '.') > 0
+}
+
+// declaredType reports whether v is the type of a column or a field, and no value.
+func declaredType(v []byte) bool {
+	for _, t := range [...]string{"varchar(", "nvarchar(", "char(", "varbinary(", "character varying"} {
+		if hasPrefixFold(v, t) {
+			return true
+		}
+	}
+	name, ok := bytes.CutPrefix(v, []byte("*"))
+	return ok && declared[string(bytes.TrimRight(name, "0123456789,;)"))]
+}
+
+var declared = score.Set("uint int float string byte char bool wchar void uintptr rune")
+
+// algorithms are the words that names of algorithms and formats are made of.
+var algorithms = score.Set("hmac sha shake md aes pkcs rsa rsassa dsa ecdsa ecdh ecdhe eddsa ed curve nist secp prime des tripledes gcm cbc ctr ecb ccm xts cfb ofb x mlkem kyber sntrup ripemd blake blakes blakeb scrypt pbkdf argon bcrypt " +
+	"poly chacha xchacha salsa crc tls ssl jks bcfks ssh openssh com libssh org kex diffie hellman group exchange etm umac p v with and padding nopadding oaep pss mgf none rc hs rs es ps ascii hex base pem der utf " +
+	"md5 sha1 sha2 sha256 sha384 sha512")
+
+// algorithm reports whether v is made of names of algorithms and numbers: HMAC384SHA512,
+// mlkem768x25519-sha256, PKCS12.
+func algorithm(v []byte) bool {
+	if len(v) > 60 {
+		return false
+	}
+	words, digits, start := 0, 0, -1
+	var low [60]byte
+	for i := 0; i <= len(v); i++ {
+		if i < len(v) && 'a' <= v[i]|0x20 && v[i]|0x20 <= 'z' {
+			low[i] = v[i] | 0x20
+			if start < 0 {
+				start = i
+			}
+			continue
+		}
+		if start >= 0 {
+			if !algorithms[string(low[start:i])] {
+				return false
+			}
+			words++
+			start = -1
+		}
+		if i < len(v) {
+			if '0' <= v[i] && v[i] <= '9' {
+				digits++
+			} else if strings.IndexByte("-_/.@$", v[i]) < 0 {
+				return false
+			}
+		}
+	}
+	return words > 0 && digits > 0 && digits <= 6*words
+}
+
+// publicForm reports whether v has the form of a public key: of minisign, of a NATS user, the
+// DER of an elliptic curve's parameters in hexadecimal.
+// https://jedisct1.github.io/minisign/#public-key-format
+// https://docs.nats.io/running-a-nats-service/configuration/securing_nats/auth_intro/nkey_auth
+func publicForm(v []byte) bool {
+	switch {
+	case len(v) == 56 && bytes.HasPrefix(v, []byte("RWT")) || len(v) == 56 && bytes.HasPrefix(v, []byte("RWQ")):
+		return true
+	case len(v) == 56 && strings.IndexByte("UAOCN", v[0]) >= 0:
+		for _, c := range v {
+			if !('A' <= c && c <= 'Z' || '2' <= c && c <= '7') {
+				return false
+			}
+		}
+		return true
+	}
+	return bytes.HasPrefix(v, []byte("301306072a8648")) || bytes.HasPrefix(v, []byte("300d06092a8648")) || bytes.HasPrefix(v, []byte("3059301306072a8648"))
+}
+
+// publicText reports whether the text before a value calls it a public key.
+func publicText(before []byte) bool {
+	before = before[max(0, len(before)-60):]
+	i := extract.IndexFold(before, "public key")
+	return i >= 0 && extract.IndexFold(before[i:], "private") < 0 && bytes.IndexByte(before[i:], '(') < 0 && len(before)-i < 24
+}
+
+// pinned reports whether a line begins with the address of a package and nothing else, as
+// lists of dependencies do: github.com/owner/name COMMIT.
+func pinned(before []byte) bool {
+	name := bytes.TrimSpace(before)
+	host, _, ok := bytes.Cut(name, []byte("/"))
+	return ok && bytes.IndexByte(host, '.') > 0 && !bytes.ContainsAny(name, " \t=:\"'?") && len(name) < len(before)
+}
+
+// signedMessage reports whether the value is the token beside the time and the signature of a
+// message, as webhooks have it: it is good for one message.
+// https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks
+func (w *work) signedMessage() bool {
+	if low := w.name.Raw(); len(low) != 5 || !bytes.EqualFold(low, []byte("token")) {
+		return false
+	}
+	at := w.judgedAt
+	around := w.text[max(0, at.start-200):min(len(w.text), at.end+200)]
+	return extract.IndexFold(around, "timestamp") >= 0 && extract.IndexFold(around, "signature") >= 0
+}
+
+// firstArgument reports whether the value is the first of several arguments of a call whose
+// result is assigned: token = login("user", "…"). Random values are judged all the same.
+func (w *work) firstArgument() bool {
+	c := &w.judging
+	if !w.called || !c.Quoted || c.Form != score.Assignment || len(c.After) < 2 {
+		return false
+	}
+	return bytes.HasPrefix(bytes.TrimLeft(c.After[1:], " "), []byte(",")) && !surelyRandom(c.Value)
+}
+
+// encodedText returns why the base64 v encodes something that is no credential: a PEM block,
+// which is judged as such, a placeholder, a sentence, what was encrypted, or Basic
+// authentication without a password.
+func (w *work) encodedText(v []byte) string {
+	basic := w.judging.Kind == score.Header || bytes.HasSuffix(w.judging.Before, []byte("Basic "))
+	if len(v) < 8 || len(v) > maxEncoded || len(v)%4 != 0 {
+		return ""
+	}
+	for _, c := range v {
+		if !score.IsAlnum(c) && c != '+' && c != '/' && c != '=' {
+			return ""
+		}
+	}
+	decoded, err := base64.StdEncoding.DecodeString(string(v))
+	if err != nil {
+		return ""
+	}
+	text := bytes.TrimSpace(decoded)
+	switch {
+	case bytes.HasPrefix(text, []byte("-----BEGIN")):
+		return "a PEM block, which is judged decoded"
+	case len(text) < 4 || printableShare(text) < 1:
+		return ""
+	case score.Placeholder(text):
+		return "a placeholder, encoded"
+	case text[0] == '{' && (bytes.Contains(text, []byte(`"iv"`)) || bytes.Contains(text, []byte(`"aead"`)) || bytes.Contains(text, []byte(`"ciphertext"`))):
+		return "encrypted"
+	case !basic && bytes.Count(text, []byte(" ")) > 2 && bytes.IndexByte(text, ':') < 0 && mostlyLetters(text):
+		return "a sentence, encoded"
+	}
+	if word := w.name.Raw(); basic && len(v) > 0 && (bytes.EqualFold(word, []byte("basic")) || w.judging.Kind != score.Header) {
+		return basicWithout(text)
+	}
+	return ""
+}
+
+// maxEncoded is the longest base64 that is decoded to see whether it is a credential.
+const maxEncoded = 2048
+
+// basicWithout returns why the credentials of Basic authentication have no password in them,
+// or only the name of one.
+func basicWithout(text []byte) string {
+	_, password, ok := bytes.Cut(text, []byte(":"))
+	switch {
+	case !ok || len(password) == 0:
+		return "Basic authentication without a password"
+	case score.Placeholder(password) || bytes.IndexByte(password, '_') > 0 && bytes.Equal(bytes.ToUpper(password), password) && !bytes.ContainsAny(password, "0123456789"):
+		return "a placeholder, encoded"
+	}
+	return ""
+}
