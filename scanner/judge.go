@@ -265,7 +265,11 @@ func publicLink(before []byte) bool {
 			return true
 		}
 	}
-	return bytes.HasSuffix(before, []byte("nonce=\"")) && (bytes.Contains(before, []byte("<script")) || bytes.Contains(before, []byte("<style")) || bytes.Contains(before, []byte("<link")))
+	end := bytes.TrimRight(before, "\"'\\")
+	if bytes.HasSuffix(end, []byte("; nonce=")) { // of a Link header
+		return true
+	}
+	return bytes.HasSuffix(end, []byte("nonce=")) && (bytes.Contains(before, []byte("<script")) || bytes.Contains(before, []byte("<style")) || bytes.Contains(before, []byte("<link")))
 }
 
 // references are what a value that points elsewhere begins with.

@@ -113,7 +113,7 @@ func (w *work) noValue(v []byte) string {
 		return "a regular expression"
 	case bytes.HasSuffix(c.Before, []byte("{{")) || bytes.HasSuffix(c.Before, []byte("{{ ")):
 		return "an expression of a template"
-	case !c.Quoted && (hexNumber(v) || quantity(v)):
+	case !c.Quoted && (hexNumber(v) || quantity(v) || c.Kind == score.Key && score.ShapeOf(v).Alphabet == score.Digits && !w.numericKey(v)):
 		return "a number"
 	case hexPairs(v):
 		return "the fingerprint of a public key"
@@ -137,6 +137,12 @@ func (w *work) noValue(v []byte) string {
 		return "a name in a list of names"
 	case c.Form == score.Query && w.name.Ends("nonce"), w.name.OfProtocolNonce():
 		return "the nonce of one request"
+	case w.codeFile && !c.Quoted && identifier(v) && camelCase(v):
+		return "a name of the program"
+	case c.Form == score.Argument && accessKeyID(v) && !w.name.Secretive():
+		return "the id of an access key, by its form"
+	case w.objectID():
+		return "the id of an object that has a name beside it"
 	case w.signedMessage():
 		return "the token of one signed message"
 	case w.firstArgument():
@@ -331,15 +337,64 @@ func pinned(before []byte) bool {
 	return ok && bytes.IndexByte(host, '.') > 0 && !bytes.ContainsAny(name, " \t=:\"'?") && len(name) < len(before)
 }
 
-// signedMessage reports whether the value is the token beside the time and the signature of a
-// message, as webhooks have it: it is good for one message.
-// https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks
-func (w *work) signedMessage() bool {
-	if low := w.name.Raw(); len(low) != 5 || !bytes.EqualFold(low, []byte("token")) {
+// camelCase reports whether a capital follows a small letter in v.
+func camelCase(v []byte) bool {
+	for i := 1; i < len(v); i++ {
+		if 'a' <= v[i-1] && v[i-1] <= 'z' && 'A' <= v[i] && v[i] <= 'Z' {
+			return true
+		}
+	}
+	return false
+}
+
+// accessKeyID reports whether v has the form of the ids of access keys: 20 capitals and
+// digits.
+func accessKeyID(v []byte) bool {
+	if len(v) != 20 {
+		return false
+	}
+	s := score.ShapeOf(v)
+	return s.Upper+s.Digit == len(v) && s.Upper > 0 && s.Digit > 0
+}
+
+// constantWord reports whether v is a short word in capitals, perhaps with a number.
+func constantWord(v []byte) bool {
+	word := bytes.TrimRight(v, "0123456789")
+	if len(v) > 16 || len(word) < 4 || len(v)-len(word) > 2 {
+		return false
+	}
+	for _, c := range word {
+		if (c < 'A' || c > 'Z') && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// objectID reports whether the value is that of SecretID where a SecretName stands beside it:
+// a reference to a secret, as in the API of Docker.
+func (w *work) objectID() bool {
+	name := w.name.Raw()
+	if len(name) < 8 || !bytes.EqualFold(bytes.Trim(name[len(name)-2:], "_-"), []byte("id")) || !hasPrefixFold(name, "secret") {
 		return false
 	}
 	at := w.judgedAt
 	around := w.text[max(0, at.start-200):min(len(w.text), at.end+200)]
+	return extract.IndexFold(around, "secretname") >= 0 || extract.IndexFold(around, "secret_name") >= 0
+}
+
+// signedMessage reports whether the value is the token beside the time and the signature of a
+// message, as webhooks have it: it is good for one message.
+// https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks
+func (w *work) signedMessage() bool {
+	at := w.judgedAt
+	around := w.text[max(0, at.start-200):min(len(w.text), at.end+200)]
+	switch name := w.name.Raw(); {
+	case bytes.EqualFold(name, []byte("nonce")):
+		return extract.IndexFold(around, "aead") >= 0 || extract.IndexFold(around, "ciphertext") >= 0 || extract.IndexFold(around, "\"iv\"") >= 0
+	case !bytes.EqualFold(name, []byte("token")):
+		return false
+	}
 	return extract.IndexFold(around, "timestamp") >= 0 && extract.IndexFold(around, "signature") >= 0
 }
 
@@ -357,7 +412,11 @@ func (w *work) firstArgument() bool {
 // which is judged as such, a placeholder, a sentence, what was encrypted, or Basic
 // authentication without a password.
 func (w *work) encodedText(v []byte) string {
-	basic := w.judging.Kind == score.Header || bytes.HasSuffix(w.judging.Before, []byte("Basic "))
+	before := w.judging.Before
+	basic := w.judging.Kind == score.Header || len(before) >= 6 && bytes.EqualFold(before[len(before)-6:], []byte("basic ")) || hasPrefixFold(v, "basic ")
+	if hasPrefixFold(v, "basic ") {
+		v = v[len("basic "):]
+	}
 	if len(v) < 8 || len(v) > maxEncoded || len(v)%4 != 0 {
 		return ""
 	}
@@ -380,6 +439,8 @@ func (w *work) encodedText(v []byte) string {
 		return "a placeholder, encoded"
 	case text[0] == '{' && (bytes.Contains(text, []byte(`"iv"`)) || bytes.Contains(text, []byte(`"aead"`)) || bytes.Contains(text, []byte(`"ciphertext"`))):
 		return "encrypted"
+	case !basic && w.judging.Kind != score.Password && constantWord(text):
+		return "a word, encoded"
 	case !basic && bytes.Count(text, []byte(" ")) > 2 && bytes.IndexByte(text, ':') < 0 && mostlyLetters(text):
 		return "a sentence, encoded"
 	}
@@ -399,7 +460,7 @@ func basicWithout(text []byte) string {
 	switch {
 	case !ok || len(password) == 0:
 		return "Basic authentication without a password"
-	case score.Placeholder(password) || bytes.IndexByte(password, '_') > 0 && bytes.Equal(bytes.ToUpper(password), password) && !bytes.ContainsAny(password, "0123456789"):
+	case score.Placeholder(password) && score.ShapeOf(password).Alphabet != score.Digits || bytes.IndexByte(password, '_') > 0 && bytes.Equal(bytes.ToUpper(password), password) && !bytes.ContainsAny(password, "0123456789"):
 		return "a placeholder, encoded"
 	}
 	return ""

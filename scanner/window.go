@@ -267,6 +267,9 @@ func (c *compiled) rank() int {
 // freeLeft reports whether a token may begin at i: no letter or digit stands
 // before it, unless that is the end of an escape such as \n or %3D.
 func freeLeft(text []byte, i int) bool {
+	if i >= 2 && text[i-1] == '+' && score.IsAlnum(text[i-2]) { // a piece of base64
+		return false
+	}
 	if i == 0 || !score.IsAlnum(text[i-1]) {
 		return true
 	}
@@ -285,5 +288,8 @@ func freeRight(text []byte, i int, ends string) bool {
 		return true
 	}
 	c := text[i]
+	if c == '+' && i+1 < len(text) && score.IsAlnum(text[i+1]) { // a piece of base64
+		return false
+	}
 	return !isWordByte(c) && bytes.IndexByte([]byte(ends), c) < 0
 }

@@ -6,7 +6,7 @@ import "bytes"
 
 var (
 	// innocentWords have a word for keys in them by chance.
-	innocentWords = Set("author authors authored authoring authority authorities authorship coauthor coauthors authentic authenticity authenticator authenticators " +
+	innocentWords = Set("author authors authored authoring authority authorities authorship coauthor coauthors authentic authenticity authenticated authenticates authorizations authorisations authorized authorised authorizes authorize authorise authenticator authenticators " +
 		"monkey monkeys turkey turkeys donkey hockey jockey whiskey keyboard keyboards keynote keynotes keyword keywords keypress keydown keyup keycode keycodes " +
 		"keyframe keyframes keymap keymaps keypad keystroke keystrokes hotkey hotkeys keylayout keyring keyspace keyspaces keyof keyless keybase " +
 		"compass compasses passenger passengers passage passages passing passed passes passive passion passport passports passthrough passthru bypass bypasses bypassed bypassing surpass " +
@@ -62,7 +62,7 @@ func (n *Name) Harmless() string {
 		}
 	}
 	last := n.count - 1
-	for last > 0 && allDigits(n.word(last)) { // key_file_3
+	for last > 0 && (allDigits(n.word(last)) || writings[string(n.word(last))]) { // key_file_3, SALT_STRING
 		last--
 	}
 	word := string(n.word(last))
@@ -82,6 +82,9 @@ func (n *Name) Harmless() string {
 	}
 	return ""
 }
+
+// writings are words at the end of a name that say how its value is written.
+var writings = Set("string str bytes hex base64 b64 encoded raw literal text val")
 
 // passedOn are what the directives of nginx begin with that end in _pass.
 // https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_pass
