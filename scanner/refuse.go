@@ -2,7 +2,9 @@ package scanner
 
 import (
 	"bytes"
+	"encoding/base32"
 	"encoding/base64"
+	"encoding/binary"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -76,7 +78,7 @@ func goesOn(after []byte) bool {
 // may follow.
 func (w *work) firstOfSentence() bool {
 	c := &w.judging
-	if c.Form != score.Assignment || w.kind == score.CodeFile || w.kind == score.ScriptFile || !goesOn(c.After) || bytes.IndexByte(c.After, '=') >= 0 {
+	if c.Form != score.Assignment || w.kind == score.CodeFile || w.kind == score.ScriptFile || !goesOn(c.After) || bytes.IndexByte(c.After, '=') >= 0 || bytes.Contains(c.After, []byte(" -")) {
 		return false
 	}
 	before := bytes.TrimLeft(c.Before, " \t-\"'")
@@ -125,7 +127,7 @@ func (w *work) noValue(v []byte) string {
 		return "a type"
 	case algorithm(v):
 		return "the name of an algorithm or a format"
-	case len(v) == 8 && allHex(v) && c.Kind != score.Password && score.ShapeOf(v).Alphabet != score.Digits:
+	case len(v) == 8 && allHex(v) && !w.name.Ends("nonce") && c.Kind != score.Password && score.ShapeOf(v).Alphabet != score.Digits:
 		return "8 hexadecimal digits, as short ids have"
 	case hasPrefixFold(v, "AWS4-HMAC-SHA256") || bytes.Contains(v, []byte("/aws4_request")) || bytes.Contains(v, []byte("%2Faws4_request")):
 		return "part of a signed request, which is good for minutes"
@@ -275,7 +277,7 @@ func algorithm(v []byte) bool {
 	if len(v) > 60 {
 		return false
 	}
-	words, digits, start := 0, 0, -1
+	long, digits, start := 0, 0, -1 // words of two letters or more
 	var low [60]byte
 	for i := 0; i <= len(v); i++ {
 		if i < len(v) && 'a' <= v[i]|0x20 && v[i]|0x20 <= 'z' {
@@ -289,18 +291,20 @@ func algorithm(v []byte) bool {
 			if !algorithms[string(low[start:i])] {
 				return false
 			}
-			words++
+			if i-start > 1 {
+				long++
+			}
 			start = -1
 		}
 		if i < len(v) {
 			if '0' <= v[i] && v[i] <= '9' {
 				digits++
-			} else if strings.IndexByte("-_/.@$", v[i]) < 0 {
+			} else if strings.IndexByte("-_/.", v[i]) < 0 {
 				return false
 			}
 		}
 	}
-	return words > 0 && digits > 0 && digits <= 6*words
+	return long > 0 && digits > 0 && digits <= 6*long
 }
 
 // publicForm reports whether v has the form of a public key: of minisign, of a NATS user, the
@@ -312,14 +316,31 @@ func publicForm(v []byte) bool {
 	case len(v) == 56 && bytes.HasPrefix(v, []byte("RWT")) || len(v) == 56 && bytes.HasPrefix(v, []byte("RWQ")):
 		return true
 	case len(v) == 56 && strings.IndexByte("UAOCN", v[0]) >= 0:
-		for _, c := range v {
-			if !('A' <= c && c <= 'Z' || '2' <= c && c <= '7') {
-				return false
-			}
-		}
-		return true
+		return nkey(v)
 	}
 	return bytes.HasPrefix(v, []byte("301306072a8648")) || bytes.HasPrefix(v, []byte("300d06092a8648")) || bytes.HasPrefix(v, []byte("3059301306072a8648"))
+}
+
+// nkey reports whether v is a key of NATS with the right checksum: in base32 a byte for the
+// kind, 32 bytes, and a CRC-16 (XMODEM).
+// https://github.com/nats-io/nkeys
+func nkey(v []byte) bool {
+	raw, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(string(v))
+	if err != nil || len(raw) != 35 {
+		return false
+	}
+	var crc uint16
+	for _, b := range raw[:33] {
+		crc ^= uint16(b) << 8
+		for range 8 {
+			if crc&0x8000 != 0 {
+				crc = crc<<1 ^ 0x1021
+			} else {
+				crc <<= 1
+			}
+		}
+	}
+	return crc == binary.LittleEndian.Uint16(raw[33:])
 }
 
 // publicText reports whether the text before a value calls it a public key.
@@ -393,6 +414,9 @@ func (w *work) signedMessage() bool {
 	case bytes.EqualFold(name, []byte("nonce")):
 		return extract.IndexFold(around, "aead") >= 0 || extract.IndexFold(around, "ciphertext") >= 0 || extract.IndexFold(around, "\"iv\"") >= 0
 	case !bytes.EqualFold(name, []byte("token")):
+		return false
+	}
+	if extract.IndexFold(around, "nonce") >= 0 || extract.IndexFold(around, "consumer") >= 0 { // a request signed by OAuth 1.0
 		return false
 	}
 	return extract.IndexFold(around, "timestamp") >= 0 && extract.IndexFold(around, "signature") >= 0

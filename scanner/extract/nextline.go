@@ -68,7 +68,8 @@ func nextLine(t []byte, name Span, after int) (Value, bool) {
 
 // Whole reports whether a name is all of a string: "token", and not "unknown token".
 func Whole(t []byte, name Span) bool {
-	return name.Start > 0 && isQuote(at(t, name.End)) && t[name.Start-1] == t[name.End]
+	start := back(t, name.Start, " ")
+	return start > 0 && isQuote(at(t, name.End)) && t[start-1] == t[name.End]
 }
 
 // afterOperator skips the operator at i, and a type before it whose value begins on the

@@ -30,7 +30,7 @@ var (
 	// ownKeys are words that keep a key one, whatever stands before it.
 	ownKeys = Set("fb facebook secret private api access auth token password client encryption signing master service admin account shared app")
 	// transformed are words that say what was made of a value: no credential any more.
-	transformed = Set("hashed encrypted sealed wrapped masked redacted obfuscated sitekey publickey pubkey vkey verkey ciphertext")
+	transformed = Set("hashed encrypted sealed masked redacted obfuscated sitekey publickey pubkey vkey verkey ciphertext")
 	publicWords = Set("public publishable pub site anon anonymous verify verifier verification sender")
 	// uiWords say that a name is that of a text which people read.
 	uiWords = Set("label labels title titles message messages msg placeholder placeholders error errors hint hints tooltip tooltips description desc caption captions heading header " +
@@ -71,7 +71,7 @@ func (n *Name) Harmless() string {
 		return "a nonce of a content security policy, which each page has another of"
 	case n.has("csrf") || n.has("xsrf") || n.has("authenticity_token") || n.has("authenticitytoken") || n.has("requestverificationtoken"):
 		return "a token against forged requests, which each page has another of"
-	case word == "pass" && last > 0 && passedOn[string(n.word(last-1))]:
+	case n.ends("_pass") && last > 0 && passedOn[string(n.word(last-1))]:
 		return "the address to which a web server passes requests on"
 	case word == "salt" || word == "salts" || bytes.HasSuffix(n.word(last), []byte("passwordsalt")):
 		return "a salt, which is stored beside what it was made for"
@@ -189,7 +189,16 @@ func (n *Name) EndsAsText() bool { return n.count > 0 && uiWords[string(n.word(n
 // OfProtocolNonce reports whether a name is that of the number used once in a request: of a
 // client, of a login.
 func (n *Name) OfProtocolNonce() bool {
-	return n.ends("nonce") && (n.has("client") || n.has("auth") || n.has("oidc") || n.has("expected"))
+	if !n.ends("nonce") {
+		return false
+	}
+	for i := range n.count {
+		switch string(n.word(i)) {
+		case "client", "auth", "oidc", "expected":
+			return true
+		}
+	}
+	return false
 }
 
 // Ends reports whether a name ends in a part, in lower case.
