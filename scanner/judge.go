@@ -26,7 +26,12 @@ func (w *work) judged(kind score.Kind, form score.Form, value span, quoted bool)
 	if w.refusedBefore(c) {
 		return
 	}
-	if why := w.refused(v); why != "" {
+	why := w.refused(v)
+	if why == "" {
+		why = w.noValue(v)
+		c.Refused = why != ""
+	}
+	if why != "" && (w.visit == nil || !c.Refused) {
 		w.drop(rule, value, why)
 		w.refuse()
 		return
@@ -161,9 +166,6 @@ func (w *work) refused(v []byte) string {
 		return "the argument of a call that gives several values"
 	case publicLink(w.judging.Before):
 		return "of a public link or page"
-	}
-	if why := w.noValue(v); why != "" {
-		return why
 	}
 	if why := w.readable(v); why != "" {
 		return why

@@ -60,11 +60,14 @@ type Candidate struct {
 	Quoted bool
 	InTest bool // the path is one of tests, examples or documentation
 	File   FileKind
-	Placed bool // it stands where a command or a call takes a credential
-	Name   *Name
-	Value  []byte
-	Before []byte // of its line, the name too, at most MaxBeside bytes
-	After  []byte // of its line, at most MaxBeside bytes
+	// Refused says that the form of the value, or what stands around it, shows that it is no
+	// key: programs that learn see it, and it is not scored.
+	Refused bool
+	Placed  bool // it stands where a command or a call takes a credential
+	Name    *Name
+	Value   []byte
+	Before  []byte // of its line, the name too, at most MaxBeside bytes
+	After   []byte // of its line, at most MaxBeside bytes
 }
 
 // MaxBeside is how much of a line is looked at on each side of a value.

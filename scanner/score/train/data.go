@@ -147,6 +147,9 @@ func measure(files []*file) (rows []*row, found []place, err error) {
 			r := &row{file: f, line: line, value: string(f.text[start:end])}
 			c.Measure(&r.x)
 			r.judge(start, end)
+			if r.made = c.Refused; r.made && r.key {
+				return // the scanner says so, whatever people said
+			}
 			rows = append(rows, r)
 			if r.key {
 				rows = append(rows, r.strong(c, len(rows)))
