@@ -32,13 +32,15 @@ func TestKillUnderFaults(t *testing.T) {
 		stop := faults(w)
 		keys := w.variants("gitlab-pat", 60)
 		var shas []string
-		kills := 0
+		kills, ended := 0, -1
 		for i := range 60 {
 			shas = append(shas, c.commit("key", fmt.Sprintf("k%d.env", i), "T="+keys[i]+"\n"))
 			c.push()
 			time.Sleep(time.Duration(rand.IntN(400)) * time.Millisecond)
 			if kills < 50 {
 				kills++
+				w.progress("widgets", ended, len(shas))
+				ended = len(w.ended("widgets"))
 				n := rand.IntN(len(processes))
 				processes[n].kill()
 				processes[n] = w.spawn()
@@ -61,6 +63,29 @@ func TestKillUnderFaults(t *testing.T) {
 			t.Errorf("ledger verify: exit %d\n%s%s", code, out, errs)
 		}
 	})
+}
+
+// progress waits until more checks of a repository ended than so many, or as many as there are
+// commits: processes that are killed faster than they can work prove nothing.
+func (w *world) progress(repo string, ended, commits int) {
+	w.t.Helper()
+	w.eventually(60*time.Second, "a check since the last kill", func() string {
+		if n := len(w.ended(repo)); n <= ended && n < commits {
+			return fmt.Sprintf("%d of %d ended", n, commits)
+		}
+		return ""
+	})
+}
+
+// ended returns the commits of a repository with a check that ended.
+func (w *world) ended(repo string) map[string]bool {
+	done := map[string]bool{}
+	for _, c := range w.gh.Checks("acme", repo) {
+		if c.Status == "completed" {
+			done[c.SHA] = true
+		}
+	}
+	return done
 }
 
 // faults makes about one in ten answers of GitHub's API wrong, until it is told to stop.

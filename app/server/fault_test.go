@@ -61,12 +61,7 @@ func (w *world) once(repos ...string) {
 func (w *world) finished(repo string, shas []string) {
 	w.t.Helper()
 	w.eventually(120*time.Second, "all checks", func() string {
-		done := map[string]bool{}
-		for _, c := range w.gh.Checks("acme", repo) {
-			if c.Status == "completed" {
-				done[c.SHA] = true
-			}
-		}
+		done := w.ended(repo)
 		for _, sha := range shas {
 			if !done[sha] {
 				return "none for " + sha

@@ -176,7 +176,7 @@ func (c *Config) apply(getenv func(string) string) (bad []string) {
 
 // elsewhere are variables that are not the server's and may be set beside it: those of
 // the command keyward, of its hooks and its Action, and of the tests.
-var elsewhere = []string{"KEYWARD_CHAINED", "KEYWARD_TOKEN", "KEYWARD_REPOSITORY", "KEYWARD_VERSION", "KEYWARD_REF", "KEYWARD_SOURCE", "KEYWARD_NPM"}
+var elsewhere = []string{"KEYWARD_CHAINED", "KEYWARD_TOKEN", "KEYWARD_REPOSITORY", "KEYWARD_VERSION", "KEYWARD_REF", "KEYWARD_SOURCE", "KEYWARD_NPM", "KEYWARD_DESCRIPTIONS"}
 
 var elsewherePrefixes = []string{"KEYWARD_ACTION_", "KEYWARD_TEST_"}
 

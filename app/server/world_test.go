@@ -173,14 +173,6 @@ func (l *locked) String() string {
 	return l.b.String()
 }
 
-// description is GitHub's description of its API, "" if it is not installed.
-func description() string {
-	if dir := os.Getenv("KEYWARD_NPM"); dir != "" {
-		return filepath.Join(dir, "@octokit/openapi/generated/api.github.com.json")
-	}
-	return ""
-}
-
 func newWorld(t testing.TB, database string) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), database: database}
@@ -188,7 +180,7 @@ func newWorld(t testing.TB, database string) *world {
 		t.Fatal(err)
 	}
 	var err error
-	if w.gh, err = githubtest.New(githubtest.Options{Dir: filepath.Join(w.dir, "github"), OpenAPI: description(), PageSize: 2}); err != nil {
+	if w.gh, err = githubtest.New(githubtest.Options{Dir: filepath.Join(w.dir, "github"), OpenAPI: githubtest.Descriptions(), PageSize: 2}); err != nil {
 		t.Fatal(err)
 	}
 	w.install = w.gh.AddOrg("acme")

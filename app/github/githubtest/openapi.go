@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -32,11 +34,29 @@ func describe(file string) (routers.Router, error) {
 	return load.(func() (routers.Router, error))()
 }
 
-// invalid returns what is wrong with a request to a path of the API, or "".
-func (s *Server) invalid(r *http.Request, path string, body []byte) string {
-	if s.described == nil {
-		return ""
+// Descriptions returns the files with descriptions of GitHub's API that the environment names:
+// that of github.com below KEYWARD_NPM, and the list in KEYWARD_DESCRIPTIONS.
+func Descriptions() []string {
+	npm := os.Getenv("KEYWARD_NPM")
+	if npm == "" {
+		return nil
 	}
+	own := filepath.Join(npm, "@octokit/openapi/generated/api.github.com.json")
+	return append([]string{own}, filepath.SplitList(os.Getenv("KEYWARD_DESCRIPTIONS"))...)
+}
+
+// invalid returns what is wrong with a request to a path of the API by one of the
+// descriptions, or "".
+func (s *Server) invalid(r *http.Request, path string, body []byte) string {
+	for i, d := range s.described {
+		if why := invalidBy(d, r, path, body); why != "" {
+			return filepath.Base(s.opt.OpenAPI[i]) + ": " + why
+		}
+	}
+	return ""
+}
+
+func invalidBy(description routers.Router, r *http.Request, path string, body []byte) string {
 	c := r.Clone(r.Context())
 	plain, err := url.PathUnescape(path)
 	if err != nil {
@@ -53,7 +73,7 @@ func (s *Server) invalid(r *http.Request, path string, body []byte) string {
 	if c.Header.Get("Content-Type") == "" && len(body) > 0 {
 		c.Header.Set("Content-Type", "application/json")
 	}
-	route, params, err := s.described.FindRoute(c)
+	route, params, err := description.FindRoute(c)
 	if err != nil {
 		return err.Error()
 	}

@@ -32,7 +32,7 @@ const (
 // Options says how a Server is set up. Only Dir must be given.
 type Options struct {
 	Dir        string          // where the bare repositories lie; must exist
-	OpenAPI    string          // file api.github.com.json; "" means requests are not held against GitHub's description
+	OpenAPI    []string        // descriptions of GitHub's API, such as api.github.com.json: each request must be valid by all
 	PageSize   int             // largest page of a list; 0 means 100, as on GitHub
 	PrivateKey *rsa.PrivateKey // of the App; nil means a new one
 }
@@ -48,7 +48,7 @@ type Server struct {
 
 	opt       Options
 	key       *rsa.PrivateKey
-	described routers.Router // nil if there is no description
+	described []routers.Router // by Options.OpenAPI
 	gitBinary string
 	routes    []route
 	http      *http.Server
@@ -80,10 +80,12 @@ func New(opt Options) (*Server, error) {
 			return nil, err
 		}
 	}
-	if opt.OpenAPI != "" {
-		if s.described, err = describe(opt.OpenAPI); err != nil {
-			return nil, fmt.Errorf("read GitHub's description of %s: %w", opt.OpenAPI, err)
+	for _, file := range opt.OpenAPI {
+		d, err := describe(file)
+		if err != nil {
+			return nil, fmt.Errorf("read GitHub's description of %s: %w", file, err)
 		}
+		s.described = append(s.described, d)
 	}
 	s.routes = s.table()
 	s.out = newOutbox()

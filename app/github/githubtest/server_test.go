@@ -40,10 +40,7 @@ type hook struct {
 }
 
 func newWorld(t *testing.T, size int) *world {
-	opt := Options{Dir: t.TempDir(), PageSize: size}
-	if npm := os.Getenv("KEYWARD_NPM"); npm != "" {
-		opt.OpenAPI = filepath.Join(npm, "@octokit/openapi/generated/api.github.com.json")
-	}
+	opt := Options{Dir: t.TempDir(), PageSize: size, OpenAPI: Descriptions()}
 	s, err := New(opt)
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +50,7 @@ func newWorld(t *testing.T, size int) *world {
 	t.Cleanup(func() {
 		s.Close()
 		hooks.Close()
-		if bad := s.Invalid(); len(bad) != w.wrong && opt.OpenAPI != "" {
+		if bad := s.Invalid(); len(bad) != w.wrong && len(opt.OpenAPI) > 0 {
 			t.Errorf("invalid requests: got %q, want %d", bad, w.wrong)
 		}
 	})
