@@ -50,7 +50,7 @@ func sample() *report.Report {
 				Places: []scanner.Place{
 					{Path: "deploy/join.sh", Line: 12, Col: 7, EndLine: 12, Commit: commit, Blob: strings.Repeat("c0", 20)},
 					{Path: "deploy/values.yaml", Line: 3, Col: 10, EndLine: 3, Commit: commit, Blob: strings.Repeat("c1", 20), Decoded: "base64"},
-					{Path: "testdata/join.sh", Line: 1, Col: 1, EndLine: 1, InTest: true, AllowComment: &scanner.Allow{Void: "it has no reason"}},
+					{Path: "testdata/join.sh", Line: 1, Col: 1, EndLine: 1, InTest: true, AllowComment: &scanner.Allow{Mark: scanner.AllowMark, Void: "it has no reason"}},
 				}},
 			{Rule: generic, Fingerprint: strings.Repeat("2c3d", 16), Redacted: "…(16)", Severity: "medium", Confidence: 0.71234, AtHead: &no, First: commit,
 				Places: []scanner.Place{{Path: "config/app.env", Line: 2, Col: 13, EndLine: 2}}},
@@ -443,7 +443,7 @@ func hostileReport() *report.Report {
 		k.Facts = []scanner.Fact{{Name: "iss", Value: hostile}}
 		for i := range k.Places {
 			p := &k.Places[i]
-			p.Path, p.Commit, p.AllowComment = hostile, c, &scanner.Allow{Void: hostile}
+			p.Path, p.Commit, p.AllowComment = hostile, c, &scanner.Allow{Mark: scanner.AllowMark, Void: hostile}
 		}
 	}
 	r.Keys[1].Rule = &rule
