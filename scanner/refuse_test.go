@@ -1,0 +1,99 @@
+package scanner_test
+
+import (
+	"encoding/base64"
+	"strings"
+	"testing"
+
+	"github.com/keyward/keyward/scanner"
+)
+
+// TestNoValues holds texts that look like credentials and are none, each by what shows it.
+func TestNoValues(t *testing.T) {
+	s := builtin(t)
+	encoded := func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
+	for _, c := range []struct{ path, text string }{
+		// texts that people read
+		{"conf/locale/locale_nl-NL.ini", "new_password=Nieuwsgierig wachtwoord\n"},
+		{"config/locales/devise/devise.et.yml", "    change_password: Muudatused parooliks\n"},
+		{"config/locales/hu.yml", "  enter_password_again: Ugyanazt megint\n"},
+		{"web/locale/eu/viewer.ftl", "pdfjs-password-cancel-button = Utziketa\n"},
+		{"l10n/hu_HU.js", `    "Error configuring OAuth1" : "Hiba az OAuth1 beállításakor",` + "\n"},
+		{"lang/pl.json", `{"New password" : "Nowezgloszenie"}` + "\n"},
+		{"settings.yml", "password: Wprowadzenie tajnego znaku\n"},
+		// what programs and formats are written with
+		{"acl.go", "var ValidAuthToken = regexp.MustCompile(\"^[a-zA-Z0-9-]{1,128}$\")\n"},
+		{"mode.js", "var keywordToken = '(?![$\\\\w])';\n"},
+		{"edit.tmpl", `<label for="bind_password">{{.i18n.Tr "auth.pw"}}</label>` + "\n"},
+		{"pdf.mjs", "const SEED = 0xc3d2e1f0;\n"},
+		{"user.go", "	Password *uint16\n"},
+		{"schema.sql", "  password varchar(256),\n"},
+		{"config.go", "	Key: KafkaSASLMechanism,\n"},
+		{"usm.json", `{"authProtocol": "HMAC384SHA512", "passwordEncryption": "PKCS12"}` + "\n"},
+		{"common.go", `const KeyExchangeSecret = "mlkem768x25519-sha256"` + "\n"},
+		{"nginx.conf", "    proxy_pass nifi0:8081;\n"},
+		{"compose.sh", "docker run --name reg -e TRUSTSTORE_TYPE=PKCS13x9 -e PORT=19090x image\n"},
+		{"deploy.sh", "docker build --build-arg JAR_FILE=target/app-9x7.jar .\n"},
+		{"rabbit.sh", "rabbitmqctl set_permissions -p myvhost7x myuser '.*' '.*' '.*'\n"},
+		// places and things
+		{"CHANGELOG.md", "see [auth token](//github.com/etcd-io/etcd/pull/14322x9)\n"},
+		{"docker_test.go", `	m.containsKey("6aa3691a73805f608e5fce69fb6bc89a/layer9x.tar")` + "\n"},
+		{"terraform.tfvars", `ssh_keys = "7b:4c:19:a2:3e:55:61:f0:0d:9a:bc:12:34:de:77:8e"` + "\n"},
+		{"vendor.conf", "github.com/docker/oauth-token 04547d1e1f9a5bb1bbd8f60d7d9fb1cc3cca1f16\n"},
+		{"state.json", `{"deposed_key": "0fcb640a"}` + "\n"},
+		{"swagger.yaml", "        SecretID: \"fpjqlhnwb19zds35k8wn80lq9\"\n        SecretName: \"app-key\"\n"},
+		{"parser_test.go", "	generateCredential(key(t, \"Z7IXGOO6BZ0REAN1Q26I\", day))\n"},
+		// public keys, signatures, salts, what is good for one request
+		{"Dockerfile", "RUN minisign -Vm server -P \"public key RWTx5Zr1tiHQLwG9keNT0c45A3AGeHD6x9E7vqRyQX0FAKEpublic2b3\"\n"},
+		{"policy_test.go", `	{"X-Amz-Credential", "keyward7FAKEkeyid/20130524/us-east-1/s3/aws4_request", token},` + "\n"},
+		{"object.json", `{"X-Minio-Internal-Server-Side-Encryption-Sealed-Key": "IAAfAFAKEq8ekkKw7Rd2QzVn0tR3al9Xb7pLmY5="}` + "\n"},
+		{"form.html", `<input type="hidden" name="authenticity_token" value="J7CBxfHalt49OSHp27hblqK20c9PgwJ108nDHX" />` + "\n"},
+		{"webhook.json", `{"signature": {"token": "a8ce0edb2dd8301dee6c2405235584e45aa91d1e9f979f3de0", "timestamp": "1529006854", "signature": "d2271d12299f6592d9d44cd9d250f0704e4674c30d79d07c47a66f95ce71cf55"}}` + "\n"},
+		{"config.php", "  'passwordsalt' => 'd3c944a9af095aa08f7Kw7Rd2Qz',\n"},
+		{"Test.java", `  String ARGON2_SALT_STRING = "QXJnb24yU2FsdFN0cmluZ1Jk";` + "\n"},
+		{"oidc_test.go", `	ClientNonce: "fpSPuaodKevKfDU3IeXb7w",` + "\n"},
+		// encodings of something else
+		{"route.yml", "  tls.key: " + encoded("-----BEGIN CERTIFICATE-----") + "\n"},
+		{"route.yml", "  tls.key: " + encoded("TESTKEY1") + "\n"},
+		{"basic_test.go", `	"Authorization": []string{"Basic ` + encoded("username") + `"},` + "\n"},
+		{"mail_test.php", `  $auth = 'Basic ` + encoded("api:ACCESS_KEY") + `';` + "\n"},
+		{"room.py", `    "auth_data": "` + encoded("this should really be encrypted text") + `",` + "\n"},
+		// the name is that of another value
+		{"a_test.java", "  @SpringBootTest({\"APP-CLIENT-SECRET=my-client-secret\",\n      \"YAHOO-CLIENT-ID=my-yahoo-client-id7\"})\n"},
+		{"manifest.json", "{\"imports\": [\n \"_AuthenticationCardLogo.b7a1c0d2.js\",\n \"_Checkbox.8f0e1d2c.js\"]}\n"},
+		{"guide.md", "| Name | Description |\n|---|---|\n| Keystore Password | Password for the keystore |\n| Keystore Type | Type, such as `PKCS99x7` |\n"},
+		{"view_test.go", "	\"Authentication: unauthenticated\",\n	\"h1:wlbEC0Zx7d9cAzq0qqqpX1u2LJa0gBo4pOYmZ8aKk2I=\",\n"},
+	} {
+		for _, f := range scanText(t, s, c.path, c.text) {
+			t.Errorf("%s: %sfound %s %s (%.2f)", c.path, c.text, f.Rule.ID, f.Redacted, f.Confidence)
+		}
+	}
+}
+
+// TestStillValues holds credentials in the same places: what shows that a value is none must
+// not hide them.
+func TestStillValues(t *testing.T) {
+	s := builtin(t)
+	for _, c := range []struct{ path, text string }{
+		{"config/locales/nl.yml", "  api_token: «V»\n"},
+		{"settings.yml", "password: «V» # of the test server\n"},
+		{"run.sh", "PGPASSWORD=«V» psql -h localhost\n"},
+		{"compose.sh", "docker run -e DB_PASSWORD=«V» image\n"},
+		{"deploy.sh", "docker build --build-arg NPM_TOKEN=«V» .\n"},
+		{"client.go", "	SetToken(\"token\",\n		\"«V»\")\n"},
+		{"mail.php", "  $auth = 'Basic " + base64.StdEncoding.EncodeToString([]byte("svc:"+fakeValue)) + "';\n"},
+		{"oauth.js", "  token: '«V»', timestamp: 1529006854, nonce: 'x', signature: 'y'\n"},
+		{"vault.yml", "secret_id: «V»\n"},
+		{"form.html", `<input type="hidden" name="api_token" value="«V»" />` + "\n"},
+		{"guide.md", "| User | Password |\n|---|---|\n| app | «V» |\n"},
+		{"const.cs", `const string proxyPass = "«V»";` + "\n"},
+	} {
+		text := strings.ReplaceAll(c.text, "«V»", fakeValue)
+		if found := scanText(t, s, c.path, text); len(found) != 1 {
+			t.Errorf("%s: %s%d findings, want 1", c.path, text, len(found))
+			for _, d := range s.Explain(scanner.Blob{Path: c.path, Data: []byte(text)}) {
+				t.Logf("  %s %s: %s (%.2f)", d.Rule.ID, d.Redacted, d.Why, d.Confidence)
+			}
+		}
+	}
+}
