@@ -59,7 +59,11 @@ func (env *Env) explain(ctx context.Context, o *setup, arg string) error {
 	}
 	path := filepath.ToSlash(name)
 	if abs, err := filepath.Abs(env.path(name)); err == nil {
-		if rel, err := filepath.Rel(s.root, abs); err == nil && filepath.IsLocal(rel) {
+		root := s.root
+		if here, err := filepath.Abs(env.path(".")); err == nil && s.repo == nil { // as a scan names paths
+			root = here
+		}
+		if rel, err := filepath.Rel(root, abs); err == nil && filepath.IsLocal(rel) {
 			path = filepath.ToSlash(rel)
 		}
 	}
