@@ -50,7 +50,7 @@ func (env *Env) allow(ctx context.Context, prints []string, reason, until string
 	if s.repo != nil && s.repo.Bare {
 		return hint(errors.New("allow: a bare repository has no files to change"), "nothing was changed")
 	}
-	name, old, err := policyFile(s.root)
+	name, _, err := policyFile(s.root)
 	if err != nil {
 		return err
 	}
@@ -74,22 +74,10 @@ func (env *Env) allow(ctx context.Context, prints []string, reason, until string
 	if until != "" {
 		text = append(text, "expires = "+until+"\n"...)
 	}
-	var head []byte
-	if s.policy.Repository == "" && env.Getenv("KEYWARD_PEPPER") == "" {
-		// without it the fingerprints would change with the first commit, or with an origin
-		if head, err = toml.Marshal(map[string]string{"repository": s.identity(ctx)}); err != nil {
-			return fmt.Errorf("allow: %w", err)
-		}
+	if err := env.addToPolicy(ctx, s, text); err != nil {
+		return err
 	}
-	whole := joinTOML(head, old, text)
-	if _, err := policy.Parse(name, whole); err != nil {
-		return hint(err, "nothing was changed")
-	}
-	full := filepath.Join(s.root, filepath.FromSlash(name))
-	if err := replaceFile(full, whole); err != nil {
-		return fmt.Errorf("allow: %w", err)
-	}
-	shown := env.relative(full)
+	shown := env.relative(filepath.Join(s.root, filepath.FromSlash(name)))
 	fmt.Fprintf(env.Stdout, "%s: allowed, for the reason given. Commit it, so that it holds for others too:\n  git add %s\n", shown, quoteArg(shown))
 	return nil
 }
@@ -98,7 +86,7 @@ func (env *Env) allow(ctx context.Context, prints []string, reason, until string
 // mistyped, or made in another repository, would allow nothing.
 func (env *Env) mustExist(ctx context.Context, prints []string) error {
 	left := slices.Clone(prints)
-	complete, err := env.everywhere(ctx, func(keys []*scanner.Key) bool {
+	complete, err := env.everywhere(ctx, func(_ *job, keys []*scanner.Key) bool {
 		left = slices.DeleteFunc(left, func(fp string) bool {
 			return slices.ContainsFunc(keys, func(k *scanner.Key) bool {
 				return slices.ContainsFunc(k.Fingerprints(), func(full string) bool { return strings.HasPrefix(full, fp) })
@@ -115,6 +103,29 @@ func (env *Env) mustExist(ctx context.Context, prints []string) error {
 	}
 	return hint(fmt.Errorf("allow: no finding has the fingerprint %s %s", strings.Join(left, " or "), where),
 		"nothing was changed: copy it from the report, or write it all the same with --force")
+}
+
+// addToPolicy adds tables to the policy of a work tree.
+func (env *Env) addToPolicy(ctx context.Context, s *session, text []byte) error {
+	name, old, err := policyFile(s.root)
+	if err != nil {
+		return err
+	}
+	var head []byte
+	if s.policy.Repository == "" && env.Getenv("KEYWARD_PEPPER") == "" {
+		// without it the fingerprints would change with the first commit, or with an origin
+		if head, err = toml.Marshal(map[string]string{"repository": s.identity(ctx)}); err != nil {
+			return fmt.Errorf("write policy %s: %w", name, err)
+		}
+	}
+	whole := joinTOML(head, old, text)
+	if _, err := policy.Parse(name, whole); err != nil {
+		return hint(err, "nothing was changed")
+	}
+	if err := replaceFile(filepath.Join(s.root, filepath.FromSlash(name)), whole); err != nil {
+		return fmt.Errorf("write policy %s: %w", name, err)
+	}
+	return nil
 }
 
 // joinTOML puts parts of a TOML file together, a blank line between them.

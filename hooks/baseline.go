@@ -73,23 +73,31 @@ func (env *Env) makeBaseline(ctx context.Context, o *baselineOptions, args []str
 	if !r.Coverage.Complete() && !o.allowIncomplete {
 		return hint(fmt.Errorf("baseline: not written: %s", r.Coverage.Sentence(r.Mode)), "--allow-incomplete writes it all the same")
 	}
-	b.Print, b.Repository = s.prints()[len(s.peppers)-1], ""
-	if env.Getenv("KEYWARD_PEPPER") == "" {
-		b.Repository = s.identity(ctx)
-	}
 	for _, k := range r.Known { // what the file has gets its present fingerprint
 		if k.Known.By == "baseline" && s.baseline.Path == o.file {
 			b.Add([]*scanner.Key{k}, o.reason, env.Now(), until)
 		}
 	}
 	added := b.Add(r.Keys, o.reason, env.Now(), until)
+	if err := env.writeBaseline(ctx, s, b, env.path(o.file)); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(env.Stdout, "%s: %d keys added, %d in all; they still need to be rotated\n", o.file, added, len(b.Keys))
+	return err
+}
+
+// writeBaseline writes a baseline whose fingerprints are those of the session.
+func (env *Env) writeBaseline(ctx context.Context, s *session, b *policy.Baseline, file string) error {
+	b.Print, b.Repository = s.prints()[len(s.peppers)-1], ""
+	if env.Getenv("KEYWARD_PEPPER") == "" {
+		b.Repository = s.identity(ctx)
+	}
 	data, err := b.Marshal()
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(env.path(o.file), env.guard.Clean(data)); err != nil {
-		return fmt.Errorf("write baseline %s: %w", o.file, err)
+	if err := replaceFile(file, env.guard.Clean(data)); err != nil {
+		return fmt.Errorf("write baseline %s: %w", env.relative(file), err)
 	}
-	_, err = fmt.Fprintf(env.Stdout, "%s: %d keys added, %d in all; they still need to be rotated\n", o.file, added, len(b.Keys))
-	return err
+	return nil
 }

@@ -12,7 +12,7 @@ import (
 // everywhere scans the message of a commit that was stopped, what is staged, the files and the
 // history, one after the other, and hands each step's findings to enough, excepted ones
 // too, until that returns true. It reports whether all was scanned that had to be.
-func (env *Env) everywhere(ctx context.Context, enough func([]*scanner.Key) bool) (complete bool, err error) {
+func (env *Env) everywhere(ctx context.Context, enough func(*job, []*scanner.Key) bool) (complete bool, err error) {
 	complete = true
 	for _, step := range []struct {
 		o    scanOptions
@@ -25,7 +25,9 @@ func (env *Env) everywhere(ctx context.Context, enough func([]*scanner.Key) bool
 	} {
 		o := step.o
 		o.minConfidence, o.maxSize = anyConfidence, files.DefaultMaxSize
-		r, _, err := env.runJob(ctx, hookOptions(&o), nil, func(j *job, ctx context.Context) error {
+		var j *job
+		r, _, err := env.runJob(ctx, hookOptions(&o), nil, func(it *job, ctx context.Context) error {
+			j = it
 			if j.repo == nil && j.o.mode() != "tree" || j.repo != nil && j.repo.Bare && !j.o.history {
 				return nil // there is nothing of that kind
 			}
@@ -35,7 +37,7 @@ func (env *Env) everywhere(ctx context.Context, enough func([]*scanner.Key) bool
 			return false, err
 		}
 		complete = complete && r.Coverage.Complete()
-		if enough(append(r.Keys, r.Known...)) {
+		if enough(j, append(r.Keys, r.Known...)) {
 			return complete, nil
 		}
 	}

@@ -133,7 +133,7 @@ scanned, or wrong usage.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return hint(err, "see '"+c.CommandPath()+" --help'")
 	})
-	root.AddCommand(newScan(env), newVerify(env), newHook(env), newAction(env), newInstall(env), newUninstall(env), newFix(env), newAllow(env), newExplain(env), newRules(env), newPolicy(env), newBaseline(env), newMan(env))
+	root.AddCommand(newScan(env), newVerify(env), newHook(env), newAction(env), newInstall(env), newUninstall(env), newFix(env), newAllow(env), newExplain(env), newRules(env), newPolicy(env), newBaseline(env), newMigrate(env), newMan(env))
 	return root
 }
 

@@ -40,7 +40,7 @@ type usage struct {
 }
 
 // see notes which exceptions findings use, and reports whether all are in use.
-func (u *usage) see(keys []*scanner.Key) bool {
+func (u *usage) see(_ *job, keys []*scanner.Key) bool {
 	u.idle = slices.DeleteFunc(u.idle, func(e *policy.Exception) bool { return slices.ContainsFunc(keys, e.Touches) })
 	if u.baseline != nil {
 		now := u.baseline.Missing(keys)

@@ -268,6 +268,9 @@ func publicLink(before []byte) bool {
 		}
 	}
 	end := bytes.TrimRight(before, "\"'\\")
+	if bytes.HasSuffix(end, []byte("pin-sha256=")) { // the hash of a public key
+		return true
+	}
 	if bytes.HasSuffix(end, []byte("; nonce=")) { // of a Link header
 		return true
 	}

@@ -18,7 +18,7 @@ func (w *work) readable(v []byte) string {
 	prose, foreign := score.Prose(v)
 	c := &w.judging
 	switch {
-	case w.kind == score.TranslationFile && (prose || mostlyLetters(v) && (bytes.IndexByte(v, ' ') > 0 || goesOn(c.After))):
+	case w.kind == score.TranslationFile && (prose || !surelyRandom(v) || bytes.Count(v, []byte(`\u`)) > 1):
 		return "a translation"
 	case !prose:
 		return ""
@@ -139,8 +139,22 @@ func (w *work) noValue(v []byte) string {
 		return "a name in a list of names"
 	case c.Form == score.Query && w.name.Ends("nonce"), w.name.OfProtocolNonce():
 		return "the nonce of one request"
-	case w.codeFile && !c.Quoted && identifier(v) && camelCase(v):
+	case w.codeFile && !c.Quoted && w.variable(v):
 		return "a name of the program"
+	case c.Quoted && strings.IndexByte(",;)", v[0]) >= 0:
+		return "code between two texts"
+	case call(v):
+		return "an expression"
+	case fileName(v):
+		return "the name of a file"
+	case (len(v) == 16 || len(v) == 40) && allHex(v) && ofPGP(c.Before):
+		return "the id or fingerprint of a public key"
+	case licence(v) && w.name.Ends("license"):
+		return "the name of a licence"
+	case c.Kind == score.Provisioning && c.Form == score.Argument && !bytes.ContainsAny(v, "0123456789"):
+		return "a name that is registered"
+	case c.Form == score.Argument && w.memberOfElse():
+		return "the value of another member"
 	case c.Form == score.Argument && accessKeyID(v) && !w.name.Secretive():
 		return "the id of an access key, by its form"
 	case w.objectID():
@@ -255,7 +269,7 @@ func hostPort(v []byte) bool {
 
 // declaredType reports whether v is the type of a column or a field, and no value.
 func declaredType(v []byte) bool {
-	for _, t := range [...]string{"varchar(", "nvarchar(", "char(", "varbinary(", "character varying"} {
+	for _, t := range [...]string{"varchar(", "nvarchar(", "varchar2(", "nvarchar2(", "char(", "varbinary(", "character varying"} {
 		if hasPrefixFold(v, t) {
 			return true
 		}
@@ -356,6 +370,93 @@ func pinned(before []byte) bool {
 	name := bytes.TrimSpace(before)
 	host, _, ok := bytes.Cut(name, []byte("/"))
 	return ok && bytes.IndexByte(host, '.') > 0 && !bytes.ContainsAny(name, " \t=:\"'?") && len(name) < len(before)
+}
+
+// variable reports whether the unquoted v in code is the name of a variable, by what stands
+// around it: a call or a literal of a structure goes on after it, or a member is assigned.
+func (w *work) variable(v []byte) bool {
+	for i, b := range v {
+		if !score.IsAlnum(b) && b != '_' || i == 0 && '0' <= b && b <= '9' {
+			return false
+		}
+	}
+	if surelyRandom(v) || bytes.ContainsAny(v, "0123456789") && bytes.Equal(bytes.ToLower(v), v) { // s3cr3t
+		return false
+	}
+	if identifier(v) && camelCase(v) {
+		return true
+	}
+	c := &w.judging
+	before := bytes.TrimLeft(c.Before, " \t")
+	for _, comment := range [...]string{"//", "#", "*", "--", ";", "<!--", "/*"} {
+		if bytes.HasPrefix(before, []byte(comment)) {
+			return false
+		}
+	}
+	after, name := bytes.TrimSpace(c.After), w.name.Raw()
+	member := bytes.IndexByte(name, '.') > 0
+	return len(after) == 0 && member || len(after) > 0 && strings.IndexByte(",;)", after[0]) >= 0 && (member || 'A' <= name[0] && name[0] <= 'Z')
+}
+
+// call reports whether v is a call of a function: MD5(%p).
+func call(v []byte) bool {
+	open := bytes.IndexByte(v, '(')
+	if open < 2 || v[len(v)-1] != ')' {
+		return false
+	}
+	for _, b := range v[:open] {
+		if !score.IsAlnum(b) && b != '_' && b != '.' {
+			return false
+		}
+	}
+	return bytes.IndexByte(v, '%') > 0 || bytes.IndexByte(v, ':') > 0 || bytes.IndexByte(v, '?') > 0 || open == len(v)-2
+}
+
+// fileExts are the extensions of files that hold keys and settings.
+var fileExts = score.Set("pem key crt cer der p12 pfx jks pub asc gpg json yaml yml toml xml txt env conf cfg ini properties tar gz zip log sql html")
+
+// fileName reports whether v is the name of a file.
+func fileName(v []byte) bool {
+	dot := bytes.LastIndexByte(v, '.')
+	if dot < 2 || !fileExts[string(v[dot+1:])] {
+		return false
+	}
+	for _, b := range v[:dot] {
+		if !isNameByte(b) && b != '/' || b == '$' {
+			return false
+		}
+	}
+	return !surelyRandom(v[:dot])
+}
+
+// ofPGP reports whether the text before a value speaks of a key of PGP.
+func ofPGP(before []byte) bool {
+	before = before[max(0, len(before)-60):]
+	return extract.IndexFold(before, "gpg") >= 0 || extract.IndexFold(before, "pgp") >= 0 || extract.IndexFold(before, "rsa key") >= 0 || extract.IndexFold(before, "format_id(") >= 0
+}
+
+// licence reports whether v begins as the names of licences of software do.
+// https://spdx.org/licenses/
+func licence(v []byte) bool {
+	for _, name := range [...]string{"MIT", "GPL", "LGPL", "AGPL", "Apache", "BSD", "MPL", "ISC", "CC0", "CC-", "EPL", "Unlicense", "Zlib", "Proprietary", "Commercial", "UNLICENSED"} {
+		if bytes.HasPrefix(v, []byte(name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// memberOfElse reports whether the name before an argument is a member whose own name speaks
+// of no key: put(TokenClaims.SUBJECT, "…").
+func (w *work) memberOfElse() bool {
+	name := w.name.Raw()
+	dot := bytes.LastIndexByte(name, '.')
+	if dot <= 0 || dot+1 == len(name) || bytes.HasSuffix(bytes.TrimRight(w.judging.Before, "\"'` "), []byte("(")) {
+		return false
+	}
+	var member score.Name
+	member.Read(name[dot+1:])
+	return member.Kind() == score.Key && !member.SpeaksOfKey() && !member.Secretive()
 }
 
 // camelCase reports whether a capital follows a small letter in v.

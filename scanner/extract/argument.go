@@ -45,6 +45,20 @@ var calls = sync.OnceValue(func() map[string][]parameter {
 // their arguments.
 func Calls() []string { return keywords(calls()) }
 
+// asks reports whether the verb that a function's name begins with says that it is given the
+// name of a thing rather than a credential: deleteCredential, findCredential.
+func asks(function []byte) bool {
+	if IndexFold(function, "credential") < 0 {
+		return false
+	}
+	for _, verb := range [...]string{"delete", "get", "find", "remove", "list", "load", "has", "save", "update", "revoke", "lookup"} {
+		if len(function) > len(verb) && IndexFold(function[:len(verb)], verb) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Call appends the credentials among the arguments of a call of a known function. Its name,
 // as in [Calls], stands at t[i:i+n].
 func Call(dst []Arg, t []byte, i, n int) []Arg {
@@ -55,7 +69,14 @@ func Call(dst []Arg, t []byte, i, n int) []Arg {
 		if p.whole && i > 0 && (isWord(t[i-1]) || t[i-1] == '.') {
 			continue
 		}
-		arg, ok := nth(t, i+n, p.place)
+		if !p.whole && asks(wordBefore(t, i+n-1)) {
+			continue
+		}
+		place := p.place
+		if first := wordAt(t, skip(t, i+n, blanks)); string(first) == "ctx" || string(first) == "context" { // Go: it comes first
+			place++
+		}
+		arg, ok := nth(t, i+n, place)
 		if t[i+n-1] == ' ' {
 			arg, ok = word(t, i+n, p.place)
 		}

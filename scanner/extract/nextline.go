@@ -22,7 +22,9 @@ func nextLine(t []byte, name Span, after int) (Value, bool) {
 		return inElement(t, name, i)
 	case c == ',' && after == name.End+1 && Whole(t, name): // name("token",⏎ "value")
 		var words score.Name
-		if words.Read(t[name.Start:name.End]); !words.SpeaksOfKey() { // an element of a list, such as the name of a file
+		words.Read(t[name.Start:name.End])
+		first := t[name.Start] == '-' || contains("([{", before(t, back(t, name.Start, " \"'`")))
+		if !first || !words.SpeaksOfKey() || words.Words() > 3 { // a sentence, or an element of a list
 			return Value{}, false
 		}
 		if j := skip(t, i+1, "\r"+blanks); at(t, j) == '\n' {
@@ -64,6 +66,14 @@ func nextLine(t []byte, name Span, after int) (Value, bool) {
 		}
 	}
 	return Value{}, false
+}
+
+// before returns the byte before i but for white space, 0 at the beginning.
+func before(t []byte, i int) byte {
+	if i = back(t, i, spaces); i > 0 {
+		return t[i-1]
+	}
+	return 0
 }
 
 // Whole reports whether a name is all of a string: "token", and not "unknown token".

@@ -17,6 +17,7 @@ var (
 		"url urls uri uris label labels title titles digest digests checksum checksums sha sha1 sha256 sha512 md5 crc crc32 fingerprint fingerprints thumbprint " +
 		"accessor accessors issuer size format prefix suffix algorithm alg algo description hint placeholder error errors message messages signature signatures at date time timestamp ttl timeout " +
 		"username usernames hostname port protocol protocols endpoint " +
+		"args arguments options opts " +
 		"enabled required status state scope scopes policy file filename dir directory limit mode kind field column table " +
 		"identifier etag vid uid gid guid regex pattern mint ref refs segment segments salted iv tag ciphertext ring holder supply symbol decimals")
 	// otherTokens are words that make the token after them a place in a list of results.
@@ -73,6 +74,8 @@ func (n *Name) Harmless() string {
 		return "a token against forged requests, which each page has another of"
 	case n.ends("_pass") && last > 0 && passedOn[string(n.word(last-1))]:
 		return "the address to which a web server passes requests on"
+	case n.ends("websocket-key") || n.ends("websocketkey") || n.ends("websocket_key"):
+		return "the nonce of a connection"
 	case word == "salt" || word == "salts" || bytes.HasSuffix(n.word(last), []byte("passwordsalt")):
 		return "a salt, which is stored beside what it was made for"
 	case aboutLast[word] && !n.secretID(last):

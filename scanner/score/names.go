@@ -93,6 +93,9 @@ func (n *Name) marks() (m nameMarks) {
 	return m
 }
 
+// Words is how many words a name has, 8 at most.
+func (n *Name) Words() int { return n.count }
+
 // Raw is the name as written.
 func (n *Name) Raw() []byte { return n.raw }
 
