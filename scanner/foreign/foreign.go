@@ -234,13 +234,13 @@ func ggshield(data []byte) (out []Entry, bad []Problem, err error) {
 		OldPaths   []string    `yaml:"paths-ignore"`
 	}
 	if err := yaml.Unmarshal(data, &f); err != nil {
-		return nil, nil, err
+		return nil, nil, notGGShield(err)
 	}
 	for _, n := range f.OldMatches {
 		m := match{Match: n.Value}
 		if n.Kind == yaml.MappingNode {
 			if err := n.Decode(&m); err != nil {
-				return nil, nil, err
+				return nil, nil, notGGShield(err)
 			}
 		}
 		f.Secret.Matches = append(f.Secret.Matches, m)
@@ -259,6 +259,16 @@ func ggshield(data []byte) (out []Entry, bad []Problem, err error) {
 		bad = append(bad, Problem{Why: fmt.Sprintf("the detector %q: switch a rule off with [[disable]], see keyward rules list", d)})
 	}
 	return out, bad, nil
+}
+
+// notGGShield is the error of a file whose values have other types than ggshield documents.
+// The library quotes the value, which may be a secret.
+func notGGShield(err error) error {
+	var types *yaml.TypeError
+	if errors.As(err, &types) {
+		return errors.New("it is not of the form that ggshield documents: an element has another type")
+	}
+	return err
 }
 
 // Globs returns globs that match what a regular expression of paths matches, nil if there are
