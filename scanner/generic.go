@@ -37,6 +37,9 @@ func (w *work) named(pos int) {
 		end++
 	}
 	w.nameEnd = end
+	if start > 0 && t[start-1] == '\\' && end-start > 6 && bytes.HasPrefix(t[start:end], []byte("u00")) { // \u0026name
+		start += len("u0026")
+	}
 	if w.secretKind(start, end) {
 		return
 	}

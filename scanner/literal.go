@@ -66,6 +66,9 @@ func (w *work) literal(i int, how score.Form) (v span, quoted bool) {
 	if w.codeFile && !w.inString(i) && !surelyRandom(t[i:end]) && !bare(t[i:end], how) {
 		return span{}, false // a variable, not a value
 	}
+	if n := bytes.Index(t[i:end], []byte(`\u00`)); how == score.Query && n > 0 { // \u0026: the next parameter
+		end = i + n
+	}
 	return span{i, end}, false
 }
 

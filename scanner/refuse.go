@@ -125,7 +125,7 @@ func (w *work) noValue(v []byte) string {
 		return "a host and its port"
 	case !c.Quoted && declaredType(v):
 		return "a type"
-	case algorithm(v):
+	case algorithm(v) || algorithms[string(v)] && len(v) > 4:
 		return "the name of an algorithm or a format"
 	case len(v) == 8 && allHex(v) && !w.name.Ends("nonce") && c.Kind != score.Password && score.ShapeOf(v).Alphabet != score.Digits:
 		return "8 hexadecimal digits, as short ids have"
@@ -145,6 +145,12 @@ func (w *work) noValue(v []byte) string {
 		return "code between two texts"
 	case call(v):
 		return "an expression"
+	case v[0] == '[' && v[len(v)-1] == ']':
+		return "a reference in brackets"
+	case c.Form == score.Argument && w.tuple():
+		return "the value of another column"
+	case c.Kind != score.Password && (email(v) || bytes.Count(v, []byte(" ")) > 3 && mostlyLetters(v)):
+		return "an address or a sentence"
 	case fileName(v):
 		return "the name of a file"
 	case (len(v) == 16 || len(v) == 40) && allHex(v) && ofPGP(c.Before):
@@ -283,7 +289,7 @@ var declared = score.Set("uint int float string byte char bool wchar void uintpt
 // algorithms are the words that names of algorithms and formats are made of.
 var algorithms = score.Set("hmac sha shake md aes pkcs rsa rsassa dsa ecdsa ecdh ecdhe eddsa ed curve nist secp prime des tripledes gcm cbc ctr ecb ccm xts cfb ofb x mlkem kyber sntrup ripemd blake blakes blakeb scrypt pbkdf argon bcrypt " +
 	"poly chacha xchacha salsa crc tls ssl jks bcfks ssh openssh com libssh org kex diffie hellman group exchange etm umac p v with and padding nopadding oaep pss mgf none rc hs rs es ps ascii hex base pem der utf " +
-	"md5 sha1 sha2 sha256 sha384 sha512")
+	"md5 sha1 sha2 sha256 sha384 sha512 argon2 argon2id pbkdf2 bcrypt")
 
 // algorithm reports whether v is made of names of algorithms and numbers: HMAC384SHA512,
 // mlkem768x25519-sha256, PKCS12.
@@ -331,6 +337,9 @@ func publicForm(v []byte) bool {
 		return true
 	case len(v) == 56 && strings.IndexByte("UAOCN", v[0]) >= 0:
 		return nkey(v)
+	}
+	if len(v) > 80 && allHex(v) && (hasPrefixFold(v, "98") && string(v[4:6]) == "04" || hasPrefixFold(v, "99") && string(v[6:8]) == "04" || hasPrefixFold(v, "c6") && (string(v[4:6]) == "04" || string(v[6:8]) == "04")) {
+		return true // a packet of OpenPGP, https://www.rfc-editor.org/rfc/rfc9580#section-5
 	}
 	return bytes.HasPrefix(v, []byte("301306072a8648")) || bytes.HasPrefix(v, []byte("300d06092a8648")) || bytes.HasPrefix(v, []byte("3059301306072a8648"))
 }
@@ -396,6 +405,30 @@ func (w *work) variable(v []byte) bool {
 	after, name := bytes.TrimSpace(c.After), w.name.Raw()
 	member := bytes.IndexByte(name, '.') > 0
 	return len(after) == 0 && member || len(after) > 0 && strings.IndexByte(",;)", after[0]) >= 0 && (member || 'A' <= name[0] && name[0] <= 'Z')
+}
+
+// tuple reports whether the value stands in the VALUES of an SQL statement, where what stands
+// before it is the value of another column.
+func (w *work) tuple() bool {
+	before := w.text[max(0, w.judgedAt.start-800):w.judgedAt.start]
+	if i := bytes.LastIndexByte(before, ';'); i >= 0 {
+		before = before[i:]
+	}
+	return extract.IndexFold(before, "values") >= 0 && extract.IndexFold(before, "insert") >= 0
+}
+
+// email reports whether v is an address of electronic mail.
+func email(v []byte) bool {
+	local, domain, ok := bytes.Cut(v, []byte("@"))
+	if !ok || len(local) == 0 || bytes.IndexByte(domain, '.') <= 0 || bytes.ContainsAny(v, ":/ =") {
+		return false
+	}
+	for _, c := range domain {
+		if !score.IsAlnum(c) && c != '.' && c != '-' {
+			return false
+		}
+	}
+	return true
 }
 
 // call reports whether v is a call of a function: MD5(%p).
@@ -541,6 +574,9 @@ func (w *work) encodedText(v []byte) string {
 	basic := w.judging.Kind == score.Header || len(before) >= 6 && bytes.EqualFold(before[len(before)-6:], []byte("basic ")) || hasPrefixFold(v, "basic ")
 	if hasPrefixFold(v, "basic ") {
 		v = v[len("basic "):]
+	}
+	if basic && len(v) < 8 {
+		return "a word after Basic"
 	}
 	if len(v) < 8 || len(v) > maxEncoded || len(v)%4 != 0 {
 		return ""

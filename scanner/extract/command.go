@@ -21,6 +21,7 @@ type argument struct {
 	join   bool   // attached to the option
 	after  string // the credential stands behind this sign or prefix in the word
 	prefix bool   // after is a prefix of the word
+	named  bool   // the argument before is its name
 	token  bool
 }
 
@@ -64,6 +65,7 @@ func splitHead(words []string) (names, sub []string) {
 
 func parseArgument(s string) (a argument) {
 	s, a.token = strings.CutSuffix(s, "!")
+	s, a.named = strings.CutSuffix(s, "@")
 	if flag, ok := strings.CutPrefix(s, "<"); ok {
 		a.stdin = true
 		a.option, a.after = flag, ""
@@ -268,6 +270,9 @@ func (c *commandLine) find(dst []Arg, args []argument, plain []int) []Arg {
 			dst = c.option(dst, a)
 		case a.place < 0 && len(plain) > 0:
 			dst = c.add(dst, a, c.words[plain[len(plain)-1]], Span{})
+		case a.named && a.place > 1 && a.place <= len(plain):
+			before := c.words[plain[a.place-2]]
+			dst = c.add(dst, a, c.words[plain[a.place-1]], Span{before.Start, before.End})
 		case a.place > 0 && a.place <= len(plain):
 			dst = c.add(dst, a, c.words[plain[a.place-1]], Span{})
 		}
@@ -338,7 +343,7 @@ func (c *commandLine) add(dst []Arg, a *argument, v Value, name Span) []Arg {
 	if v.End <= v.Start || c.t[v.Start] == '-' && !v.Quoted {
 		return dst
 	}
-	return append(dst, Arg{v, name, a.token, a.after == "="})
+	return append(dst, Arg{v, name, a.token, a.after == "=" || a.named})
 }
 
 // piped appends what echo or printf writes into the command, or a here-string after it.

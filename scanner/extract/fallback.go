@@ -17,6 +17,9 @@ func fallback(dst []Value, t []byte, name Span, i int) []Value {
 	if i >= len(t) || !contains(":=,(|!+.?<", t[i]) {
 		return dst
 	}
+	if t[i] == ',' && bytes.IndexByte(t[name.End:i], ')') >= 0 { // the call that has the name ends before: env('PASSWORD'),
+		return dst
+	}
 	from := i
 	end := statementEnd(t, from)
 	if v, ok := shellDefault(t, from, end); ok {

@@ -16,7 +16,7 @@ var (
 	aboutLast = Set("id ids hash hashes hashed version versions count counts path paths arn arns name names type types index indexes indices length expiry expires expiration " +
 		"url urls uri uris label labels title titles digest digests checksum checksums sha sha1 sha256 sha512 md5 crc crc32 fingerprint fingerprints thumbprint " +
 		"accessor accessors issuer size format prefix suffix algorithm alg algo description hint placeholder error errors message messages signature signatures at date time timestamp ttl timeout " +
-		"username usernames hostname port protocol protocols endpoint " +
+		"username usernames proof cursor hostname port protocol protocols endpoint " +
 		"args arguments options opts " +
 		"enabled required status state scope scopes policy file filename dir directory limit mode kind field column table " +
 		"identifier etag vid uid gid guid regex pattern mint ref refs segment segments salted iv tag ciphertext ring holder supply symbol decimals")
