@@ -9,6 +9,7 @@ type Blob struct {
 	Commit string // the commit it was read from, or empty
 	ID     string // the git object it is, or empty
 	Line   int    // number of its first line, from 1; 0 means 1
+	Indent int    // bytes of its first line that stand before Data, of a line longer than a part
 	Offset int64  // where Data begins in the whole, in bytes
 	Data   []byte // owned by the consumer once yielded, until it calls Done
 	// Encoding of a part that is not the first: the first one tells, and begins with the mark.

@@ -97,3 +97,16 @@ func TestStillValues(t *testing.T) {
 		}
 	}
 }
+
+// TestColumn holds the column of a finding in a part that begins within a line.
+func TestColumn(t *testing.T) {
+	s := builtin(t)
+	text := "x api_token=" + fakeValue + "\ny api_token=" + strings.ToUpper(fakeValue) + "q7z\n"
+	found, err := s.Scan(nil, scanner.Blob{Path: "a.env", Line: 7, Indent: 1000, Offset: 5000, Data: []byte(text)})
+	if err != nil || len(found) != 2 {
+		t.Fatalf("%v, %v", found, err)
+	}
+	if found[0].Col != 1013 || found[0].Line != 7 || found[1].Col != 13 || found[1].Line != 8 {
+		t.Errorf("got %d:%d and %d:%d, want 7:1013 and 8:13", found[0].Line, found[0].Col, found[1].Line, found[1].Col)
+	}
+}

@@ -380,10 +380,14 @@ func (h *hit) renames(k *hit) bool {
 func (w *work) finding(h *hit, text []byte, line int, encoding string) Finding {
 	p := h.place()
 	v := canonical(h.value)
+	col := p.start - bytes.LastIndexByte(text[:p.start], '\n')
+	if col == p.start+1 { // on the first line
+		col += w.blob.Indent
+	}
 	f := Finding{
 		Rule: h.rule.Rule, Path: w.blob.Path, Commit: w.blob.Commit, Blob: w.blob.ID,
 		Line: line, EndLine: line + bytes.Count(text[p.start:p.end], []byte("\n")),
-		Col:   p.start - bytes.LastIndexByte(text[:p.start], '\n'),
+		Col:   col,
 		Start: w.blob.Offset + int64(p.start), End: w.blob.Offset + int64(p.end),
 		Redacted:   redact(h.rule.Rule, v),
 		Confidence: h.score, Decoded: encoding, InTest: inTest(w.blob.Path),

@@ -298,7 +298,7 @@ func LFSPointer(data []byte) (oid string, ok bool) {
 // more than limit bytes is a gap.
 func Stream(b scanner.Blob, r io.Reader, limit int64, yield func(scanner.Blob, error) bool) bool {
 	r = io.LimitReader(r, limit+1)
-	line, offset := max(b.Line, 1), b.Offset
+	line, indent, offset := max(b.Line, 1), b.Indent, b.Offset
 	var free chan []byte // chunks that were scanned, for the next: a long stream makes no garbage
 	var carry []byte
 	var encoding scanner.Encoding // of the parts so far
@@ -310,7 +310,7 @@ func Stream(b scanner.Blob, r io.Reader, limit int64, yield func(scanner.Blob, e
 		}
 		data, err := more(r, buf, carry, Chunk)
 		part := b
-		part.Line, part.Offset, part.Data, part.Encoding = line, offset, data, encoding
+		part.Line, part.Indent, part.Offset, part.Data, part.Encoding = line, indent, offset, data, encoding
 		if encoding == 0 {
 			encoding, _ = scanner.EncodingOf(data)
 		}
@@ -319,6 +319,11 @@ func Stream(b scanner.Blob, r io.Reader, limit int64, yield func(scanner.Blob, e
 			cut := cutAt(data)
 			cut -= cut % encoding.Size()
 			line += bytes.Count(data[:cut], []byte("\n"))
+			if last := bytes.LastIndexByte(data[:cut], '\n'); last >= 0 {
+				indent = cut - last - 1
+			} else {
+				indent += cut
+			}
 			offset += int64(cut)
 			carry = append(carry[:0], data[cut:]...)
 			if free == nil {

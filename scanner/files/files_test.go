@@ -110,6 +110,13 @@ func TestStream(t *testing.T) {
 					if want := 1 + strings.Count(text[:at], "\n"); line != want || b.Offset+int64(i) != int64(at) {
 						t.Errorf("at %d: got line %d and byte %d, want %d and %d", at, line, b.Offset+int64(i), want, at)
 					}
+					before := i - bytes.LastIndexByte(b.Data[:i], '\n') - 1
+					if before == i { // on the first line of the part
+						before += b.Indent
+					}
+					if want := at - strings.LastIndexByte(text[:at], '\n') - 1; before != want {
+						t.Errorf("at %d: %d bytes of its line stand before it, want %d", at, before, want)
+					}
 				}
 			}
 			if whole == 0 {
