@@ -46,6 +46,9 @@ func (a *Allowlist) Compile() error {
 
 // excepted returns why an allowlist excepts a match, or "".
 func (w *work) excepted(c *compiled, secret, whole span) string {
+	if sample(w.text[secret.start:secret.end]) {
+		return "an example of a standard or of its vendor's documentation"
+	}
 	for _, lists := range [][]Allowlist{c.Allow, w.s.opt.Allow} {
 		for i := range lists {
 			if a := &lists[i]; a.matches(w, c, secret, whole) {

@@ -145,6 +145,10 @@ func (w *work) noValue(v []byte) string {
 		return "code between two texts"
 	case call(v):
 		return "an expression"
+	case distinguishedName(v):
+		return "the distinguished name of an entry in a directory"
+	case hasPrefixFold(v, "negotiate ") || c.Kind == score.Password && moduleVersion(v):
+		return "a version, or the words of a protocol"
 	case v[0] == '[' && v[len(v)-1] == ']':
 		return "a reference in brackets"
 	case c.Form == score.Argument && w.tuple():
@@ -240,6 +244,9 @@ func pathOrLink(v []byte) bool {
 	if rest, ok := bytes.CutPrefix(v, []byte("//")); ok {
 		host, _, _ := bytes.Cut(rest, []byte("/"))
 		return bytes.IndexByte(host, '.') > 0
+	}
+	if v[0] == '/' && len(v) > 1 && !bytes.ContainsAny(v, "0123456789+=$!@#%^&*") && score.Wordy(v[1:]) {
+		return true
 	}
 	i := bytes.LastIndexByte(v, '/')
 	dot := bytes.LastIndexByte(v, '.')
@@ -341,6 +348,11 @@ func publicForm(v []byte) bool {
 	if len(v) > 80 && allHex(v) && (hasPrefixFold(v, "98") && string(v[4:6]) == "04" || hasPrefixFold(v, "99") && string(v[6:8]) == "04" || hasPrefixFold(v, "c6") && (string(v[4:6]) == "04" || string(v[6:8]) == "04")) {
 		return true // a packet of OpenPGP, https://www.rfc-editor.org/rfc/rfc9580#section-5
 	}
+	for _, ssh := range [...]string{"AAAAB3NzaC1", "AAAAE2VjZHNh", "AAAAC3NzaC1lZDI1NTE5"} { // https://www.rfc-editor.org/rfc/rfc4253#section-6.6
+		if bytes.HasPrefix(v, []byte(ssh)) {
+			return true
+		}
+	}
 	return bytes.HasPrefix(v, []byte("301306072a8648")) || bytes.HasPrefix(v, []byte("300d06092a8648")) || bytes.HasPrefix(v, []byte("3059301306072a8648"))
 }
 
@@ -415,6 +427,23 @@ func (w *work) tuple() bool {
 		before = before[i:]
 	}
 	return extract.IndexFold(before, "values") >= 0 && extract.IndexFold(before, "insert") >= 0
+}
+
+// distinguishedName reports whether v names an entry of LDAP: cn=app,ou=people,dc=acme, or its
+// first part.
+// https://www.rfc-editor.org/rfc/rfc4514
+func distinguishedName(v []byte) bool {
+	for _, attribute := range [...]string{"cn=", "uid=", "ou=", "dc="} {
+		if hasPrefixFold(v, attribute) && len(v) > len(attribute) && !bytes.ContainsAny(v, "+/$!") {
+			return true
+		}
+	}
+	return false
+}
+
+// moduleVersion reports whether v is a version as modules of Go have: v1.2.3.
+func moduleVersion(v []byte) bool {
+	return v[0] == 'v' && isVersion(v[1:]) && bytes.Count(v, []byte(".")) >= 2
 }
 
 // email reports whether v is an address of electronic mail.
