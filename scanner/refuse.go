@@ -294,7 +294,7 @@ func declaredType(v []byte) bool {
 var declared = score.Set("uint int float string byte char bool wchar void uintptr rune")
 
 // algorithms are the words that names of algorithms and formats are made of.
-var algorithms = score.Set("hmac sha shake md aes pkcs rsa rsassa dsa ecdsa ecdh ecdhe eddsa ed curve nist secp prime des tripledes gcm cbc ctr ecb ccm xts cfb ofb x mlkem kyber sntrup ripemd blake blakes blakeb scrypt pbkdf argon bcrypt " +
+var algorithms = score.Set("pkix nistp hmac sha shake md aes pkcs rsa rsassa dsa ecdsa ecdh ecdhe eddsa ed curve nist secp prime des tripledes gcm cbc ctr ecb ccm xts cfb ofb x mlkem kyber sntrup ripemd blake blakes blakeb scrypt pbkdf argon bcrypt " +
 	"poly chacha xchacha salsa crc tls ssl jks bcfks ssh openssh com libssh org kex diffie hellman group exchange etm umac p v with and padding nopadding oaep pss mgf none rc hs rs es ps ascii hex base pem der utf " +
 	"md5 sha1 sha2 sha256 sha384 sha512 argon2 argon2id pbkdf2 bcrypt")
 
