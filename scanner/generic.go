@@ -123,7 +123,7 @@ func (w *work) valueAfter(start, end int) (v span, how score.Form, quoted bool) 
 		if closing && t[i-1] == ']' && start > 0 && t[start-1] == '[' && bytes.EqualFold(t[start:end], []byte("key")) {
 			return span{}, 0, false // the place in a map: settings[key] = …
 		}
-		if c == ':' && start >= 2 && t[start-1] == '/' && t[start-2] == '/' {
+		if c == ':' && start >= 3 && string(t[start-3:start]) == "://" {
 			return span{}, 0, false // the user of a URL
 		}
 		if c == ':' && start >= 2 && t[start-1] == '{' && t[start-2] == '$' && j+1 < len(t) && strings.IndexByte("-=+?", t[j+1]) >= 0 {

@@ -18,17 +18,18 @@ func (w *work) readable(v []byte) string {
 	prose, foreign := score.Prose(v)
 	c := &w.judging
 	switch {
-	case w.kind == score.TranslationFile && (prose || !surelyRandom(v) || bytes.Count(v, []byte(`\u`)) > 1):
+	case w.kind == score.TranslationFile && (prose || mostlyLetters(v) && (bytes.IndexByte(v, ' ') > 0 || goesOn(c.After)) ||
+		bytes.Count(v, []byte(`\u`)) > 1 || bytes.HasPrefix(v, []byte("crwdns"))): // of Crowdin's pseudo-language
 		return "a translation"
 	case !prose:
 		return ""
 	case foreign:
 		return "words of a language"
-	case !c.Quoted && w.firstOfSentence():
+	case !c.Quoted && score.Wordy(v) && w.firstOfSentence():
 		return "the first word of a sentence"
 	case w.name.EndsAsText():
 		return "a text that people read, by its name"
-	case c.Quoted && phraseKey(c.Before) && (bytes.IndexByte(v, ' ') > 0 || v[0] < utf8.RuneSelf && unicode.IsUpper(rune(v[0]))):
+	case c.Quoted && score.Wordy(v) && phraseKey(c.Before) && (bytes.IndexByte(v, ' ') > 0 || v[0] < utf8.RuneSelf && unicode.IsUpper(rune(v[0]))):
 		return "a text beside a text, as in a table of translations"
 	case !score.Wordy(v):
 		return ""
@@ -111,7 +112,7 @@ func phraseKey(before []byte) bool {
 func (w *work) noValue(v []byte) string {
 	c := &w.judging
 	switch {
-	case expression(v):
+	case expression(v) && (c.Kind != score.Password || bytes.ContainsAny(v, "[(")):
 		return "a regular expression"
 	case bytes.HasSuffix(c.Before, []byte("{{")) || bytes.HasSuffix(c.Before, []byte("{{ ")):
 		return "an expression of a template"
@@ -121,17 +122,17 @@ func (w *work) noValue(v []byte) string {
 		return "the fingerprint of a public key"
 	case pathOrLink(v):
 		return "a path or a link"
-	case c.Kind != score.URL && hostPort(v):
+	case c.Kind != score.URL && !w.name.OfAuthentication() && hostPort(v):
 		return "a host and its port"
 	case !c.Quoted && declaredType(v):
 		return "a type"
 	case algorithm(v) || algorithms[string(v)] && len(v) > 4:
 		return "the name of an algorithm or a format"
-	case len(v) == 8 && allHex(v) && !w.name.Ends("nonce") && c.Kind != score.Password && score.ShapeOf(v).Alphabet != score.Digits:
+	case len(v) == 8 && allHex(v) && !w.name.Ends("nonce") && !w.name.Secretive() && c.Kind != score.Password && score.ShapeOf(v).Alphabet != score.Digits:
 		return "8 hexadecimal digits, as short ids have"
 	case hasPrefixFold(v, "AWS4-HMAC-SHA256") || bytes.Contains(v, []byte("/aws4_request")) || bytes.Contains(v, []byte("%2Faws4_request")):
 		return "part of a signed request, which is good for minutes"
-	case publicForm(v) || publicText(c.Before):
+	case publicForm(v) || !w.name.Secretive() && publicText(c.Before):
 		return "a public key"
 	case len(v) == 40 && allHex(v) && pinned(c.Before):
 		return "the commit of a dependency"
@@ -151,13 +152,13 @@ func (w *work) noValue(v []byte) string {
 		return "a version, or the words of a protocol"
 	case v[0] == '[' && v[len(v)-1] == ']':
 		return "a reference in brackets"
-	case c.Form == score.Argument && w.tuple():
+	case c.Form == score.Argument && score.IsUUID(v) && w.tuple():
 		return "the value of another column"
-	case c.Kind != score.Password && (email(v) || bytes.Count(v, []byte(" ")) > 3 && mostlyLetters(v)):
+	case c.Kind != score.Password && !w.name.OfPhrase() && (email(v) || bytes.Count(v, []byte(" ")) > 3 && mostlyLetters(v)):
 		return "an address or a sentence"
 	case fileName(v):
 		return "the name of a file"
-	case (len(v) == 16 || len(v) == 40) && allHex(v) && ofPGP(c.Before):
+	case (len(v) == 16 || len(v) == 40) && allHex(v) && c.Kind != score.Password && !w.name.Secretive() && ofPGP(c.Before):
 		return "the id or fingerprint of a public key"
 	case licence(v) && w.name.Ends("license"):
 		return "the name of a licence"
@@ -190,9 +191,9 @@ func expression(v []byte) bool {
 	return false
 }
 
-// hexNumber reports whether v is 0x and as many digits as fit into a word of a machine.
+// hexNumber reports whether v is 0x and as many digits as fit into 32 bits.
 func hexNumber(v []byte) bool {
-	return len(v) <= 18 && len(v) > 2 && v[0] == '0' && v[1]|0x20 == 'x' && allHex(v[2:])
+	return len(v) <= 10 && len(v) > 2 && v[0] == '0' && v[1]|0x20 == 'x' && allHex(v[2:])
 }
 
 // hexPairs reports whether v is 16 pairs of hexadecimal digits with colons between, which is
@@ -434,7 +435,7 @@ func (w *work) tuple() bool {
 // https://www.rfc-editor.org/rfc/rfc4514
 func distinguishedName(v []byte) bool {
 	for _, attribute := range [...]string{"cn=", "uid=", "ou=", "dc="} {
-		if hasPrefixFold(v, attribute) && len(v) > len(attribute) && !bytes.ContainsAny(v, "+/$!") {
+		if hasPrefixFold(v, attribute) && score.Wordy(v[len(attribute):]) && !bytes.ContainsAny(v, "+/$!") {
 			return true
 		}
 	}
@@ -457,7 +458,7 @@ func email(v []byte) bool {
 			return false
 		}
 	}
-	return true
+	return !bytes.ContainsAny(domain[bytes.LastIndexByte(domain, '.'):], "0123456789")
 }
 
 // call reports whether v is a call of a function: MD5(%p).
@@ -510,16 +511,17 @@ func licence(v []byte) bool {
 
 // memberOfElse reports whether the name before an argument is a member whose own name speaks
 // of no key: put(TokenClaims.SUBJECT, "…").
-func (w *work) memberOfElse() bool {
+func (w *work) memberOfElse() bool { // of the claims of a token
 	name := w.name.Raw()
 	dot := bytes.LastIndexByte(name, '.')
 	if dot <= 0 || dot+1 == len(name) || bytes.HasSuffix(bytes.TrimRight(w.judging.Before, "\"'` "), []byte("(")) {
 		return false
 	}
-	var member score.Name
-	member.Read(name[dot+1:])
-	return member.Kind() == score.Key && !member.SpeaksOfKey() && !member.Secretive()
+	return members[string(bytes.ToLower(name[dot+1:]))]
 }
+
+// members are claims and settings that are no keys, whatever the class is called.
+var members = score.Set("sub subject iss issuer aud audience client_id username scope scopes jti type name id exp iat nbf")
 
 // camelCase reports whether a capital follows a small letter in v.
 func camelCase(v []byte) bool {
@@ -559,7 +561,7 @@ func constantWord(v []byte) bool {
 // a reference to a secret, as in the API of Docker.
 func (w *work) objectID() bool {
 	name := w.name.Raw()
-	if len(name) < 8 || !bytes.EqualFold(bytes.Trim(name[len(name)-2:], "_-"), []byte("id")) || !hasPrefixFold(name, "secret") {
+	if len(name) < 8 || score.IsUUID(w.judging.Value) || !bytes.EqualFold(bytes.Trim(name[len(name)-2:], "_-"), []byte("id")) || !hasPrefixFold(name, "secret") {
 		return false
 	}
 	at := w.judgedAt
@@ -582,7 +584,22 @@ func (w *work) signedMessage() bool {
 	if extract.IndexFold(around, "nonce") >= 0 || extract.IndexFold(around, "consumer") >= 0 { // a request signed by OAuth 1.0
 		return false
 	}
-	return extract.IndexFold(around, "timestamp") >= 0 && extract.IndexFold(around, "signature") >= 0
+	return hasKey(around, "timestamp") && hasKey(around, "signature")
+}
+
+// hasKey reports whether a name stands in a text as the whole name of a field.
+func hasKey(t []byte, name string) bool {
+	for {
+		i := extract.IndexFold(t, name)
+		if i < 0 {
+			return false
+		}
+		end := i + len(name)
+		if (i == 0 || !isNameByte(t[i-1])) && end < len(t) && !isNameByte(t[end]) {
+			return true
+		}
+		t = t[end:]
+	}
 }
 
 // firstArgument reports whether the value is the first of several arguments of a call whose
@@ -590,6 +607,10 @@ func (w *work) signedMessage() bool {
 func (w *work) firstArgument() bool {
 	c := &w.judging
 	if !w.called || !c.Quoted || c.Form != score.Assignment || len(c.After) < 2 {
+		return false
+	}
+	function := c.Before[max(0, len(c.Before)-40):]
+	if extract.IndexFold(function, "login") < 0 && extract.IndexFold(function, "authenticate") < 0 {
 		return false
 	}
 	return bytes.HasPrefix(bytes.TrimLeft(c.After[1:], " "), []byte(",")) && !surelyRandom(c.Value)

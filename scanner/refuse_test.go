@@ -87,6 +87,17 @@ func TestStillValues(t *testing.T) {
 		{"form.html", `<input type="hidden" name="api_token" value="«V»" />` + "\n"},
 		{"guide.md", "| User | Password |\n|---|---|\n| app | «V» |\n"},
 		{"const.cs", `const string proxyPass = "«V»";` + "\n"},
+		{"config/de.yaml", "db_password: Xk29fLmQ2z!\n"},
+		{"lang/Db.java", `  String PASSWORD = "Xk29fLmQ2z!";` + "\n"},
+		{"db.go", "// Insert writes the values of a row.\nfunc f(c *C) {\n	c.Set(\"api_key\", \"«V»\")\n"},
+		{".env", "MAVEN_GPG_PASSPHRASE=9f86d081884c7d659a2feaa0c55ad015a3bf4f1b\n"},
+		{"A.java", `props.put(ApiKeys.STRIPE, "«V»");` + "\n"},
+		{"a.js", `  //apiKey: "«V»",` + "\n"},
+		{".env", "WTF_CSRF_SECRET_KEY=«V»\n"},
+		{".env", "HTTP_PROXY_PASS=«V»\n"},
+		{"a.json", `{"timestamp_header": "x-ts", "signature_header": "x-sig", "token": "«V»"}` + "\n"},
+		{"a.py", `vault.put("prod/api_key", "«V»")` + "\n"},
+		{"a.txt", "note=use+glpat-FAKEkw7Rd2QzVn0tR3al+please\n"},
 	} {
 		text := strings.ReplaceAll(c.text, "«V»", fakeValue)
 		if found := scanText(t, s, c.path, text); len(found) != 1 {

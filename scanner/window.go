@@ -267,7 +267,7 @@ func (c *compiled) rank() int {
 // freeLeft reports whether a token may begin at i: no letter or digit stands
 // before it, unless that is the end of an escape such as \n or %3D.
 func freeLeft(text []byte, i int) bool {
-	if i >= 2 && text[i-1] == '+' && score.IsAlnum(text[i-2]) { // a piece of base64
+	if i > encodedRun && text[i-1] == '+' && base64Run(text[i-1-encodedRun:i-1]) { // a piece of base64
 		return false
 	}
 	if i == 0 || !score.IsAlnum(text[i-1]) {
@@ -282,13 +282,29 @@ func freeLeft(text []byte, i int) bool {
 	return i >= 6 && text[i-6] == '\\' && text[i-5] == 'u' && score.IsHex(text[i-2]) && score.IsHex(text[i-1])
 }
 
+// encodedRun is how many characters of base64 on one side make a match a piece of it.
+const encodedRun = 24
+
+// base64Run reports whether t is that many characters of base64.
+func base64Run(t []byte) bool {
+	if len(t) < encodedRun {
+		return false
+	}
+	for _, c := range t {
+		if !score.IsAlnum(c) && c != '+' && c != '/' {
+			return false
+		}
+	}
+	return true
+}
+
 // freeRight reports whether a token may end at i.
 func freeRight(text []byte, i int, ends string) bool {
 	if i >= len(text) {
 		return true
 	}
 	c := text[i]
-	if c == '+' && i+1 < len(text) && score.IsAlnum(text[i+1]) { // a piece of base64
+	if c == '+' && base64Run(text[i+1:min(len(text), i+1+encodedRun)]) { // a piece of base64
 		return false
 	}
 	return !isWordByte(c) && bytes.IndexByte([]byte(ends), c) < 0

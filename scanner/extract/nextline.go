@@ -76,9 +76,10 @@ func before(t []byte, i int) byte {
 	return 0
 }
 
-// Whole reports whether a name is all of a string: "token", and not "unknown token".
+// Whole reports whether a name ends a string of words and a path at most: "token", "prod/token",
+// and not "state: token".
 func Whole(t []byte, name Span) bool {
-	start := back(t, name.Start, " ")
+	start := back(t, name.Start, " /_-."+letters)
 	return start > 0 && isQuote(at(t, name.End)) && t[start-1] == t[name.End]
 }
 

@@ -1,6 +1,9 @@
 package score
 
-import "bytes"
+import (
+	"bytes"
+	"unicode"
+)
 
 // What the words of a name say before any look at its value.
 
@@ -32,7 +35,7 @@ var (
 	ownKeys = Set("fb facebook secret private api access auth token password client encryption signing master service admin account shared app")
 	// transformed are words that say what was made of a value: no credential any more.
 	transformed = Set("hashed encrypted sealed masked redacted obfuscated sitekey publickey pubkey vkey verkey ciphertext")
-	publicWords = Set("public publishable pub site anon anonymous verify verifier verification sender")
+	publicWords = Set("public publishable pub site anon anonymous verify verifier")
 	// uiWords say that a name is that of a text which people read.
 	uiWords = Set("label labels title titles message messages msg placeholder placeholders error errors hint hints tooltip tooltips description desc caption captions heading header " +
 		"button btn helper incorrect success succeeded changed help helptext prompt warning info notice notification alert toast subtitle translation translations i18n lang forgot forgotten remember")
@@ -58,7 +61,7 @@ func (n *Name) Harmless() string {
 		if next < n.count && publicWords[string(n.word(i))] && (string(n.word(next)) == "key" || string(n.word(next)) == "keys") && !n.has("private") && !n.has("secret") {
 			return "a public key"
 		}
-		if transformed[string(n.word(i))] {
+		if transformed[string(n.word(i))] && !(string(n.word(i)) == "sealed" && n.has("secret")) {
 			return "the name says that its value is encrypted, a hash or public"
 		}
 	}
@@ -70,9 +73,9 @@ func (n *Name) Harmless() string {
 	switch {
 	case word == "nonce" && (n.has("csp") || n.has("security_policy")), word == "cnonce":
 		return "a nonce of a content security policy, which each page has another of"
-	case n.has("csrf") || n.has("xsrf") || n.has("authenticity_token") || n.has("authenticitytoken") || n.has("requestverificationtoken"):
+	case (n.has("csrf") || n.has("xsrf")) && !n.has("secret") && !n.has("private") && !n.has("signing") || n.has("authenticity_token") || n.has("authenticitytoken") || n.has("requestverificationtoken"):
 		return "a token against forged requests, which each page has another of"
-	case n.ends("_pass") && last > 0 && passedOn[string(n.word(last-1))]:
+	case n.ends("_pass") && last > 0 && !bytes.ContainsFunc(n.raw, unicode.IsUpper) && passedOn[string(n.word(last-1))]:
 		return "the address to which a web server passes requests on"
 	case n.ends("websocket-key") || n.ends("websocketkey") || n.ends("websocket_key"):
 		return "the nonce of a connection"
@@ -203,6 +206,15 @@ func (n *Name) OfProtocolNonce() bool {
 	}
 	return false
 }
+
+// OfPhrase reports whether a name is that of words that stand for a key, such as a seed phrase.
+func (n *Name) OfPhrase() bool {
+	return n.has("seed") || n.has("mnemonic") || n.has("recovery") || n.has("phrase") || n.has("secret")
+}
+
+// OfAuthentication reports whether a name speaks of authentication, whose value may be
+// user:password.
+func (n *Name) OfAuthentication() bool { return n.has("auth") }
 
 // Ends reports whether a name ends in a part, in lower case.
 func (n *Name) Ends(part string) bool { return n.ends(part) }
