@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -54,6 +55,11 @@ func (env *Env) makeBaseline(ctx context.Context, o *baselineOptions, args []str
 		var err error
 		if until, err = time.Parse(time.DateOnly, o.expires); err != nil {
 			return hint(fmt.Errorf("--expires %q is no date", o.expires), "write it as 2027-01-31")
+		}
+	}
+	if o.file == policy.BaselineName { // at the top of the repository, where it counts
+		if s, err := env.open(ctx, env.path("."), &setup{}); err == nil && s.repo != nil && !s.repo.Bare {
+			o.file = env.relative(filepath.Join(s.root, o.file))
 		}
 	}
 	b, err := policy.LoadBaseline(env.path(o.file))

@@ -47,7 +47,7 @@ pre-commit framework, or by a hook of your own.`,
 			Use:   "pre-push [REMOTE [URL]]",
 			Short: "Scan the commits that leave with a push",
 			Args:  cobra.MaximumNArgs(2),
-			RunE:  func(c *cobra.Command, _ []string) error { return env.prePush(c.Context()) },
+			RunE:  func(c *cobra.Command, args []string) error { return env.prePush(c.Context(), args) },
 		},
 		newPreReceive(env),
 	)

@@ -203,8 +203,11 @@ func (env *Env) script(name string, own, scan bool) string {
 		kept = `"$(git rev-parse --git-common-dir 2>/dev/null)/hooks/` + name + `"`
 	}
 	args := ""
-	if name == "commit-msg" {
-		args = `"$1"` // pre-push is not given its URL: it may hold a password
+	switch name {
+	case "commit-msg":
+		args = `"$1"`
+	case "pre-push": // the name of the remote, and not its URL, which may hold a password
+		args = `"$(case "$1" in (*[:/@]*) echo . ;; (*) echo "$1" ;; esac)"`
 	}
 	r := strings.NewReplacer("@ARGS@", args, "@OURS@", ours, "@SUFFIX@", keptSuffix, "@NAME@", name, "@KEPT@", kept, "@CALL@", call, "@EXE@", quoteShell(filepath.ToSlash(ownProgram())))
 	return r.Replace(hookScript)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -48,6 +49,7 @@ type migration struct {
 	problems []foreign.Problem
 	allowed  map[string][]string // fingerprints, by the file that excepts them
 	globs    map[string][]string // by file
+	written  int                 // of the globs, those that the policy takes
 	known    []*scanner.Key
 	noted    map[string]bool // fingerprints that are in allowed or known
 }
@@ -161,7 +163,7 @@ func speaksOf(e *foreign.Entry, p *scanner.Place, value []byte) bool {
 		return false
 	case e.At > 0 && (e.At < p.Line || e.At > max(p.Line, p.EndLine)):
 		return false
-	case e.Commit != "" && p.Commit != nil && !strings.HasPrefix(p.Commit.ID, e.Commit), e.Commit != "" && p.Commit == nil && e.Path == "":
+	case e.Commit != "" && (p.Commit == nil || !strings.HasPrefix(p.Commit.ID, e.Commit)):
 		return false
 	case e.SHA1 != "" && e.SHA1 != hex.EncodeToString(sum1[:]), e.SHA256 != "" && e.SHA256 != hex.EncodeToString(sum256[:]):
 		return false
@@ -213,6 +215,7 @@ func (m *migration) exceptions(s *session) ([]byte, error) {
 			}
 			paths = append(paths, g)
 		}
+		m.written += len(paths)
 		if len(paths) > 0 {
 			list = append(list, allow{Paths: paths, Reason: reason})
 		}
@@ -235,6 +238,10 @@ func (env *Env) writeMigration(ctx context.Context, s *session, m *migration, te
 	}
 	b := s.baseline
 	if b == nil {
+		if _, err := os.Lstat(filepath.Join(s.root, policy.BaselineName)); err == nil {
+			return hint(fmt.Errorf("migrate: %s was made under another pepper: %s cannot be added to it", policy.BaselineName, report.Count(len(m.known), "finding")),
+				"set KEYWARD_PEPPER to the one it was made with, or remove the file")
+		}
 		b = &policy.Baseline{Path: policy.BaselineName}
 	}
 	b.Add(m.known, "migrated, still to be rotated", env.Now(), time.Time{})
@@ -243,15 +250,12 @@ func (env *Env) writeMigration(ctx context.Context, s *session, m *migration, te
 
 // tellMigration says what was taken over, and what was not.
 func (env *Env) tellMigration(m *migration, dryRun bool) {
-	allowed, paths := 0, 0
+	allowed := 0
 	for _, p := range m.allowed {
 		allowed += len(p)
 	}
-	for _, g := range m.globs {
-		paths += len(g)
-	}
 	verb := map[bool]string{false: "added", true: "to add"}[dryRun]
-	fmt.Fprintf(env.Stdout, "%s: %s %s, %s\n", policy.Names()[0], report.Count(allowed, "finding"), verb, report.Count(paths, "path pattern"))
+	fmt.Fprintf(env.Stdout, "%s: %s %s, %s\n", policy.Names()[0], report.Count(allowed, "finding"), verb, report.Count(m.written, "path pattern"))
 	fmt.Fprintf(env.Stdout, "%s: %s %s; they still need to be rotated\n", policy.BaselineName, report.Count(len(m.known), "finding"), verb)
 	for _, p := range m.problems {
 		fmt.Fprintf(env.Stdout, "not migrated: %s: %s\n", where(p.File, p.Line), p.Why)

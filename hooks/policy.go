@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -56,6 +58,12 @@ func (env *Env) checkPolicy(ctx context.Context) error {
 	s, err := env.begin(ctx, env.path("."), &setup{})
 	if err != nil {
 		return err
+	}
+	for _, n := range s.notes {
+		fmt.Fprintf(env.Stdout, "note: %s\n", n)
+	}
+	if _, err := os.Lstat(filepath.Join(s.root, policy.BaselineName)); err == nil && s.baseline == nil {
+		return hint(fmt.Errorf("policy: %s could not be checked", policy.BaselineName), "set KEYWARD_PEPPER to the one it was made with")
 	}
 	if s.policy.Path == "" && s.baseline == nil {
 		_, err := fmt.Fprintf(env.Stdout, "there is no policy and no baseline in %s\n", s.root)

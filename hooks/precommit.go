@@ -18,7 +18,7 @@ import (
 // preCommit is the hook before a commit: it scans what the commit would record.
 func (env *Env) preCommit(ctx context.Context, names []string) error {
 	if env.Getenv("PRE_COMMIT_LOCAL_BRANCH") != "" && env.Getenv("PRE_COMMIT_FROM_REF") == "" {
-		return env.prePush(ctx) // the framework's push of what has no commit before it
+		return env.prePush(ctx, nil) // the framework's push of what has no commit before it
 	}
 	o := &scanOptions{}
 	switch s := env.preCommitScope(names); {

@@ -63,15 +63,26 @@ func withoutComments(data []byte) []byte {
 	return []byte(strings.TrimSpace(out.String()))
 }
 
-// prePush is the hook before a push: it scans the commits that leave.
-func (env *Env) prePush(ctx context.Context) error {
+// prePush is the hook before a push: it scans the commits that leave for a remote. Git gives
+// its name, or its address if it has none; then nothing is known of what it has.
+func (env *Env) prePush(ctx context.Context, args []string) error {
 	updates, err := env.leaving()
 	if err != nil || len(updates) == 0 {
 		return err
 	}
 	what := report.Stopped{What: "push", Committed: true, Bypass: "git push --no-verify"}
 	return env.stopOn(ctx, &scanOptions{}, what, func(j *job, ctx context.Context) error {
-		return j.arrivals(ctx, updates, git.NotRemotes)
+		remote := env.Getenv("PRE_COMMIT_REMOTE_NAME")
+		if len(args) > 0 {
+			remote = args[0]
+		}
+		if remote == "" {
+			return j.arrivals(ctx, updates, git.NotRemotes, ofRemotes)
+		}
+		if strings.ContainsAny(remote, ":*?[\\ ") || strings.HasPrefix(remote, "/") || strings.HasPrefix(remote, ".") {
+			return j.arrivals(ctx, updates, git.NotNone, "")
+		}
+		return j.arrivals(ctx, updates, git.NotRemote(remote), ofRemotes+"/"+remote)
 	})
 }
 
@@ -124,12 +135,10 @@ func readUpdates(r io.Reader, received bool) ([]git.Update, error) {
 	return out, nil
 }
 
-// arrivals scans what the commits brought that the updates of a push add.
-func (j *job) arrivals(ctx context.Context, updates []git.Update, notIn git.Refs) error {
-	j.published = ofRemotes
-	if notIn == git.NotAll { // here is the remote
-		j.published = ofBranches
-	}
+// arrivals scans what the commits brought that the updates of a push add. What the refs below
+// published have is listed and does not count; "" means that none is compared with.
+func (j *job) arrivals(ctx context.Context, updates []git.Update, notIn git.Refs, published string) error {
+	j.published = published
 	listing, cancel := ctx, func() {}
 	if !j.stopAt.IsZero() {
 		listing, cancel = context.WithDeadline(ctx, j.stopAt)

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/report"
@@ -21,6 +22,9 @@ const (
 // commits.
 const mostTips = 20
 
+// mostComparing is how long the branches of a remote may be read: a developer waits.
+const mostComparing = 5 * time.Second
+
 // markPublished notes on keys that a remote has them, and returns those: merging, picking or
 // copying what everybody can fetch tells nobody anything new, and stops nobody. It has a key
 // if one of its branches has it at each path at which the key was found.
@@ -34,6 +38,8 @@ func (j *job) markPublished(ctx context.Context, keys []*scanner.Key) (marked []
 			paths[p.Path] = true
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, mostComparing)
+	defer cancel()
 	tips, err := j.repo.Tips(ctx, j.published, mostTips)
 	if err != nil {
 		return nil, err

@@ -22,6 +22,25 @@ const (
 	NotAll     Refs = "--all"     // what any ref of this repository reaches
 )
 
+// NotNone knows of nothing: all that the old ends of a push do not reach is new.
+const NotNone Refs = "--remotes=//"
+
+// NotRemote is what a remote is known to have, by its name.
+func NotRemote(name string) Refs { return NotRemotes + "=" + Refs(name) }
+
+// PushRemote returns the name of the remote that the current branch is pushed to, origin if
+// git knows of none.
+func (r *Repo) PushRemote(ctx context.Context) string {
+	if r.bin != "" {
+		out, err := r.output(ctx, "rev-parse", "--symbolic-full-name", "@{push}")
+		if rest, ok := strings.CutPrefix(strings.TrimSpace(string(out)), "refs/remotes/"); err == nil && ok {
+			name, _, _ := strings.Cut(rest, "/")
+			return name
+		}
+	}
+	return "origin"
+}
+
 // Arrivals returns what the commits brought that updates add, oldest first, their
 // messages included, and how many commits there are. Left out are those that the old ends of the updates
 // reach, if they are here, and those that known reaches. A ref may also lead to a
