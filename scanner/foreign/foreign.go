@@ -215,7 +215,7 @@ func detectSecrets(data []byte) (out []Entry, bad []Problem, err error) {
 			out = append(out, Entry{Path: name, SHA1: strings.ToLower(r.Hash), Known: r.Secret == nil || *r.Secret})
 		}
 	}
-	return out, nil, nil
+	return out, bad, nil
 }
 
 // trufflehog reads a list of paths, each a regular expression.
