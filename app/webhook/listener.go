@@ -14,7 +14,7 @@ import (
 // If there is none of these, it takes the place of the one whose request is read for
 // longest. Connections that brought a signed delivery stay: the new one waits for them.
 // So senders that send slowly or nothing at all never keep GitHub out. Each connection has
-// a turn of half a second first: without it, a burst of new connections would close those
+// a turn of a second first: without it, a burst of new connections would close those
 // of deliveries that are just arriving.
 type Listener struct {
 	net.Listener
@@ -49,7 +49,7 @@ const (
 	// MaxConnections is how many connections may be open. An unfinished one takes about 30 KB.
 	MaxConnections = 750
 	// connectionTurn is how long a connection keeps its place, at least.
-	connectionTurn = 500 * time.Millisecond
+	connectionTurn = time.Second
 )
 
 // Limit bounds the open connections of a listener to max. The server must use the
