@@ -8,7 +8,7 @@ import (
 	"github.com/keyward/keyward/scanner"
 )
 
-// TestNoValues holds texts that look like credentials and are none, each by what shows it.
+// TestNoValues scans texts that look like credentials: nothing may be found in them.
 func TestNoValues(t *testing.T) {
 	s := builtin(t)
 	encoded := func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
@@ -70,8 +70,8 @@ func TestNoValues(t *testing.T) {
 	}
 }
 
-// TestStillValues holds credentials in the same places: what shows that a value is none must
-// not hide them.
+// TestStillValues scans credentials in the same surroundings: the checks behind TestNoValues
+// must not hide them.
 func TestStillValues(t *testing.T) {
 	s := builtin(t)
 	for _, c := range []struct{ path, text string }{
@@ -99,13 +99,7 @@ func TestStillValues(t *testing.T) {
 		{"a.py", `vault.put("prod/api_key", "«V»")` + "\n"},
 		{"a.txt", "note=use+glpat-FAKEkw7Rd2QzVn0tR3al+please\n"},
 	} {
-		text := strings.ReplaceAll(c.text, "«V»", fakeValue)
-		if found := scanText(t, s, c.path, text); len(found) != 1 {
-			t.Errorf("%s: %s%d findings, want 1", c.path, text, len(found))
-			for _, d := range s.Explain(scanner.Blob{Path: c.path, Data: []byte(text)}) {
-				t.Logf("  %s %s: %s (%.2f)", d.Rule.ID, d.Redacted, d.Why, d.Confidence)
-			}
-		}
+		wantOne(t, s, c.path, strings.ReplaceAll(c.text, "«V»", fakeValue))
 	}
 }
 

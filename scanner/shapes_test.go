@@ -17,6 +17,17 @@ func scanText(t testing.TB, s *scanner.Scanner, path, text string) []scanner.Fin
 	return found
 }
 
+// wantOne fails unless a text has one finding.
+func wantOne(t *testing.T, s *scanner.Scanner, path, text string) {
+	t.Helper()
+	if found := scanText(t, s, path, text); len(found) != 1 {
+		t.Errorf("%s: %s: %d findings, want 1: %v", path, text, len(found), found)
+		for _, d := range s.Explain(scanner.Blob{Path: path, Data: []byte(text)}) {
+			t.Logf("  %s %s: %s (%.2f)", d.Rule.ID, d.Redacted, d.Why, d.Confidence)
+		}
+	}
+}
+
 const fakeValue = "F4KEkw7Rd2QzVn0tR3al9Xb" // visibly fake, of the shape of a random token
 
 // TestShapes holds the shapes in which a credential stands other than directly after its
@@ -48,13 +59,7 @@ func TestShapes(t *testing.T) {
 		{"a.properties", "aes.key=7714417066408265\n"},
 		{"a.env", "API_KEY=key_«V»\n"},
 	} {
-		text := strings.ReplaceAll(c.text, "«V»", fakeValue)
-		if found := scanText(t, s, c.path, text); len(found) != 1 {
-			t.Errorf("%s: %s: %d findings, want 1: %v", c.path, text, len(found), found)
-			for _, d := range s.Explain(scanner.Blob{Path: c.path, Data: []byte(text)}) {
-				t.Logf("  %s %s: %s (%.2f)", d.Rule.ID, d.Redacted, d.Why, d.Confidence)
-			}
-		}
+		wantOne(t, s, c.path, strings.ReplaceAll(c.text, "«V»", fakeValue))
 	}
 }
 

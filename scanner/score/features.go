@@ -160,8 +160,7 @@ func (m *measure) line(c *Candidate) {
 	m.put(float64(len(before)))
 	m.put(float64(len(after)))
 	start := bytes.TrimLeft(before, " \t")
-	m.is(bytes.HasPrefix(start, []byte("//")) || bytes.HasPrefix(start, []byte("#")) || bytes.HasPrefix(start, []byte("*")) || bytes.HasPrefix(start, []byte("<!--")) || bytes.HasPrefix(start, []byte("--")) ||
-		bytes.HasPrefix(start, []byte(";")))
+	m.is(BeginsComment(start))
 	m.is(bytes.Contains(before, []byte("==")) || bytes.Contains(before, []byte("!=")))
 	var low [2 * MaxBeside]byte
 	l := lower(low[:0], before[max(0, len(before)-MaxBeside):])
@@ -179,6 +178,16 @@ func (m *measure) line(c *Candidate) {
 	m.is(len(c.Value) > 3 && (bytes.Contains(before, c.Value) || bytes.Contains(after, c.Value)))
 	m.is(c.InTest)
 	m.put(float64(c.File))
+}
+
+// BeginsComment reports whether a line begins as comments do in some language.
+func BeginsComment(line []byte) bool {
+	for _, sign := range [...]string{"//", "#", "*", "<!--", "--", ";"} {
+		if bytes.HasPrefix(line, []byte(sign)) {
+			return true
+		}
+	}
+	return false
 }
 
 func different(v []byte) (n int) {

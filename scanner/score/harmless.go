@@ -75,9 +75,9 @@ func (n *Name) Harmless() string {
 		return "a nonce of a content security policy, which each page has another of"
 	case (n.has("csrf") || n.has("xsrf")) && !n.has("secret") && !n.has("private") && !n.has("signing") || n.has("authenticity_token") || n.has("authenticitytoken") || n.has("requestverificationtoken"):
 		return "a token against forged requests, which each page has another of"
-	case n.ends("_pass") && last > 0 && !bytes.ContainsFunc(n.raw, unicode.IsUpper) && passedOn[string(n.word(last-1))]:
+	case n.Ends("_pass") && last > 0 && !bytes.ContainsFunc(n.raw, unicode.IsUpper) && passedOn[string(n.word(last-1))]:
 		return "the address to which a web server passes requests on"
-	case n.ends("websocket-key") || n.ends("websocketkey") || n.ends("websocket_key"):
+	case n.Ends("websocket-key") || n.Ends("websocketkey") || n.Ends("websocket_key"):
 		return "the nonce of a connection"
 	case word == "salt" || word == "salts" || bytes.HasSuffix(n.word(last), []byte("passwordsalt")):
 		return "a salt, which is stored beside what it was made for"
@@ -195,7 +195,7 @@ func (n *Name) EndsAsText() bool { return n.count > 0 && uiWords[string(n.word(n
 // OfProtocolNonce reports whether a name is that of the number used once in a request: of a
 // client, of a login.
 func (n *Name) OfProtocolNonce() bool {
-	if !n.ends("nonce") {
+	if !n.Ends("nonce") {
 		return false
 	}
 	for i := range n.count {
@@ -215,9 +215,6 @@ func (n *Name) OfPhrase() bool {
 // OfAuthentication reports whether a name speaks of authentication, whose value may be
 // user:password.
 func (n *Name) OfAuthentication() bool { return n.has("auth") }
-
-// Ends reports whether a name ends in a part, in lower case.
-func (n *Name) Ends(part string) bool { return n.ends(part) }
 
 // SpeaksOfCipher reports whether a name speaks of encryption.
 func (n *Name) SpeaksOfCipher() bool {

@@ -105,8 +105,8 @@ func (n *Name) word(i int) []byte { return n.low[n.parts[i].start:n.parts[i].end
 // has reports whether a part stands in the name.
 func (n *Name) has(part string) bool { return bytes.Contains(n.low[:n.n], []byte(part)) }
 
-// ends reports whether the name ends in a part.
-func (n *Name) ends(part string) bool { return bytes.HasSuffix(n.low[:n.n], []byte(part)) }
+// Ends reports whether the name ends in a part, which is in lower case.
+func (n *Name) Ends(part string) bool { return bytes.HasSuffix(n.low[:n.n], []byte(part)) }
 
 // Kind says which kind of key a name speaks of. What speaks of none plainly is a
 // [Key]: the score says how much that counts.
@@ -248,7 +248,7 @@ func (n *Name) PublicKey() bool {
 	if n.has("private") || n.has("secret") {
 		return false
 	}
-	if n.ends("publickey") || n.ends("pubkey") {
+	if n.Ends("publickey") || n.Ends("pubkey") {
 		return true
 	}
 	if n.count < 2 || string(n.word(n.count-1)) != "key" {
@@ -264,7 +264,7 @@ func (n *Name) KeyID() bool {
 	if n.has("access") || n.has("api") || n.has("secret") {
 		return false
 	}
-	if n.ends("keyid") || n.ends("tokenid") {
+	if n.Ends("keyid") || n.Ends("tokenid") {
 		return true
 	}
 	if n.count < 2 || string(n.word(n.count-1)) != "id" {

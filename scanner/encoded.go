@@ -1,0 +1,71 @@
+package scanner
+
+import (
+	"bytes"
+	"encoding/base64"
+
+	"github.com/keyward/keyward/scanner/score"
+)
+
+// encodedText returns why the text that the base64 v encodes is not a credential: a PEM block,
+// which is judged as such, a placeholder, a sentence, what was encrypted, or Basic
+// authentication without a password.
+func (w *work) encodedText(v []byte) string {
+	before := w.judging.Before
+	basic := w.judging.Kind == score.Header || hasPrefixFold(before[max(0, len(before)-len(basicScheme)):], basicScheme)
+	if hasPrefixFold(v, basicScheme) {
+		basic, v = true, v[len(basicScheme):]
+	}
+	if basic && len(v) < 8 {
+		return "a word after Basic"
+	}
+	if len(v) < 8 || len(v) > maxEncoded || len(v)%4 != 0 {
+		return ""
+	}
+	for _, c := range v {
+		if !score.IsAlnum(c) && c != '+' && c != '/' && c != '=' {
+			return ""
+		}
+	}
+	decoded, err := base64.StdEncoding.DecodeString(string(v))
+	if err != nil {
+		return ""
+	}
+	text := bytes.TrimSpace(decoded)
+	switch {
+	case bytes.HasPrefix(text, []byte("-----BEGIN")):
+		return "a PEM block, which is judged decoded"
+	case len(text) < 4 || printableShare(text) < 1:
+		return ""
+	case score.Placeholder(text):
+		return "a placeholder, encoded"
+	case text[0] == '{' && (bytes.Contains(text, []byte(`"iv"`)) || bytes.Contains(text, []byte(`"aead"`)) || bytes.Contains(text, []byte(`"ciphertext"`))):
+		return "encrypted"
+	case !basic && w.judging.Kind != score.Password && constantWord(text):
+		return "a word, encoded"
+	case !basic && bytes.Count(text, []byte(" ")) > 2 && bytes.IndexByte(text, ':') < 0 && mostlyLetters(text):
+		return "a sentence, encoded"
+	}
+	if basic && (bytes.EqualFold(w.name.Raw(), []byte("basic")) || w.judging.Kind != score.Header) {
+		return basicWithout(text)
+	}
+	return ""
+}
+
+const basicScheme = "basic "
+
+// maxEncoded is the longest base64 that is decoded to see whether it is a credential.
+const maxEncoded = 2048
+
+// basicWithout returns why the credentials of Basic authentication have no password in them,
+// or only the name of one.
+func basicWithout(text []byte) string {
+	_, password, ok := bytes.Cut(text, []byte(":"))
+	switch {
+	case !ok || len(password) == 0:
+		return "Basic authentication without a password"
+	case score.Placeholder(password) && score.ShapeOf(password).Alphabet != score.Digits || bytes.IndexByte(password, '_') > 0 && bytes.Equal(bytes.ToUpper(password), password) && !bytes.ContainsAny(password, "0123456789"):
+		return "a placeholder, encoded"
+	}
+	return ""
+}
