@@ -50,13 +50,9 @@ func (env *Env) allow(ctx context.Context, prints []string, reason, until string
 	if s.repo != nil && s.repo.Bare {
 		return hint(errors.New("allow: a bare repository has no files to change"), "nothing was changed")
 	}
-	name, _, err := policyFile(s.root)
-	if err != nil {
-		return err
-	}
 	for _, known := range s.policy.Allow {
 		if slices.Equal(known.Fingerprints, prints) && len(known.Rules)+len(known.Paths) == 0 {
-			fmt.Fprintf(env.Stdout, "%s allows it already: %s\n", name, known.Reason)
+			fmt.Fprintf(env.Stdout, "%s allows it already: %s\n", s.policy.Path, known.Reason)
 			return nil
 		}
 	}
@@ -65,16 +61,15 @@ func (env *Env) allow(ctx context.Context, prints []string, reason, until string
 			return err
 		}
 	}
-	text, err := toml.Marshal(struct {
-		Allow []exception `toml:"allow"`
-	}{[]exception{e}})
+	text, err := marshalExceptions(e)
 	if err != nil {
 		return fmt.Errorf("allow: %w", err)
 	}
 	if until != "" {
 		text = append(text, "expires = "+until+"\n"...)
 	}
-	if err := env.addToPolicy(ctx, s, text); err != nil {
+	name, err := env.addToPolicy(ctx, s, text)
+	if err != nil {
 		return err
 	}
 	shown := env.relative(filepath.Join(s.root, filepath.FromSlash(name)))
@@ -105,27 +100,27 @@ func (env *Env) mustExist(ctx context.Context, prints []string) error {
 		"nothing was changed: copy it from the report, or write it all the same with --force")
 }
 
-// addToPolicy adds tables to the policy of a work tree.
-func (env *Env) addToPolicy(ctx context.Context, s *session, text []byte) error {
+// addToPolicy adds tables to the policy of a work tree, and returns the name of its file.
+func (env *Env) addToPolicy(ctx context.Context, s *session, text []byte) (name string, err error) {
 	name, old, err := policyFile(s.root)
 	if err != nil {
-		return err
+		return "", err
 	}
 	var head []byte
 	if s.policy.Repository == "" && env.Getenv("KEYWARD_PEPPER") == "" {
 		// without it the fingerprints would change with the first commit, or with an origin
 		if head, err = toml.Marshal(map[string]string{"repository": s.identity(ctx)}); err != nil {
-			return fmt.Errorf("write policy %s: %w", name, err)
+			return "", fmt.Errorf("write policy %s: %w", name, err)
 		}
 	}
 	whole := joinTOML(head, old, text)
 	if _, err := policy.Parse(name, whole); err != nil {
-		return hint(err, "nothing was changed")
+		return "", hint(err, "nothing was changed")
 	}
 	if err := replaceFile(filepath.Join(s.root, filepath.FromSlash(name)), whole); err != nil {
-		return fmt.Errorf("write policy %s: %w", name, err)
+		return "", fmt.Errorf("write policy %s: %w", name, err)
 	}
-	return nil
+	return name, nil
 }
 
 // joinTOML puts parts of a TOML file together, a blank line between them.
@@ -145,8 +140,14 @@ func joinTOML(parts ...[]byte) []byte {
 
 // An exception as it is written.
 type exception struct {
-	Fingerprints []string `toml:"fingerprints"`
+	Fingerprints []string `toml:"fingerprints,omitempty"`
+	Paths        []string `toml:"paths,omitempty"`
 	Reason       string   `toml:"reason"`
+}
+
+// marshalExceptions returns exceptions as tables of a policy.
+func marshalExceptions(list ...exception) ([]byte, error) {
+	return toml.Marshal(map[string][]exception{"allow": list})
 }
 
 func (e *exception) check(until string, now time.Time) error {

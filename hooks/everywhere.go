@@ -46,7 +46,7 @@ func (env *Env) everywhere(ctx context.Context, enough func(*job, []*scanner.Key
 
 // stoppedMessage scans the message of the last commit that git asked for: a hook may just
 // have stopped it.
-func (j *job) stoppedMessage(context.Context) error {
+func (j *job) stoppedMessage(ctx context.Context) error {
 	if j.repo == nil {
 		return nil
 	}
@@ -54,9 +54,5 @@ func (j *job) stoppedMessage(context.Context) error {
 	if err != nil {
 		return nil // no commit yet
 	}
-	found, err := j.scanner.Scan(nil, scanner.Blob{Path: scanner.CommitMessage, Data: data})
-	if err == nil {
-		j.add(found, nil)
-	}
-	return err
+	return j.message(ctx, data)
 }

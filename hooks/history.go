@@ -39,7 +39,7 @@ func (j *job) commitRange(ctx context.Context) error {
 		j.cov.Gaps = append(j.cov.Gaps, scanner.Gap{Reason: "a shallow clone: commits of the range are not here (git fetch --unshallow; in a workflow fetch-depth: 0)"})
 	}
 	if j.o.emptyRange { // a push in the pre-commit framework
-		j.published = ofRemotes + "/" + cmp.Or(j.env.Getenv("PRE_COMMIT_REMOTE_NAME"), "origin")
+		j.published = below(ofRemotes + "/" + cmp.Or(j.env.Getenv("PRE_COMMIT_REMOTE_NAME"), "origin"))
 	}
 	found, err := j.scanNew(ctx, changes)
 	if err == nil {

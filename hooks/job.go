@@ -28,13 +28,15 @@ type job struct {
 	cov     report.Coverage
 	keys    scanner.Keys
 
-	found     []scanner.Finding // of a tree
-	trusted   map[string]bool   // keys whose allow comments hold though they come from people who may not allow
-	changes   *changes.Reader
-	listed    *listing  // of a history, begun before the rules are read; nil for all else
-	stopAt    time.Time // when reading has to end; zero means never
-	late      bool      // it ended before all was read
-	published string    // prefix of the refs whose findings are not new to the remote; "" compares with none
+	found   []scanner.Finding // of a tree
+	trusted map[string]bool   // findings whose allow comments count although their authors may not allow
+	changes *changes.Reader
+	listed  *listing  // of a history, begun before the rules are read; nil for all else
+	stopAt  time.Time // when reading has to end; zero means never
+	late    bool      // it ended before all was read
+	// published names the prefix of the refs whose findings are not new to the remote, when
+	// there is a finding; nil compares with none.
+	published func(context.Context) string
 }
 
 // run does the work of a job and adds what git warned of.

@@ -1,7 +1,6 @@
 package hooks
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -15,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/keyward/keyward/scanner"
@@ -46,6 +44,7 @@ Allow comments of other scanners hold with foreign-comments = true in .keyward.t
 type migration struct {
 	entries  []foreign.Entry
 	used     []bool // by number of the entry
+	byValue  bool   // some entry names a value or its hash
 	problems []foreign.Problem
 	allowed  map[string][]string // fingerprints, by the file that excepts them
 	globs    map[string][]string // by file
@@ -70,7 +69,7 @@ func (env *Env) migrate(ctx context.Context, args []string, dryRun bool) error {
 	if err != nil {
 		return err
 	}
-	text, err := m.exceptions(s)
+	text, err := m.exceptions()
 	if err != nil {
 		return hint(err, "nothing was changed")
 	}
@@ -91,7 +90,7 @@ func (m *migration) read(s *session, args []string) error {
 	names := args
 	if len(args) == 0 {
 		for _, name := range foreign.Names() {
-			if _, err := policy.ReadBelow(s.root, name, maxBaseline); !errors.Is(err, fs.ErrNotExist) {
+			if _, err := policy.ReadBelow(s.root, name, policy.MaxBaseline); !errors.Is(err, fs.ErrNotExist) {
 				names = append(names, name)
 			}
 		}
@@ -103,9 +102,9 @@ func (m *migration) read(s *session, args []string) error {
 		var data []byte
 		var err error
 		if len(args) == 0 {
-			data, err = policy.ReadBelow(s.root, name, maxBaseline)
+			data, err = policy.ReadBelow(s.root, name, policy.MaxBaseline)
 		} else {
-			data, err = policy.ReadRegular(s.env.path(name), maxBaseline)
+			data, err = policy.ReadRegular(s.env.path(name), policy.MaxBaseline)
 		}
 		if err != nil {
 			return fmt.Errorf("read %s: %w", name, err)
@@ -118,6 +117,7 @@ func (m *migration) read(s *session, args []string) error {
 	}
 	m.used = make([]bool, len(m.entries))
 	for i, e := range m.entries {
+		m.byValue = m.byValue || e.Value != "" || e.SHA1 != "" || e.SHA256 != ""
 		if len(e.Globs) > 0 {
 			m.used[i] = true
 			m.globs[e.File] = append(m.globs[e.File], e.Globs...)
@@ -130,9 +130,12 @@ func (m *migration) read(s *session, args []string) error {
 func (m *migration) match(j *job, keys []*scanner.Key) bool {
 	for _, k := range keys {
 		for _, p := range k.Places {
-			value := j.valueAt(&p)
+			var v value
+			if m.byValue { // the file is read for it
+				v = valueOf(j.valueAt(&p))
+			}
 			for i := range m.entries {
-				if e := &m.entries[i]; len(e.Globs) == 0 && speaksOf(e, &p, value) {
+				if e := &m.entries[i]; len(e.Globs) == 0 && speaksOf(e, &p, &v) {
 					m.used[i] = true
 					m.note(e, k)
 				}
@@ -155,9 +158,16 @@ func (m *migration) note(e *foreign.Entry, k *scanner.Key) {
 	}
 }
 
-// speaksOf reports whether an entry speaks of a finding at a place, where value stands.
-func speaksOf(e *foreign.Entry, p *scanner.Place, value []byte) bool {
-	sum1, sum256 := sha1.Sum(value), sha256.Sum256(value)
+// A value is a secret as it stands in a file, in the forms in which entries have it.
+type value struct{ text, low, sha1, sha256 string }
+
+func valueOf(text []byte) value {
+	sum1, sum256 := sha1.Sum(text), sha256.Sum256(text)
+	return value{string(text), strings.ToLower(string(text)), hex.EncodeToString(sum1[:]), hex.EncodeToString(sum256[:])}
+}
+
+// speaksOf reports whether an entry speaks of a finding at a place, where a value stands.
+func speaksOf(e *foreign.Entry, p *scanner.Place, v *value) bool {
 	switch {
 	case e.Path != "" && e.Path != p.Path:
 		return false
@@ -165,17 +175,17 @@ func speaksOf(e *foreign.Entry, p *scanner.Place, value []byte) bool {
 		return false
 	case e.Commit != "" && (p.Commit == nil || !strings.HasPrefix(p.Commit.ID, e.Commit)):
 		return false
-	case e.SHA1 != "" && e.SHA1 != hex.EncodeToString(sum1[:]), e.SHA256 != "" && e.SHA256 != hex.EncodeToString(sum256[:]):
+	case e.SHA1 != "" && e.SHA1 != v.sha1, e.SHA256 != "" && e.SHA256 != v.sha256:
 		return false
-	case e.Value != "" && !e.Part && e.Value != string(value):
+	case e.Value != "" && !e.Part && e.Value != v.text:
 		return false
-	case e.Value != "" && e.Part && (len(value) == 0 || !bytes.Contains(bytes.ToLower(value), []byte(strings.ToLower(e.Value)))):
+	case e.Value != "" && e.Part && !strings.Contains(v.low, strings.ToLower(e.Value)):
 		return false
 	}
 	return true
 }
 
-// valueAt returns the value at a place as it stands in the file, nil if it cannot be read.
+// valueAt reads the value at a place from its file, nil if the file cannot be read.
 func (j *job) valueAt(p *scanner.Place) []byte {
 	data := j.content(context.Background(), p)
 	if p.Start < 0 || p.End > int64(len(data)) || p.Start > p.End {
@@ -186,13 +196,8 @@ func (j *job) valueAt(p *scanner.Place) []byte {
 
 // exceptions returns the text that is added to the policy. A path that the policy refuses is
 // a problem.
-func (m *migration) exceptions(s *session) ([]byte, error) {
-	type allow struct {
-		Fingerprints []string `toml:"fingerprints,omitempty"`
-		Paths        []string `toml:"paths,omitempty"`
-		Reason       string   `toml:"reason"`
-	}
-	var list []allow
+func (m *migration) exceptions() ([]byte, error) {
+	var list []exception
 	files := map[string]bool{}
 	for _, e := range m.entries {
 		if files[e.File] {
@@ -201,11 +206,11 @@ func (m *migration) exceptions(s *session) ([]byte, error) {
 		files[e.File] = true
 		reason := "migrated from " + e.File
 		if prints := m.allowed[e.File]; len(prints) > 0 {
-			list = append(list, allow{Fingerprints: slices.Sorted(slices.Values(prints)), Reason: reason})
+			list = append(list, exception{Fingerprints: slices.Sorted(slices.Values(prints)), Reason: reason})
 		}
 		var paths []string
 		for _, g := range m.globs[e.File] {
-			text, err := toml.Marshal(map[string][]allow{"allow": {{Paths: append(slices.Clone(paths), g), Reason: reason}}})
+			text, err := marshalExceptions(exception{Paths: append(slices.Clone(paths), g), Reason: reason})
 			if err != nil {
 				return nil, err
 			}
@@ -217,19 +222,19 @@ func (m *migration) exceptions(s *session) ([]byte, error) {
 		}
 		m.written += len(paths)
 		if len(paths) > 0 {
-			list = append(list, allow{Paths: paths, Reason: reason})
+			list = append(list, exception{Paths: paths, Reason: reason})
 		}
 	}
 	if len(list) == 0 {
 		return nil, nil
 	}
-	return toml.Marshal(map[string][]allow{"allow": list})
+	return marshalExceptions(list...)
 }
 
 // writeMigration adds the exceptions to the policy, and the known findings to the baseline.
 func (env *Env) writeMigration(ctx context.Context, s *session, m *migration, text []byte) error {
 	if len(text) > 0 {
-		if err := env.addToPolicy(ctx, s, text); err != nil {
+		if _, err := env.addToPolicy(ctx, s, text); err != nil {
 			return err
 		}
 	}

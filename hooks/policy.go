@@ -38,20 +38,18 @@ type usage struct {
 	policy   *policy.Policy
 	baseline *policy.Baseline
 	idle     []*policy.Exception // that match nothing so far
-	missing  []policy.Old        // of the baseline, not found so far
+	rest     policy.Baseline     // the entries of the baseline that were not found so far
 }
 
 // see notes which exceptions findings use, and reports whether all are in use.
 func (u *usage) see(_ *job, keys []*scanner.Key) bool {
 	u.idle = slices.DeleteFunc(u.idle, func(e *policy.Exception) bool { return slices.ContainsFunc(keys, e.Touches) })
-	if u.baseline != nil {
-		now := u.baseline.Missing(keys)
-		u.missing = slices.DeleteFunc(u.missing, func(o policy.Old) bool {
-			return !slices.ContainsFunc(now, func(n policy.Old) bool { return n.Fingerprint == o.Fingerprint })
-		})
-	}
-	return len(u.idle)+len(u.missing) == 0
+	u.rest.Keys = u.rest.Missing(keys)
+	return u.unused() == 0
 }
+
+// unused is how many exceptions and entries match nothing.
+func (u *usage) unused() int { return len(u.idle) + len(u.rest.Keys) }
 
 // checkPolicy is the command keyward policy check.
 func (env *Env) checkPolicy(ctx context.Context) error {
@@ -77,7 +75,7 @@ func (env *Env) checkPolicy(ctx context.Context) error {
 		u.idle = append(u.idle, &s.policy.Allow[i])
 	}
 	if s.baseline != nil {
-		u.missing = slices.Clone(s.baseline.Keys)
+		u.rest = *s.baseline
 	}
 	complete, err := env.everywhere(ctx, u.see)
 	if err != nil {
@@ -86,8 +84,8 @@ func (env *Env) checkPolicy(ctx context.Context) error {
 	if len(s.refused) > 0 {
 		return hint(errors.New("policy: a rules file is not valid"), "correct it: until then each scan reports this and ends with 2")
 	}
-	if !complete && len(u.idle)+len(u.missing) > 0 {
-		return hint(fmt.Errorf("policy: %s matched nothing, but not everything could be scanned", report.Count(len(u.idle)+len(u.missing), "entry")),
+	if n := u.unused(); !complete && n > 0 {
+		return hint(fmt.Errorf("policy: %s matched nothing, but not everything could be scanned", report.Count(n, "entry")),
 			"keyward scan --history names what could not be scanned")
 	}
 	if stale := env.writeUsage(u, env.Now()); stale > 0 {
@@ -111,7 +109,7 @@ func (env *Env) writeUsage(u *usage, now time.Time) (stale int) {
 		stale++
 	}
 	for _, e := range u.idle {
-		if e.Expires.IsZero() || now.Before(e.Expires.AddDate(0, 0, 1)) { // else it was named
+		if e.Holds(now) { // else it was named
 			fmt.Fprintf(env.Stdout, "%s:%d: the exception %q matches no finding in the files or the history. Remove it\n", u.policy.Path, e.Line(), e.Reason)
 			stale++
 		}
@@ -120,12 +118,12 @@ func (env *Env) writeUsage(u *usage, now time.Time) (stale int) {
 		return stale
 	}
 	fmt.Fprintf(env.Stdout, "%s: valid: %s\n", u.baseline.Path, report.Count(len(u.baseline.Keys), "finding"))
-	for i, o := range u.missing {
+	for i, o := range u.rest.Keys {
 		if i == maxMissing {
-			fmt.Fprintf(env.Stdout, "and %d more\n", len(u.missing)-i)
+			fmt.Fprintf(env.Stdout, "and %d more\n", len(u.rest.Keys)-i)
 			break
 		}
 		fmt.Fprintf(env.Stdout, "%s: %s %s, once at %s, is no longer in the files or the history. Remove it\n", u.baseline.Path, o.Rule, o.Redacted, o.Place)
 	}
-	return stale + len(u.missing)
+	return stale + len(u.rest.Keys)
 }

@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -29,10 +30,15 @@ func (env *Env) commitMessage(ctx context.Context, name string) error {
 			if len(data) == 0 {
 				return nil // git refuses an empty message itself
 			}
-			found, err := j.collect(ctx, files.Reader(scanner.CommitMessage, strings.NewReader(string(data)), j.fileOptions()), 0)
-			j.add(found, nil)
-			return err
+			return j.message(ctx, data)
 		})
+}
+
+// message scans the message of a commit.
+func (j *job) message(ctx context.Context, data []byte) error {
+	found, err := j.collect(ctx, files.Reader(scanner.CommitMessage, bytes.NewReader(data), j.fileOptions()), 0)
+	j.add(found, nil)
+	return err
 }
 
 // cutLine is the line below which git puts a diff that is no part of the message.
@@ -77,12 +83,12 @@ func (env *Env) prePush(ctx context.Context, args []string) error {
 			remote = args[0]
 		}
 		if remote == "" {
-			return j.arrivals(ctx, updates, git.NotRemotes, ofRemotes)
+			return j.arrivals(ctx, updates, git.NotRemotes, below(ofRemotes))
 		}
 		if strings.ContainsAny(remote, ":*?[\\ ") || strings.HasPrefix(remote, "/") || strings.HasPrefix(remote, ".") {
-			return j.arrivals(ctx, updates, git.NotNone, "")
+			return j.arrivals(ctx, updates, git.NotNone, nil)
 		}
-		return j.arrivals(ctx, updates, git.NotRemote(remote), ofRemotes+"/"+remote)
+		return j.arrivals(ctx, updates, git.NotRemote(remote), below(ofRemotes+"/"+remote))
 	})
 }
 
@@ -136,8 +142,8 @@ func readUpdates(r io.Reader, received bool) ([]git.Update, error) {
 }
 
 // arrivals scans what the commits brought that the updates of a push add. What the refs below
-// published have is listed and does not count; "" means that none is compared with.
-func (j *job) arrivals(ctx context.Context, updates []git.Update, notIn git.Refs, published string) error {
+// published have is listed and does not count; nil means that none is compared with.
+func (j *job) arrivals(ctx context.Context, updates []git.Update, notIn git.Refs, published func(context.Context) string) error {
 	j.published = published
 	listing, cancel := ctx, func() {}
 	if !j.stopAt.IsZero() {

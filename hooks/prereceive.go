@@ -60,7 +60,7 @@ func (env *Env) preReceive(ctx context.Context, o *receiveOptions) error {
 		if o.budget > 0 {
 			j.stopAt = time.Now().Add(o.budget)
 		}
-		err := j.arrivals(ctx, updates, git.NotAll, ofBranches)
+		err := j.arrivals(ctx, updates, git.NotAll, below(ofBranches))
 		late = j.late
 		return err
 	})

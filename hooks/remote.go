@@ -18,6 +18,16 @@ const (
 	ofBranches = "refs/heads"
 )
 
+// below names a prefix that is known.
+func below(refs string) func(context.Context) string {
+	return func(context.Context) string { return refs }
+}
+
+// ofPushRemote names what the remote has that the current branch is pushed to.
+func (j *job) ofPushRemote(ctx context.Context) string {
+	return ofRemotes + "/" + j.repo.PushRemote(ctx)
+}
+
 // mostTips is how many branches of remotes are read for a finding: those with the newest
 // commits.
 const mostTips = 20
@@ -29,7 +39,7 @@ const mostComparing = 5 * time.Second
 // copying what everybody can fetch tells nobody anything new, and stops nobody. It has a key
 // if one of its branches has it at each path at which the key was found.
 func (j *job) markPublished(ctx context.Context, keys []*scanner.Key) (marked []*scanner.Key, err error) {
-	if j.published == "" || len(keys) == 0 {
+	if j.published == nil || len(keys) == 0 {
 		return nil, nil
 	}
 	paths := map[string]bool{}
@@ -40,7 +50,7 @@ func (j *job) markPublished(ctx context.Context, keys []*scanner.Key) (marked []
 	}
 	ctx, cancel := context.WithTimeout(ctx, mostComparing)
 	defer cancel()
-	tips, err := j.repo.Tips(ctx, j.published, mostTips)
+	tips, err := j.repo.Tips(ctx, j.published(ctx), mostTips)
 	if err != nil {
 		return nil, err
 	}

@@ -89,7 +89,7 @@ func (o *setup) setupFlags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVarP(&o.config, "config", "c", "", "policy file (default .keyward.toml or .github/keyward.toml)")
 	f.StringArrayVar(&o.rules, "rules", nil, "more rules, in our form or that of gitleaks; may be repeated")
-	f.StringVarP(&o.baseline, "baseline", "b", "", "do not report the keys that this file lists; none for none (default .keyward-baseline.toml)")
+	f.StringVarP(&o.baseline, "baseline", "b", "", "do not report the findings that this file lists; none turns it off (default .keyward-baseline.toml)")
 	f.Float64Var(&o.minConfidence, "min-confidence", scanner.DefaultConfidence, "least confidence of a key that is reported, 0 to 1")
 	f.BoolVar(&o.noGit, "no-git", false, "read repositories without the git command")
 	_ = f.MarkHidden("no-git") // the flag exists: it was defined above

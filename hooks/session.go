@@ -315,7 +315,7 @@ func (s *session) loadBaseline(ctx context.Context, o *setup) error {
 // noBaseline is what --baseline takes to use none.
 const noBaseline = "none"
 
-// readBaseline returns the baseline, nil if there is none.
+// readBaseline returns the baseline, nil if the repository has no baseline file.
 func (s *session) readBaseline(ctx context.Context, o *setup) (*policy.Baseline, error) {
 	rev := o.trusted
 	if rev == "" && s.repo != nil && s.repo.Bare {
@@ -327,7 +327,7 @@ func (s *session) readBaseline(ctx context.Context, o *setup) (*policy.Baseline,
 	case o.baseline != "" && o.trusted == "":
 		return policy.LoadBaseline(s.env.path(o.baseline))
 	case rev == "":
-		data, err := policy.ReadBelow(s.root, policy.BaselineName, maxBaseline)
+		data, err := policy.ReadBelow(s.root, policy.BaselineName, policy.MaxBaseline)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, nil
 		}
@@ -339,9 +339,6 @@ func (s *session) readBaseline(ctx context.Context, o *setup) (*policy.Baseline,
 	return s.baselineAt(ctx, rev, o.baseline)
 }
 
-// maxBaseline is the largest baseline that is read.
-const maxBaseline = 16 << 20
-
 // baselineAt returns the baseline that a revision has; named is "" for the usual one, which
 // need not be there.
 func (s *session) baselineAt(ctx context.Context, rev, named string) (*policy.Baseline, error) {
@@ -350,7 +347,7 @@ func (s *session) baselineAt(ctx context.Context, rev, named string) (*policy.Ba
 		return nil, err
 	}
 	name := cmp.Or(named, policy.BaselineName)
-	data, err := s.repo.File(ctx, rev, filepath.ToSlash(filepath.Clean(name)), maxBaseline)
+	data, err := s.repo.File(ctx, rev, filepath.ToSlash(filepath.Clean(name)), policy.MaxBaseline)
 	switch {
 	case err != nil:
 		return nil, err

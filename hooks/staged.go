@@ -32,7 +32,7 @@ func (j *job) staged(ctx context.Context) error {
 
 // scanStaged is staged, and returns what the index changes.
 func (j *job) scanStaged(ctx context.Context) ([]git.Change, error) {
-	j.published = ofRemotes + "/" + j.repo.PushRemote(ctx)
+	j.published = j.ofPushRemote
 	list, err := j.repo.Staged(ctx)
 	if err != nil {
 		return nil, err

@@ -38,12 +38,12 @@ type Old struct {
 // repository.
 const BaselineName = ".keyward-baseline.toml"
 
-// maxBaseline is the largest baseline that is read.
-const maxBaseline = 16 << 20
+// MaxBaseline is the largest baseline that is read.
+const MaxBaseline = 16 << 20
 
 // LoadBaseline reads a baseline.
 func LoadBaseline(file string) (*Baseline, error) {
-	data, err := ReadRegular(file, maxBaseline)
+	data, err := ReadRegular(file, MaxBaseline)
 	if err != nil {
 		return nil, fmt.Errorf("baseline %s: %w", file, err)
 	}

@@ -372,8 +372,8 @@ func tomlError(err error) error {
 	return err
 }
 
-// holds reports whether an exception holds on a day.
-func (e *Exception) holds(now time.Time) bool {
+// Holds reports whether an exception holds on a day.
+func (e *Exception) Holds(now time.Time) bool {
 	return e.Expires.IsZero() || now.Before(e.Expires.AddDate(0, 0, 1))
 }
 
@@ -413,7 +413,7 @@ func (e *Exception) Line() int { return e.line }
 func (p *Policy) Known(k *scanner.Key, now time.Time) *scanner.Known {
 	for i := range p.Allow {
 		e := &p.Allow[i]
-		if !e.holds(now) || len(e.Rules) > 0 && !slices.Contains(e.Rules, k.Rule.ID) {
+		if !e.Holds(now) || len(e.Rules) > 0 && !slices.Contains(e.Rules, k.Rule.ID) {
 			continue
 		}
 		if len(e.Fingerprints) > 0 && !e.names(k) {
@@ -466,7 +466,7 @@ func (p *Policy) Off() []string {
 func (p *Policy) Lapsed(now time.Time) []string {
 	var out []string
 	for i := range p.Allow {
-		if e := &p.Allow[i]; !e.holds(now) {
+		if e := &p.Allow[i]; !e.Holds(now) {
 			out = append(out, fmt.Sprintf("%s:%d: the exception %q expired on %s", p.Path, e.line, e.Reason, e.Expires.Format(time.DateOnly)))
 		}
 	}
