@@ -112,8 +112,8 @@ func TestMergeOfDefault(t *testing.T) {
 	}{
 		{"push of the merge", ":3", ":4", false, 0},
 		{"pull request with the merge", ":2", ":4", true, 0},
-		{"push of a key beside it", ":3", ":5", false, 1},
-		{"pull request with a key beside it", ":2", ":5", true, 1},
+		{"push of the merge and a key", ":3", ":5", false, 1},
+		{"pull request with the merge and a key", ":2", ":5", true, 1},
 		{"push of the default branch's commit to another branch", ":1", ":2", false, 1},
 	} {
 		job := scan.Job{Repository: 1, URL: dir, Base: id[tt.base], Head: id[tt.head], FromBase: tt.fromBase, Default: "main", Token: func(context.Context, bool) (string, error) { return "", nil }}

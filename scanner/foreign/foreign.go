@@ -42,7 +42,7 @@ type Entry struct {
 	Globs []string // files that are not scanned
 
 	// Known says that the secret is one: it is not reported again, and still has to be
-	// rotated. Otherwise a person said that it is none.
+	// rotated. Otherwise a person marked it as a false positive.
 	Known bool
 }
 
@@ -103,7 +103,7 @@ func read(name string, data []byte) ([]Entry, []Problem, error) {
 	case bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")):
 		return detectSecrets(data)
 	}
-	return nil, nil, errors.New("it is none of .gitleaksignore, a configuration or report of gitleaks, .secrets.baseline, .gitguardian.yaml, or a trufflehog list of paths")
+	return nil, nil, errors.New("unknown format: expected .gitleaksignore, a configuration or report of gitleaks, .secrets.baseline, .gitguardian.yaml, or a trufflehog list of paths")
 }
 
 // eachLine calls each for the lines of data that are neither blank nor comments.

@@ -118,7 +118,7 @@ func (r *Repo) Arrivals(ctx context.Context, updates []Update, known Refs) ([]Ch
 type Tip struct{ Ref, ID string }
 
 // Tips returns the refs below a prefix such as "refs/remotes" that name commits, the ones
-// with the newest commits first and at most so many. Without the git binary there are none.
+// with the newest commits first and at most so many. It needs the git binary.
 func (r *Repo) Tips(ctx context.Context, prefix string, most int) ([]Tip, error) {
 	if r.bin == "" {
 		return nil, nil
