@@ -37,8 +37,10 @@ func (w *work) encodedText(v []byte) string {
 		return "a PEM block, which is judged decoded"
 	case len(text) < 4 || printableShare(text) < 1:
 		return ""
-	case score.Placeholder(text):
+	case score.Placeholder(text) || speaksOfItself(text):
 		return "a placeholder, encoded"
+	case passwordLine(text):
+		return "a user and the hash of a password, encoded"
 	case text[0] == '{' && (bytes.Contains(text, []byte(`"iv"`)) || bytes.Contains(text, []byte(`"aead"`)) || bytes.Contains(text, []byte(`"ciphertext"`))):
 		return "encrypted"
 	case !basic && w.judging.Kind != score.Password && constantWord(text):
@@ -57,15 +59,32 @@ const basicScheme = "basic "
 // maxEncoded is the longest base64 that is decoded to see whether it is a credential.
 const maxEncoded = 2048
 
+// speaksOfItself reports whether a text is words that say that it is a credential, perhaps
+// with a number: this_is_the_secret, user_password2.
+func speaksOfItself(text []byte) bool {
+	words := bytes.TrimRight(text, "0123456789")
+	if len(text)-len(words) > 3 || bytes.IndexByte(words, ':') >= 0 || !wordsOnly(words) {
+		return false
+	}
+	var name score.Name
+	name.Read(words)
+	return name.SpeaksOfKey()
+}
+
 // basicWithout returns why the credentials of Basic authentication have no password in them,
 // or only the name of one.
 func basicWithout(text []byte) string {
-	_, password, ok := bytes.Cut(text, []byte(":"))
+	user, password, ok := bytes.Cut(text, []byte(":"))
 	switch {
 	case !ok || len(password) == 0:
 		return "Basic authentication without a password"
+	case exampleWords[string(bytes.ToLower(password))] && (bytes.Equal(user, password) || exampleWords[string(bytes.ToLower(user))]):
+		return "a placeholder, encoded"
 	case score.Placeholder(password) && score.ShapeOf(password).Alphabet != score.Digits || bytes.IndexByte(password, '_') > 0 && bytes.Equal(bytes.ToUpper(password), password) && !bytes.ContainsAny(password, "0123456789"):
 		return "a placeholder, encoded"
 	}
 	return ""
 }
+
+// exampleWords are users and passwords of examples: where both are, nobody's account is meant.
+var exampleWords = score.Set("user username userid login password passwd pass secret example test client clientid client_id clientsecret client_secret")

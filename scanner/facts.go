@@ -49,7 +49,9 @@ var factReaders = map[Facts]func(d *details, value, around []byte){
 }
 
 // jwtFacts reads the header and the claims of a JSON Web Token (RFC 7519). A
-// token whose header is not JSON is none.
+// token whose header is not JSON is none, nor are the claims that NATS publishes
+// of its operators and accounts.
+// https://docs.nats.io/running-a-nats-service/configuration/securing_nats/auth_intro/jwt
 func jwtFacts(d *details, v, _ []byte) {
 	if i := bytes.Index(v, []byte("eyJ")); i > 0 { // ghs_123_eyJ…
 		v = v[i:]
@@ -64,8 +66,9 @@ func jwtFacts(d *details, v, _ []byte) {
 		return
 	}
 	var claims struct {
-		Iss, Sub, Jti, Azp string
-		Exp, Iat           json.Number
+		Iss, Sub, Jti, Azp, Type string
+		Exp, Iat                 json.Number
+		Nats                     struct{ Type string }
 	}
 	body := rawURL(parts[1])
 	if json.Unmarshal(body, &claims) != nil {
@@ -74,6 +77,10 @@ func jwtFacts(d *details, v, _ []byte) {
 			d.invalid = len(parts) == 3
 			return
 		}
+	}
+	if kind := claims.Nats.Type + claims.Type; strings.HasPrefix(head.Alg, "ed25519") && (kind == "operator" || kind == "account") {
+		d.invalid = true
+		return
 	}
 	d.add("kid", head.Kid)
 	d.add("iss", claims.Iss)

@@ -57,13 +57,16 @@ func hexPairs(v []byte) bool {
 }
 
 // identifier reports whether v is a name as programs have them: letters only, in camelCase.
-func identifier(v []byte) bool {
+func identifier(v []byte) bool { return lettersOnly(v) && score.Wordy(v) }
+
+// lettersOnly reports whether v is letters of ASCII.
+func lettersOnly(v []byte) bool {
 	for _, c := range v {
 		if !('a' <= c|0x20 && c|0x20 <= 'z') {
 			return false
 		}
 	}
-	return score.Wordy(v)
+	return true
 }
 
 // quantity reports whether v is a number with a unit: 512Mi, 30s.

@@ -317,7 +317,7 @@ func defaultInside(v []byte) bool {
 // encrypted reports whether v is the output of a tool that encrypts values in
 // place: SOPS, Ansible Vault, age, PGP, sealed secrets, dotenvx, Rails.
 func encrypted(v []byte) bool {
-	if hashed(v) {
+	if hashed(v) || passwordLine(v) {
 		return true
 	}
 	for _, p := range []string{"enc[", "$ansible_vault", "age-encryption.org", "-----begin age", "-----begin pgp message", "encrypted:", "enc(", "aqicah", "{cipher}", "ag", "kms:"} {

@@ -122,7 +122,7 @@ func (w *work) noValue(v []byte) string {
 		return "a public key"
 	case len(v) == 40 && allHex(v) && pinned(c.Before):
 		return "the commit of a dependency"
-	case w.kind == score.DocumentFile && c.Form == score.Argument && bytes.HasSuffix(c.Before, []byte("`")) && identifier(v):
+	case w.kind == score.DocumentFile && c.Form == score.Argument && bytes.HasSuffix(c.Before, []byte("`")) && (identifier(v) || lettersOnly(v) && camelCase(v)):
 		return "a name in a list of names"
 	case c.Form == score.Query && w.name.Ends("nonce"), w.name.OfProtocolNonce():
 		return "the nonce of one request"
@@ -130,6 +130,18 @@ func (w *work) noValue(v []byte) string {
 		return "a name of the program"
 	case c.Quoted && strings.IndexByte(",;)", v[0]) >= 0:
 		return "code between two texts"
+	case constraint(v):
+		return "the name of an index or a constraint of a database"
+	case commitOf(v):
+		return "the commit of a dependency"
+	case ipAddress(v):
+		return "an IP address"
+	case terminalEscape(v):
+		return "a colour or a command of a terminal"
+	case !c.Quoted && v[len(v)-1] == '.' && wordsOnly(v[:len(v)-1]) && len(bytes.TrimSpace(c.After)) == 0 && comment(c.Before):
+		return "the end of a sentence"
+	case c.Kind == score.Provisioning && len(w.name.Raw()) == len("join") && w.name.Ends("join") && bytes.Contains(c.Before, []byte(".join")):
+		return "the result of joining texts"
 	case call(v):
 		return "an expression"
 	case distinguishedName(v):
@@ -187,19 +199,40 @@ func (w *work) variable(v []byte) bool {
 			return false
 		}
 	}
-	if surelyRandom(v) || bytes.ContainsAny(v, "0123456789") && bytes.Equal(bytes.ToLower(v), v) { // s3cr3t
+	if surelyRandom(v) {
+		return false
+	}
+	if w.statement() {
+		return true
+	}
+	if bytes.ContainsAny(v, "0123456789") && bytes.Equal(bytes.ToLower(v), v) { // s3cr3t
 		return false
 	}
 	if identifier(v) && camelCase(v) {
 		return true
 	}
 	c := &w.judging
-	if before := bytes.TrimLeft(c.Before, " \t"); score.BeginsComment(before) || bytes.HasPrefix(before, []byte("/*")) {
+	if comment(c.Before) {
 		return false
 	}
 	after, name := bytes.TrimSpace(c.After), w.name.Raw()
 	member := bytes.IndexByte(name, '.') > 0
 	return len(after) == 0 && member || len(after) > 0 && strings.IndexByte(",;)", after[0]) >= 0 && (member || 'A' <= name[0] && name[0] <= 'Z')
+}
+
+// statement reports whether the value that is judged is all of the right side of an
+// assignment that ends in a semicolon: password = buffer1;
+func (w *work) statement() bool {
+	c := &w.judging
+	left, ok := bytes.CutSuffix(bytes.TrimRight(c.Before, " \t"), []byte("="))
+	return ok && c.Form == score.Assignment && bytes.HasPrefix(bytes.TrimSpace(c.After), []byte(";")) &&
+		bytes.Equal(bytes.TrimSpace(left), w.name.Raw())
+}
+
+// comment reports whether a line begins as a comment does.
+func comment(line []byte) bool {
+	line = bytes.TrimLeft(line, " \t")
+	return score.BeginsComment(line) || bytes.HasPrefix(line, []byte("/*"))
 }
 
 // tuple reports whether the value is in the VALUES of an SQL statement, where the literal
@@ -226,7 +259,7 @@ func (w *work) memberOfElse() bool {
 	if dot <= 0 || dot+1 == len(name) || bytes.HasSuffix(bytes.TrimRight(w.judging.Before, "\"'` "), []byte("(")) {
 		return false
 	}
-	return members[string(bytes.ToLower(name[dot+1:]))]
+	return members[string(bytes.ToLower(name[dot+1:]))] || dot == 1 && name[0] >= 'a' && lettersOnly(name[2:]) // join(p.RootKey, "…")
 }
 
 // members are claims and settings that are no keys, whatever the class is called.

@@ -58,6 +58,24 @@ func TestNoValues(t *testing.T) {
 		{"basic_test.go", `	"Authorization": []string{"Basic ` + encoded("username") + `"},` + "\n"},
 		{"mail_test.php", `  $auth = 'Basic ` + encoded("api:ACCESS_KEY") + `';` + "\n"},
 		{"room.py", `    "auth_data": "` + encoded("this should really be encrypted text") + `",` + "\n"},
+		{"secret.yml", "kind: Secret\ndata:\n  password: " + encoded("user_password2") + "\n"},
+		{"oauth.md", "Authorization: Basic " + encoded("example:example") + "\n"},
+		{"ingress.yml", "  auth: " + encoded("user:{SHA}FAKEhMmSPz8GgiULbPgzG37mj9g=") + "\n"},
+		// hashes of passwords, names of things
+		{"compose.yml", `  - "traefik.http.middlewares.auth.basicauth.users=test:$$apr1$$FAKEkkkW$$IgXLP6ewTrSuBkTrqE8wj/"` + "\n"},
+		{"compose.yml", "  app.digestauth.users: test:realm:a2688e031edb4be6a3797f3882655c05\n"},
+		{"Version1.php", "    $this->renameIndex('oauth2_access_tokens', 'idx_368a4209a76ed395', 'user_id');\n"},
+		{"composer.json", `  "acme/oauth-token": "dev-master#dc8ff343363cf794d30eb1a123610d186a43f162",` + "\n"},
+		{"ip_test.go", `	passIPs: []string{"2a03:4000:6:d080::42"},` + "\n"},
+		{"a_test.py", `TEST_TOKEN_START = '\x1b[04m\x1b[91m'` + "\n"},
+		{"shell.c", "	password = pwbuf1;\n"},
+		{"chunk_test.rb", `# unique_id.unpack('N*').map{|n| n.to_s(16)}.join => "52fde6425d7406bdb19b936e1a1ba98c"` + "\n"},
+		{"calendar.js", `  BYMONTHDAY:i.bind(this,"BYMONTHDAY7x",-31,31),` + "\n"},
+		{"kv.go", `	exists(ctx, path.Join(p.RootKey, "qmslkjdfmqlskdjfmqlksjaz"), nil)` + "\n"},
+		{"gen.sh", "openssl genrsa -out client.key -passout pass:password 2048\n"},
+		{"jwt.md", "One of `signingSecret`, `publicKey`, `jwksFile` or `jwksUrl` must be set.\n"},
+		{"mw.go", "	// that needs authentication, with a secret.\n	// Default: traefik.\n"},
+		{"operator.conf", "operator = \"" + natsToken("operator") + "\"\n"},
 		// the name is that of another value
 		{"a_test.java", "  @SpringBootTest({\"APP-CLIENT-SECRET=my-client-secret\",\n      \"YAHOO-CLIENT-ID=my-yahoo-client-id7\"})\n"},
 		{"manifest.json", "{\"imports\": [\n \"_AuthenticationCardLogo.b7a1c0d2.js\",\n \"_Checkbox.8f0e1d2c.js\"]}\n"},
@@ -98,6 +116,11 @@ func TestStillValues(t *testing.T) {
 		{"a.json", `{"timestamp_header": "x-ts", "signature_header": "x-sig", "token": "«V»"}` + "\n"},
 		{"a.py", `vault.put("prod/api_key", "«V»")` + "\n"},
 		{"a.txt", "note=use+glpat-FAKEkw7Rd2QzVn0tR3al+please\n"},
+		{"shell.c", "	password = \"«V»\";\n"},
+		{"nginx.go", "	conf := `set $token «V»;`\n"},
+		{"secret.yml", "kind: Secret\ndata:\n  password: " + base64.StdEncoding.EncodeToString([]byte(fakeValue)) + "\n"},
+		{"bind.js", "client.bind('cn=root', '«V»', done)\n"},
+		{"user.creds", natsToken("user") + "\n"},
 	} {
 		wantOne(t, s, c.path, strings.ReplaceAll(c.text, "«V»", fakeValue))
 	}
@@ -114,4 +137,10 @@ func TestColumn(t *testing.T) {
 	if found[0].Col != 1013 || found[0].Line != 7 || found[1].Col != 13 || found[1].Line != 8 {
 		t.Errorf("got %d:%d and %d:%d, want 7:1013 and 8:13", found[0].Line, found[0].Col, found[1].Line, found[1].Col)
 	}
+}
+
+// natsToken is a token of NATS of a kind, with a signature that is not one.
+func natsToken(kind string) string {
+	part := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
+	return part(`{"typ":"JWT","alg":"ed25519-nkey"}`) + "." + part(`{"jti":"FAKE7x","sub":"FAKE","nats":{"type":"`+kind+`","version":2}}`) + "." + part("fakefakefakefake"+kind+"fakefake9f86d081884c7d659a2f")
 }

@@ -73,8 +73,11 @@ func Call(dst []Arg, t []byte, i, n int) []Arg {
 			continue
 		}
 		place := p.place
-		if first := wordAt(t, skip(t, i+n, blanks)); string(first) == "ctx" || string(first) == "context" { // Go: it comes first
+		switch string(wordAt(t, skip(t, i+n, blanks))) {
+		case "ctx", "context": // Go: it comes first
 			place++
+		case "this": // JavaScript: bind of a function
+			continue
 		}
 		arg, ok := nth(t, i+n, place)
 		if t[i+n-1] == ' ' {

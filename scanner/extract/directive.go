@@ -46,7 +46,7 @@ func Directives() []string { return keywords(directives()) }
 func Directive(dst []Arg, t []byte, i, end int) []Arg {
 	var buf [40]byte
 	known := directives()[string(lowerWord(buf[:], t[i:end]))]
-	if len(known) == 0 || !configLine(t, i) {
+	if len(known) == 0 || i > 0 && t[i-1] == ':' || !configLine(t, i) { // pass:password 2048
 		return dst
 	}
 	for k := range known {

@@ -1,0 +1,77 @@
+package scanner
+
+import (
+	"bytes"
+	"net/netip"
+
+	"github.com/keyward/keyward/scanner/score"
+)
+
+// What follows knows things by the form of their names: hashes of passwords, constraints,
+// commits, addresses.
+
+// passwordLine reports whether v is a user and the hash of a password, as files for Basic and
+// Digest authentication have them: user:$apr1$salt$hash, user:realm:MD5. Compose files write
+// each dollar twice.
+// https://httpd.apache.org/docs/2.4/misc/password_encryptions.html
+func passwordLine(v []byte) bool {
+	user, hash, ok := bytes.Cut(v, []byte(":"))
+	if !ok || len(user) == 0 || len(user) > 64 || len(hash) < 8 {
+		return false
+	}
+	if bytes.HasPrefix(hash, []byte("$$")) {
+		hash = bytes.ReplaceAll(hash, []byte("$$"), []byte("$"))
+	}
+	for _, p := range [...]string{"$apr1$", "$1$", "$2a$", "$2b$", "$2y$", "$5$", "$6$", "$7$", "$y$", "$argon2", "$pbkdf2", "$scrypt$", "{SHA}", "{SSHA}", "{SHA256}", "{SHA512}"} {
+		if bytes.HasPrefix(hash, []byte(p)) {
+			return true
+		}
+	}
+	realm, digest, ok := bytes.Cut(hash, []byte(":"))
+	return ok && len(realm) > 0 && len(digest) == 32 && allHex(digest) && bytes.IndexByte(user, '/') < 0
+}
+
+// constraint reports whether v is the name of an index or a constraint, as mappers of objects
+// to tables make them: a word for it, and a hash of the columns.
+func constraint(v []byte) bool {
+	word, hash, ok := bytes.Cut(v, []byte("_"))
+	return ok && len(word) <= 6 && len(hash) >= 8 && allHex(hash) && constraints[string(bytes.ToLower(word))]
+}
+
+var constraints = score.Set("fk pk ix idx uq uniq unique ck df index rel")
+
+// commitOf reports whether v is a version or a branch of a dependency and the commit that it
+// is at: dev-main#COMMIT.
+// https://getcomposer.org/doc/04-schema.md#package-links
+func commitOf(v []byte) bool {
+	i := len(v) - 41
+	return i > 2 && (v[i] == '#' || v[i] == '@') && allHex(v[i+1:]) && !surelyRandom(v[:i])
+}
+
+// ipAddress reports whether v is an IP address, perhaps with the length of a network's prefix.
+func ipAddress(v []byte) bool {
+	if len(v) > 49 || bytes.Count(v, []byte(".")) < 3 && bytes.Count(v, []byte(":")) < 2 {
+		return false
+	}
+	host, _, _ := bytes.Cut(v, []byte("/"))
+	_, err := netip.ParseAddr(string(host))
+	return err == nil
+}
+
+// terminalEscape reports whether v begins with the escape that colours of terminals begin
+// with, as programs write it.
+// https://www.ecma-international.org/publications-and-standards/standards/ecma-48/
+func terminalEscape(v []byte) bool {
+	for _, esc := range [...]string{`\x1b[`, `\x1B[`, `\033[`, `\u001b[`, `\u001B[`, `\e[`} {
+		if bytes.HasPrefix(v, []byte(esc)) {
+			return true
+		}
+	}
+	return false
+}
+
+// wordsOnly reports whether v is a word, or words with signs between.
+func wordsOnly(v []byte) bool {
+	prose, _ := score.Prose(v)
+	return prose && score.Wordy(v)
+}
