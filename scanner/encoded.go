@@ -32,7 +32,9 @@ func (w *work) encodedText(v []byte) string {
 		return ""
 	}
 	text := bytes.TrimSpace(decoded)
-	switch {
+	switch user, password, pair := bytes.Cut(text, []byte(":")); {
+	case pair && exampleWord(password) && (bytes.Equal(user, password) || exampleWord(user)):
+		return "a placeholder, encoded"
 	case bytes.HasPrefix(text, []byte("-----BEGIN")):
 		return "a PEM block, which is judged decoded"
 	case len(text) < 4 || printableShare(text) < 1:
@@ -62,7 +64,12 @@ const maxEncoded = 2048
 // speaksOfItself reports whether a text is words that say that it is a credential, perhaps
 // with a number: this_is_the_secret, user_password2.
 func speaksOfItself(text []byte) bool {
-	words := bytes.TrimRight(text, "0123456789")
+	words := bytes.Map(func(r rune) rune {
+		if '0' <= r && r <= '9' {
+			return -1
+		}
+		return r
+	}, text)
 	if len(text)-len(words) > 3 || bytes.IndexByte(words, ':') >= 0 || !wordsOnly(words) {
 		return false
 	}
@@ -74,17 +81,19 @@ func speaksOfItself(text []byte) bool {
 // basicWithout returns why the credentials of Basic authentication have no password in them,
 // or only the name of one.
 func basicWithout(text []byte) string {
-	user, password, ok := bytes.Cut(text, []byte(":"))
+	_, password, ok := bytes.Cut(text, []byte(":"))
 	switch {
 	case !ok || len(password) == 0:
 		return "Basic authentication without a password"
-	case exampleWords[string(bytes.ToLower(password))] && (bytes.Equal(user, password) || exampleWords[string(bytes.ToLower(user))]):
-		return "a placeholder, encoded"
 	case score.Placeholder(password) && score.ShapeOf(password).Alphabet != score.Digits || bytes.IndexByte(password, '_') > 0 && bytes.Equal(bytes.ToUpper(password), password) && !bytes.ContainsAny(password, "0123456789"):
 		return "a placeholder, encoded"
 	}
 	return ""
 }
 
-// exampleWords are users and passwords of examples: where both are, nobody's account is meant.
-var exampleWords = score.Set("user username userid login password passwd pass secret example test client clientid client_id clientsecret client_secret")
+// exampleWord reports whether a text is what examples call a user or a password: where both
+// are, nobody's account is meant.
+func exampleWord(text []byte) bool { return exampleWords[string(bytes.ToLower(text))] }
+
+var exampleWords = score.Set("user username userid login password passwd pass secret example test client clientid client_id clientsecret client_secret " +
+	"foo bar baz any-user any-password some-user some-password someuser somepassword test_user test_password testuser testpassword user1 user2 user3 password1 password2 password3")

@@ -274,6 +274,9 @@ func publicLink(before []byte) bool {
 	if bytes.HasSuffix(end, []byte("; nonce=")) { // of a Link header
 		return true
 	}
+	if bytes.Contains(before, []byte("data-cf-beacon=")) { // https://developers.cloudflare.com/web-analytics/get-started/
+		return true
+	}
 	return bytes.HasSuffix(end, []byte("nonce=")) && (bytes.Contains(before, []byte("<script")) || bytes.Contains(before, []byte("<style")) || bytes.Contains(before, []byte("<link")))
 }
 

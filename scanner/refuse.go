@@ -136,6 +136,12 @@ func (w *work) noValue(v []byte) string {
 		return "the commit of a dependency"
 	case ipAddress(v):
 		return "an IP address"
+	case cipherList(v):
+		return "a list of ciphers"
+	case bytes.HasPrefix(v, []byte("//")) && w.name.Ends("otpauth"):
+		return "a link, whose secret is judged by its own name"
+	case w.searchKey():
+		return "a key that a page searches with, which everybody may have"
 	case terminalEscape(v):
 		return "a colour or a command of a terminal"
 	case !c.Quoted && v[len(v)-1] == '.' && wordsOnly(v[:len(v)-1]) && len(bytes.TrimSpace(c.After)) == 0 && comment(c.Before):
@@ -248,7 +254,7 @@ func (w *work) tuple() bool {
 // ofPGP reports whether the text before a value speaks of a key of PGP.
 func ofPGP(before []byte) bool {
 	before = before[max(0, len(before)-60):]
-	return extract.IndexFold(before, "gpg") >= 0 || extract.IndexFold(before, "pgp") >= 0 || extract.IndexFold(before, "rsa key") >= 0 || extract.IndexFold(before, "format_id(") >= 0
+	return bytes.HasSuffix(bytes.TrimRight(before, "'\"` "), []byte("with key")) || extract.IndexFold(before, "gpg") >= 0 || extract.IndexFold(before, "pgp") >= 0 || extract.IndexFold(before, "rsa key") >= 0 || extract.IndexFold(before, "format_id(") >= 0
 }
 
 // memberOfElse reports whether the name before an argument is that of a claim in a class of
@@ -279,6 +285,14 @@ func (w *work) objectID() bool {
 	}
 	around := w.around()
 	return extract.IndexFold(around, "secretname") >= 0 || extract.IndexFold(around, "secret_name") >= 0
+}
+
+// searchKey reports whether the value is the key of an application and an index of a search
+// service, which web pages hold.
+// https://www.algolia.com/doc/guides/security/api-keys/#search-only-api-key
+func (w *work) searchKey() bool {
+	around := w.around()
+	return w.name.Ends("apikey") && hasKey(around, "appid") && hasKey(around, "indexname")
 }
 
 // signedMessage reports whether the value is the token beside the time and the signature of a

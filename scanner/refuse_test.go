@@ -76,6 +76,12 @@ func TestNoValues(t *testing.T) {
 		{"jwt.md", "One of `signingSecret`, `publicKey`, `jwksFile` or `jwksUrl` must be set.\n"},
 		{"mw.go", "	// that needs authentication, with a secret.\n	// Default: traefik.\n"},
 		{"operator.conf", "operator = \"" + natsToken("operator") + "\"\n"},
+		{"dex.yaml", "  secret: " + encoded("oauth2-proxy-client-secret\n") + "\n"},
+		{"config.json", `{"ssl-ciphers-key": "ECDHE-RSA-AES256:!aNULL:!eNULL:!EXPORT:!DES:!RC4:!MD5:!PSK"}` + "\n"},
+		{"yarn.js", `O6={appId:"OFCNCOG2CU",apiKey:"6fe4476ee5a1832882e326b506d14126",indexName:"npm-search"}` + "\n"},
+		{"main.html", `<script data-cf-beacon='{"token": "e44a95720257486eab94698a6b4c6ca6"}'></script>` + "\n"},
+		{"git_test.go", `	"verified signature of commit 'shasum' with key '5982D0279C227FFD'"` + "\n"},
+		{"reject.json", `{"X-Mandrill-Signature": "8ExrBIUlnVaanrjQrvL8Sh/M9pg="}` + "\n"},
 		// the name is that of another value
 		{"a_test.java", "  @SpringBootTest({\"APP-CLIENT-SECRET=my-client-secret\",\n      \"YAHOO-CLIENT-ID=my-yahoo-client-id7\"})\n"},
 		{"manifest.json", "{\"imports\": [\n \"_AuthenticationCardLogo.b7a1c0d2.js\",\n \"_Checkbox.8f0e1d2c.js\"]}\n"},
@@ -119,6 +125,7 @@ func TestStillValues(t *testing.T) {
 		{"shell.c", "	password = \"«V»\";\n"},
 		{"nginx.go", "	conf := `set $token «V»;`\n"},
 		{"secret.yml", "kind: Secret\ndata:\n  password: " + base64.StdEncoding.EncodeToString([]byte(fakeValue)) + "\n"},
+		{"client.js", `{appId: "OFCNCOG2CU", adminSecret: "«V»", indexName: "npm-search"}` + "\n"},
 		{"bind.js", "client.bind('cn=root', '«V»', done)\n"},
 		{"user.creds", natsToken("user") + "\n"},
 	} {

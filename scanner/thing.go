@@ -58,6 +58,10 @@ func ipAddress(v []byte) bool {
 	return err == nil
 }
 
+// cipherList reports whether v is a list of ciphers as OpenSSL reads it, in which ! excludes one.
+// https://docs.openssl.org/master/man1/openssl-ciphers/#cipher-list-format
+func cipherList(v []byte) bool { return bytes.Count(v, []byte(":!"))+bytes.Count(v, []byte(":-")) > 1 }
+
 // terminalEscape reports whether v begins with the escape that colours of terminals begin
 // with, as programs write it.
 // https://www.ecma-international.org/publications-and-standards/standards/ecma-48/

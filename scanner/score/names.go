@@ -223,7 +223,7 @@ var (
 // such as the checksum of a token's program.
 func (n *Name) About() bool { return n.count > 0 && aboutWords[string(n.word(n.count-1))] }
 
-var aboutWords = Set("sha sha1 sha256 sha512 md5 hash checksum digest path file url length count version")
+var aboutWords = Set("sha sha1 sha256 sha512 md5 hash checksum digest path file url length count version signature signatures")
 
 // Secretive reports whether a name speaks of a secret, and not of a key only, which may
 // be that of a map.
