@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 
+	"github.com/keyward/keyward/scanner/extract"
 	"github.com/keyward/keyward/scanner/score"
 )
 
@@ -39,7 +40,7 @@ func (w *work) encodedText(v []byte) string {
 		return "a PEM block, which is judged decoded"
 	case len(text) < 4 || printableShare(text) < 1:
 		return ""
-	case score.Placeholder(text) || speaksOfItself(text):
+	case score.Placeholder(text) || speaksOfItself(text) || toBeChanged(text):
 		return "a placeholder, encoded"
 	case passwordLine(text):
 		return "a user and the hash of a password, encoded"
@@ -76,6 +77,16 @@ func speaksOfItself(text []byte) bool {
 	var name score.Name
 	name.Read(words)
 	return name.SpeaksOfKey()
+}
+
+// toBeChanged reports whether a text asks to be replaced: pleaseChangeThisSecret.
+func toBeChanged(text []byte) bool {
+	for _, words := range [...]string{"changeme", "changethis", "change_me", "change-me", "change_this", "change-this", "replaceme", "replace_me", "replace-me"} {
+		if extract.IndexFold(text, words) >= 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // basicWithout returns why the credentials of Basic authentication have no password in them,

@@ -26,6 +26,9 @@ func mostlyLetters(v []byte) bool {
 
 // expression reports whether v is a regular expression.
 func expression(v []byte) bool {
+	if v[0] == '/' && v[len(v)-1] == '/' && bytes.IndexByte(v, '[') > 0 { // with its delimiters
+		return true
+	}
 	if v[0] == '^' && (v[len(v)-1] == '$' || bytes.ContainsAny(v, "[(")) || bytes.HasPrefix(v, []byte("(?")) {
 		return true
 	}

@@ -16,7 +16,7 @@ func (w *work) readable(v []byte) string {
 	wordy := prose && score.Wordy(v)
 	c := &w.judging
 	switch {
-	case w.kind == score.TranslationFile && (prose || mostlyLetters(v) && (bytes.IndexByte(v, ' ') > 0 || goesOn(c.After)) ||
+	case w.kind == score.TranslationFile && (prose || c.Quoted && sentence(v) || mostlyLetters(v) && (bytes.IndexByte(v, ' ') > 0 || goesOn(c.After)) ||
 		bytes.Count(v, []byte(`\u`)) > 1 || bytes.HasPrefix(v, []byte("crwdns"))): // of Crowdin's pseudo-language
 		return "a translation"
 	case !prose:
@@ -37,6 +37,25 @@ func (w *work) readable(v []byte) string {
 		return "a question or a part of a sentence"
 	}
 	return ""
+}
+
+// sentence reports whether v is several words, one of which may be a number: 2048 bits.
+func sentence(v []byte) bool {
+	space := bytes.IndexByte(v, ' ')
+	if space <= 0 {
+		return hasLetterBeyondASCII(v)
+	}
+	letters := 0
+	for _, r := range string(v) {
+		if unicode.IsLetter(r) {
+			letters++
+		}
+	}
+	return 2*letters > utf8.RuneCount(v) || bytes.Count(v, []byte(" ")) > 1
+}
+
+func hasLetterBeyondASCII(v []byte) bool {
+	return bytes.ContainsFunc(v, func(r rune) bool { return r >= utf8.RuneSelf && r != utf8.RuneError && unicode.IsLetter(r) })
 }
 
 // goesOn reports whether a plain word follows a value, as in a sentence.
@@ -136,6 +155,8 @@ func (w *work) noValue(v []byte) string {
 		return "the commit of a dependency"
 	case ipAddress(v):
 		return "an IP address"
+	case publicJWK(v):
+		return "a public key"
 	case cipherList(v):
 		return "a list of ciphers"
 	case bytes.HasPrefix(v, []byte("//")) && w.name.Ends("otpauth"):

@@ -58,6 +58,21 @@ func ipAddress(v []byte) bool {
 	return err == nil
 }
 
+// publicJWK reports whether v is a JSON Web Key, or several, without a private part.
+// https://www.rfc-editor.org/rfc/rfc7517
+func publicJWK(v []byte) bool {
+	if v[0] != '{' && v[0] != '[' || !bytes.Contains(v, []byte(`kty`)) {
+		return false
+	}
+	plain := bytes.ReplaceAll(v, []byte(`\`), nil)
+	for _, private := range [...]string{`"d":`, `"d" :`, `"k":`, `"k" :`} {
+		if bytes.Contains(plain, []byte(private)) {
+			return false
+		}
+	}
+	return bytes.Contains(plain, []byte(`"kty":`)) || bytes.Contains(plain, []byte(`"kty" :`))
+}
+
 // cipherList reports whether v is a list of ciphers as OpenSSL reads it, in which ! excludes one.
 // https://docs.openssl.org/master/man1/openssl-ciphers/#cipher-list-format
 func cipherList(v []byte) bool { return bytes.Count(v, []byte(":!"))+bytes.Count(v, []byte(":-")) > 1 }
