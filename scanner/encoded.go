@@ -3,6 +3,7 @@ package scanner
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 
 	"github.com/keyward/keyward/scanner/extract"
 	"github.com/keyward/keyward/scanner/score"
@@ -19,6 +20,9 @@ func (w *work) encodedText(v []byte) string {
 	}
 	if basic && len(v) < 8 {
 		return "a word after Basic"
+	}
+	if digits := v[bytes.LastIndexByte(v, ':')+1:]; len(digits) > 32 && allHex(digits) && hexSentence(digits) {
+		return "a sentence, encoded"
 	}
 	if len(v) < 8 || len(v) > maxEncoded || len(v)%4 != 0 {
 		return ""
@@ -77,6 +81,12 @@ func speaksOfItself(text []byte) bool {
 	var name score.Name
 	name.Read(words)
 	return name.SpeaksOfKey()
+}
+
+// hexSentence reports whether hexadecimal digits are those of a sentence.
+func hexSentence(digits []byte) bool {
+	text, err := hex.DecodeString(string(digits))
+	return err == nil && printableShare(text) == 1 && bytes.Count(text, []byte(" ")) > 2 && mostlyLetters(text)
 }
 
 // toBeChanged reports whether a text asks to be replaced: pleaseChangeThisSecret.

@@ -274,6 +274,9 @@ func publicLink(before []byte) bool {
 	if bytes.HasSuffix(end, []byte("; nonce=")) { // of a Link header
 		return true
 	}
+	if bytes.HasSuffix(before, []byte("/badge.svg?token=")) { // https://docs.codecov.com/docs/status-badges
+		return true
+	}
 	if bytes.Contains(before, []byte("data-cf-beacon=")) { // https://developers.cloudflare.com/web-analytics/get-started/
 		return true
 	}

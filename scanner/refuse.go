@@ -121,7 +121,7 @@ func (w *work) noValue(v []byte) string {
 		return "a regular expression"
 	case bytes.HasSuffix(c.Before, []byte("{{")) || bytes.HasSuffix(c.Before, []byte("{{ ")):
 		return "an expression of a template"
-	case !c.Quoted && (hexNumber(v) || quantity(v) || c.Kind == score.Key && score.ShapeOf(v).Alphabet == score.Digits && !w.numericKey(v)):
+	case !c.Quoted && (hexNumber(v) || quantity(v) || (c.Kind == score.Key || w.codeFile && goesOnInCode(c.After)) && score.ShapeOf(v).Alphabet == score.Digits && !w.numericKey(v)):
 		return "a number"
 	case hexPairs(v):
 		return "the fingerprint of a public key"
@@ -141,7 +141,7 @@ func (w *work) noValue(v []byte) string {
 		return "a public key"
 	case len(v) == 40 && allHex(v) && pinned(c.Before):
 		return "the commit of a dependency"
-	case w.kind == score.DocumentFile && c.Form == score.Argument && bytes.HasSuffix(c.Before, []byte("`")) && (identifier(v) || lettersOnly(v) && camelCase(v)):
+	case w.kind == score.DocumentFile && bytes.HasSuffix(c.Before, []byte("`")) && (c.Form == score.Argument && identifier(v) || lettersOnly(v) && camelCase(v) && len(v) < 24):
 		return "a name in a list of names"
 	case c.Form == score.Query && w.name.Ends("nonce"), w.name.OfProtocolNonce():
 		return "the nonce of one request"
@@ -183,7 +183,7 @@ func (w *work) noValue(v []byte) string {
 		return "an address or a sentence"
 	case fileName(v):
 		return "the name of a file"
-	case (len(v) == 16 || len(v) == 40) && allHex(v) && c.Kind != score.Password && !w.name.Secretive() && ofPGP(c.Before):
+	case (len(v) == 16 || len(v) == 40) && allHex(v) && c.Kind != score.Password && (!w.name.Secretive() && (ofPGP(c.Before) || ofPGP([]byte(w.blob.Path))) || w.name.Has("fingerprint")):
 		return "the id or fingerprint of a public key"
 	case licence(v) && w.name.Ends("license"):
 		return "the name of a licence"
@@ -201,6 +201,12 @@ func (w *work) noValue(v []byte) string {
 		return "the first of several arguments of a call"
 	}
 	return w.encodedText(v)
+}
+
+// goesOnInCode reports whether a comma or a semicolon follows a value.
+func goesOnInCode(after []byte) bool {
+	after = bytes.TrimSpace(after)
+	return len(after) > 0 && strings.IndexByte(",;)", after[0]) >= 0
 }
 
 // publicText reports whether the text before a value calls it a public key.
@@ -242,9 +248,9 @@ func (w *work) variable(v []byte) bool {
 	if comment(c.Before) {
 		return false
 	}
-	after, name := bytes.TrimSpace(c.After), w.name.Raw()
+	name := w.name.Raw()
 	member := bytes.IndexByte(name, '.') > 0
-	return len(after) == 0 && member || len(after) > 0 && strings.IndexByte(",;)", after[0]) >= 0 && (member || 'A' <= name[0] && name[0] <= 'Z')
+	return len(bytes.TrimSpace(c.After)) == 0 && member || goesOnInCode(c.After) && (member || 'A' <= name[0] && name[0] <= 'Z')
 }
 
 // statement reports whether the value that is judged is all of the right side of an

@@ -22,7 +22,7 @@ var (
 		"username usernames proof cursor hostname port protocol protocols endpoint " +
 		"args arguments options opts " +
 		"enabled required status state scope scopes policy file filename dir directory limit mode kind field column table " +
-		"method methods retrieve exists color colour colors colours style font icon ip ips addr address addresses " +
+		"method methods retrieve exists supported color colour colors colours style font icon ip ips addr address addresses " +
 		"identifier etag vid uid gid guid regex pattern mint ref refs segment segments salted iv tag ciphertext ring holder supply symbol decimals")
 	// otherTokens are words that make the token after them a place in a list of results.
 	otherTokens = Set("page nextpage next previous prev continuation continue cursor pagination paging offset resume marker delta")

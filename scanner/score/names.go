@@ -105,6 +105,9 @@ func (n *Name) word(i int) []byte { return n.low[n.parts[i].start:n.parts[i].end
 // has reports whether a part stands in the name.
 func (n *Name) has(part string) bool { return bytes.Contains(n.low[:n.n], []byte(part)) }
 
+// Has reports whether a part, which is in lower case, stands in the name.
+func (n *Name) Has(part string) bool { return n.has(part) }
+
 // Ends reports whether the name ends in a part, which is in lower case.
 func (n *Name) Ends(part string) bool { return bytes.HasSuffix(n.low[:n.n], []byte(part)) }
 
