@@ -149,22 +149,10 @@ func (w *work) noValue(v []byte) string {
 		return "a name of the program"
 	case c.Quoted && strings.IndexByte(",;)", v[0]) >= 0:
 		return "code between two texts"
-	case constraint(v):
-		return "the name of an index or a constraint of a database"
-	case commitOf(v):
-		return "the commit of a dependency"
-	case ipAddress(v):
-		return "an IP address"
-	case publicJWK(v):
-		return "a public key"
-	case cipherList(v):
-		return "a list of ciphers"
 	case bytes.HasPrefix(v, []byte("//")) && w.name.Ends("otpauth"):
 		return "a link, whose secret is judged by its own name"
 	case w.searchKey():
 		return "a key that a page searches with, which everybody may have"
-	case terminalEscape(v):
-		return "a colour or a command of a terminal"
 	case !c.Quoted && v[len(v)-1] == '.' && wordsOnly(v[:len(v)-1]) && len(bytes.TrimSpace(c.After)) == 0 && comment(c.Before):
 		return "the end of a sentence"
 	case c.Kind == score.Provisioning && len(w.name.Raw()) == len("join") && w.name.Ends("join") && bytes.Contains(c.Before, []byte(".join")):
@@ -199,6 +187,9 @@ func (w *work) noValue(v []byte) string {
 		return "the token of one signed message"
 	case w.firstArgument():
 		return "the first of several arguments of a call"
+	}
+	if why := nameOfThing(v); why != "" {
+		return why
 	}
 	return w.encodedText(v)
 }

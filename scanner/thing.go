@@ -10,6 +10,25 @@ import (
 // What follows knows things by the form of their names: hashes of passwords, constraints,
 // commits, addresses.
 
+// nameOfThing returns what v is by its form, if that is no credential; else "".
+func nameOfThing(v []byte) string {
+	switch {
+	case constraint(v):
+		return "the name of an index or a constraint of a database"
+	case commitOf(v):
+		return "the commit of a dependency"
+	case ipAddress(v):
+		return "an IP address"
+	case publicJWK(v):
+		return "a public key"
+	case cipherList(v):
+		return "a list of ciphers"
+	case terminalEscape(v):
+		return "a colour or a command of a terminal"
+	}
+	return ""
+}
+
 // passwordLine reports whether v is a user and the hash of a password, as files for Basic and
 // Digest authentication have them: user:$apr1$salt$hash, user:realm:MD5. Compose files write
 // each dollar twice.
