@@ -106,7 +106,7 @@ func (l *limited) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := l.open(); err != nil {
 		return nil, err
 	}
-	if r.Method != http.MethodGet && l.installation != 0 {
+	if r.Method != http.MethodGet && l.installation != 0 && r.Context().Value(reading{}) == nil {
 		if err := l.pace(r); err != nil {
 			return nil, err
 		}

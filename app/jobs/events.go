@@ -13,8 +13,11 @@ import (
 type (
 	// ScanArgs scans what a push, a pull request or a merge group brought.
 	ScanArgs struct{ webhook.Event }
-	// TextArgs scans what somebody wrote in an issue, a pull request or a comment.
+	// TextArgs scans what somebody wrote: an issue, a pull request, a review, a discussion, a
+	// comment or the notes of a release.
 	TextArgs struct{ webhook.Event }
+	// WikiArgs scans the pages of a wiki that somebody changed.
+	WikiArgs struct{ webhook.Event }
 	// AgainArgs scans a commit again whose check somebody asked for again.
 	AgainArgs struct{ webhook.Event }
 	// ButtonArgs does what a button of a check says.
@@ -31,6 +34,7 @@ type (
 
 func (ScanArgs) Kind() string         { return "scan" }
 func (TextArgs) Kind() string         { return "text" }
+func (WikiArgs) Kind() string         { return "wiki" }
 func (AgainArgs) Kind() string        { return "again" }
 func (ButtonArgs) Kind() string       { return "button" }
 func (IssueArgs) Kind() string        { return "issue" }
@@ -40,6 +44,7 @@ func (MemberArgs) Kind() string       { return "member" }
 
 func (a ScanArgs) delivery() string         { return a.Delivery }
 func (a TextArgs) delivery() string         { return a.Delivery }
+func (a WikiArgs) delivery() string         { return a.Delivery }
 func (a AgainArgs) delivery() string        { return a.Delivery }
 func (a ButtonArgs) delivery() string       { return a.Delivery }
 func (a IssueArgs) delivery() string        { return a.Delivery }
@@ -49,6 +54,7 @@ func (a MemberArgs) delivery() string       { return a.Delivery }
 
 func (a ScanArgs) installation() int64         { return a.Installation }
 func (a TextArgs) installation() int64         { return a.Installation }
+func (a WikiArgs) installation() int64         { return a.Installation }
 func (a AgainArgs) installation() int64        { return a.Installation }
 func (a ButtonArgs) installation() int64       { return a.Installation }
 func (a IssueArgs) installation() int64        { return a.Installation }
@@ -118,6 +124,12 @@ func jobsOf(e *webhook.Event, fair func() int) (out []river.InsertManyParams) {
 		if action("created", "edited") && !e.Bot {
 			add(TextArgs{*e}, queueScan, max(2, fair()))
 		}
+	case "pull_request_review", "pull_request_review_comment", "commit_comment", "discussion", "discussion_comment", "release":
+		if action("created", "edited", "submitted", "published") && !e.Bot && (e.Comment != 0 || e.Node != "") {
+			add(TextArgs{*e}, queueScan, max(2, fair()))
+		}
+	case "gollum":
+		add(WikiArgs{*e}, queueScan, max(2, fair()))
 	case "repository":
 		add(RepositoryArgs{*e}, queueAdmin, 2)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -315,51 +314,31 @@ func (r *Runner) sight(ctx context.Context, cred *store.Credential, known []int6
 	return s, err
 }
 
-// reread reads a key again from the issue, pull request or comment that it was found in.
+// reread reads a key again from the text on GitHub that it was found in.
 func (r *Runner) reread(ctx context.Context, cred *store.Credential) (*verify.Credential, error) {
 	for _, p := range cred.Places {
-		var comment int64
-		var number int
-		if p.URL == "" {
-			continue
+		origin := p.Origin
+		if origin.Kind == "" {
+			origin = formerOrigin(&p)
 		}
-		if n, _ := fmt.Sscanf(p.Path, "comment %d on #%d", &comment, &number); n != 2 {
-			if n, _ := fmt.Sscanf(p.Path, "text of #%d", &number); n != 1 {
-				continue
-			}
+		if origin.Kind == "" || origin.Kind == store.TextWiki {
+			continue
 		}
 		repo, err := r.Store.Repository(ctx, p.Repository)
 		if err != nil {
 			continue // it is gone
 		}
 		c := r.GitHub.Installation(repo.Installation)
-		text, err := writtenAt(ctx, c, repo, comment, number)
+		in, err := read(ctx, c, repo, origin)
 		if silent(err) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		if key := r.Engine.Read(p.Path, []byte(text), cred.Fingerprint); key != nil {
+		if key := r.Engine.Read(p.Path, []byte(in.text), cred.Fingerprint); key != nil {
 			return key, nil
 		}
 	}
 	return nil, nil
-}
-
-// writtenAt is what stands in a comment now, or in an issue or pull request if comment
-// is 0.
-func writtenAt(ctx context.Context, c *github.Client, repo *store.Repository, comment int64, number int) (string, error) {
-	if comment != 0 {
-		got, _, err := c.Issues.GetComment(ctx, repo.Owner, repo.Name, comment)
-		if err != nil {
-			return "", fmt.Errorf("read comment %d: %w", comment, err)
-		}
-		return got.GetBody(), nil
-	}
-	got, _, err := c.Issues.Get(ctx, repo.Owner, repo.Name, number)
-	if err != nil {
-		return "", fmt.Errorf("read issue %d: %w", number, err)
-	}
-	return strings.Join([]string{got.GetTitle(), got.GetBody()}, "\n\n"), nil
 }

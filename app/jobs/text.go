@@ -20,8 +20,8 @@ import (
 	"github.com/keyward/keyward/scanner/report"
 )
 
-// text scans what somebody wrote in an issue, a pull request or a comment. A key pasted
-// there has leaked too. The text is read from GitHub, and kept nowhere.
+// text scans what somebody wrote. A key pasted there has leaked too. The text is read from
+// GitHub, and kept nowhere.
 func (r *Runner) text(ctx context.Context, job *river.Job[TextArgs], log *slog.Logger) error {
 	e := &job.Args.Event
 	repo, err := r.see(ctx, e)
@@ -29,7 +29,7 @@ func (r *Runner) text(ctx context.Context, job *river.Job[TextArgs], log *slog.L
 		return err
 	}
 	c := r.GitHub.Installation(e.Installation)
-	in, err := read(ctx, c, repo, e)
+	in, err := read(ctx, c, repo, originOf(e))
 	if s := github.Status(err); s == http.StatusNotFound || s == http.StatusGone {
 		return nil // deleted in the meantime
 	}
@@ -48,36 +48,42 @@ func (r *Runner) text(ctx context.Context, job *river.Job[TextArgs], log *slog.L
 
 // pasted keeps the keys that a text has in it, and tells who wrote it.
 func (r *Runner) pasted(ctx context.Context, c *github.Client, repo *store.Repository, e *webhook.Event, in writing, keys []*scanner.Key, log *slog.Logger) error {
-	settings, err := r.settings(ctx, c, repo)
+	changes, err := r.record(ctx, c, repo, e, keys, func(p *store.Place) { p.URL, p.Origin = in.url, in.origin })
 	if err != nil {
 		return err
 	}
+	log.Info("keys in a text", "repository", repo.ID, "text", in.origin.Kind, "number", e.Number, "keys", len(changes))
+	return r.reply(ctx, c, repo, e, in.name, keys, changes)
+}
+
+// record keeps keys that stand in texts. locate completes each place.
+func (r *Runner) record(ctx context.Context, c *github.Client, repo *store.Repository, e *webhook.Event, keys []*scanner.Key, locate func(*store.Place)) ([]store.Change, error) {
+	settings, err := r.settings(ctx, c, repo)
+	if err != nil {
+		return nil, err
+	}
 	state, err := r.heard(ctx, repo, e)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	list := r.credentials(keys, settings, state)
 	for i := range list {
 		for j := range list[i].Places {
-			list[i].Places[j].URL = in.url
+			locate(&list[i].Places[j])
 		}
 	}
 	if state == store.StateQuiet { // anybody may write there
 		n, err := r.Store.AllowOutsider(ctx, repo.Installation, repo.ID, time.Now(), len(list), outsiderFindings)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		list = list[:n]
 	}
 	changes, err := r.Store.Record(ctx, repo.ID, list)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	log.Info("keys in a text", "repository", repo.ID, "number", e.Number, "keys", len(changes))
-	if err := r.tellSoon(ctx, e.Installation); err != nil {
-		return err
-	}
-	return r.reply(ctx, c, repo, e, in.name, keys, changes)
+	return changes, r.tellSoon(ctx, e.Installation)
 }
 
 // heard says what becomes of a key in a text. Where everybody may write comments, only
@@ -93,39 +99,20 @@ func (r *Runner) heard(ctx context.Context, repo *store.Repository, e *webhook.E
 	return store.StateQuiet, err
 }
 
-// a writing is what somebody wrote.
-type writing struct {
-	name, url, text string // what to call it, and its address
-	edited          bool   // it is not what was written first
-}
-
-// read returns the text that an event speaks of, as it is now.
-func read(ctx context.Context, c *github.Client, repo *store.Repository, e *webhook.Event) (in writing, err error) {
-	switch {
-	case e.Comment != 0:
-		comment, _, err := c.Issues.GetComment(ctx, repo.Owner, repo.Name, e.Comment)
-		if err != nil {
-			return in, fmt.Errorf("read comment %d: %w", e.Comment, err)
-		}
-		return writing{fmt.Sprintf("comment %d on #%d", e.Comment, e.Number), comment.GetHTMLURL(), comment.GetBody(), !comment.GetUpdatedAt().Equal(comment.GetCreatedAt())}, nil
-	case e.Name == "pull_request":
-		pull, _, err := c.PullRequests.Get(ctx, repo.Owner, repo.Name, e.Number)
-		if err != nil {
-			return in, fmt.Errorf("read pull request %d: %w", e.Number, err)
-		}
-		return writing{name: fmt.Sprintf("text of #%d", e.Number), url: pull.GetHTMLURL(), text: pull.GetTitle() + "\n\n" + pull.GetBody()}, nil
+// answerable reports whether an event is about a text below which an issue comment can be
+// written.
+func answerable(e *webhook.Event) bool {
+	switch store.TextKind(e.Name) {
+	case store.TextCommitComment, store.TextDiscussion, store.TextDiscussionComment, store.TextRelease:
+		return false
 	}
-	issue, _, err := c.Issues.Get(ctx, repo.Owner, repo.Name, e.Number)
-	if err != nil {
-		return in, fmt.Errorf("read issue %d: %w", e.Number, err)
-	}
-	return writing{name: fmt.Sprintf("text of #%d", e.Number), url: issue.GetHTMLURL(), text: issue.GetTitle() + "\n\n" + issue.GetBody()}, nil
+	return true
 }
 
 // reply tells who wrote the text, once. It names the kind of the key and never quotes
 // it. In a public repository it says nothing: it would point everybody at the key.
 func (r *Runner) reply(ctx context.Context, c *github.Client, repo *store.Repository, e *webhook.Event, name string, keys []*scanner.Key, changes []store.Change) error {
-	if repo.Public {
+	if repo.Public || !answerable(e) {
 		return nil
 	}
 	dismissed := map[string]bool{}

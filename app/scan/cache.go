@@ -179,5 +179,5 @@ func (c *Cache) Remove(ctx context.Context, id int64) error {
 	if _, err := os.Stat(c.Dir); err != nil {
 		return nil // there never was one
 	}
-	return errors.Join(c.remove(ctx, copyOf(id)), c.remove(ctx, wholeOf(id)))
+	return errors.Join(c.remove(ctx, copyOf(id)), c.remove(ctx, wholeOf(id)), c.remove(ctx, wikiOf(id)))
 }

@@ -27,8 +27,8 @@ var kinds = []struct {
 	Name, Title, What string
 	add               map[string]string
 }{
-	{"scan", "Scan", "Scans every push and pull request and opens rotation issues. Reads code, pull requests, merge queues and members; writes checks and issues.", map[string]string{
-		"metadata": "read", "contents": "read", "checks": "write", "pull_requests": "read", "issues": "write", "merge_queues": "read", "members": "read",
+	{"scan", "Scan", "Scans every push, pull request, review, discussion and release and opens rotation issues. Reads code, pull requests, discussions, merge queues and members; writes checks and issues.", map[string]string{
+		"metadata": "read", "contents": "read", "checks": "write", "pull_requests": "read", "issues": "write", "merge_queues": "read", "members": "read", "discussions": "read",
 	}},
 	{"inventory", "Scan and look up deploy keys", "Also looks up whether a leaked SSH key is a deploy key of a repository. Reads the administration settings of repositories; changes none.", map[string]string{
 		"administration": "read",

@@ -41,6 +41,11 @@ var calls = map[string][]string{
 	"Checks.ListCheckRunsForRef":           {"checks:read"},
 	"Checks.UpdateCheckRun":                {"checks:write"},
 	"PullRequests.Get":                     {"pull_requests:read"},
+	"PullRequests.GetReview":               {"pull_requests:read"},
+	"PullRequests.GetComment":              {"pull_requests:read"},
+	"Repositories.GetComment":              {"contents:read"}, // of a commit
+	"Repositories.GetRelease":              {"contents:read"},
+	"Post in github/node.go":               {"discussions:read"}, // GraphQL
 	"Issues.Create":                        {"issues:write"},
 	"Issues.Edit":                          {"issues:write"},
 	"Issues.Get":                           {"issues:read", "pull_requests:read"},
@@ -62,7 +67,9 @@ var calls = map[string][]string{
 // https://docs.github.com/webhooks/webhook-events-and-payloads
 var events = map[string]string{
 	"push": "contents:read", "pull_request": "pull_requests:read", "merge_group": "merge_queues:read", "check_run": "checks:read", "check_suite": "checks:read",
-	"issues": "issues:read", "issue_comment": "issues:read", "repository": "metadata:read", "member": "members:read", "organization": "members:read",
+	"issues": "issues:read", "issue_comment": "issues:read", "pull_request_review": "pull_requests:read", "pull_request_review_comment": "pull_requests:read",
+	"commit_comment": "contents:read", "discussion": "discussions:read", "discussion_comment": "discussions:read", "release": "contents:read", "gollum": "contents:read",
+	"repository": "metadata:read", "member": "members:read", "organization": "members:read",
 }
 
 var (

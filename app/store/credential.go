@@ -59,8 +59,32 @@ type Place struct {
 	Decoded    string
 	InTest     bool
 	URL        string // of what is no file: a comment, a pull request's text
+	Origin     Origin // what it is, if it is no file
 	Seen       time.Time
 }
+
+// An Origin is a text that is no file.
+type Origin struct {
+	Kind   TextKind // "" for a file, and for texts found by the release before this one
+	Item   string   // its id: a number of the REST API, or a global id of discussions
+	Number int      // of the issue, pull request or discussion that it belongs to, or 0
+}
+
+// A TextKind is a kind of text on GitHub in which credentials are found.
+type TextKind string
+
+// The kinds of texts. Their values are stored.
+const (
+	TextIssue             TextKind = "issue" // title and body, of pull requests too
+	TextComment           TextKind = "issue_comment"
+	TextReview            TextKind = "pull_request_review"
+	TextReviewComment     TextKind = "pull_request_review_comment"
+	TextCommitComment     TextKind = "commit_comment"
+	TextDiscussion        TextKind = "discussion"
+	TextDiscussionComment TextKind = "discussion_comment"
+	TextRelease           TextKind = "release"
+	TextWiki              TextKind = "wiki"
+)
 
 // A Change is what recording a credential changed.
 type Change struct {
@@ -157,9 +181,9 @@ func (tx *tx) record(c *Credential, r *Repository) (Change, error) {
 		if err != nil {
 			return change, err
 		}
-		if _, err := tx.exec(`INSERT INTO place (installation, fingerprint, repository, path, line, col, commit_id, blob, decoded, in_test, url, seen)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (installation, fingerprint, repository, path, line) DO UPDATE SET seen = excluded.seen`,
-			c.Installation, c.Fingerprint, r.ID, p.Path, p.Line, p.Col, p.Commit, p.Blob, p.Decoded, p.InTest, p.URL, now.UnixMilli()); err != nil {
+		if _, err := tx.exec(`INSERT INTO place (installation, fingerprint, repository, path, line, col, commit_id, blob, decoded, in_test, url, kind, item, number, seen)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (installation, fingerprint, repository, path, line) DO UPDATE SET seen = excluded.seen`,
+			c.Installation, c.Fingerprint, r.ID, p.Path, p.Line, p.Col, p.Commit, p.Blob, p.Decoded, p.InTest, p.URL, p.Origin.Kind, p.Origin.Item, p.Origin.Number, now.UnixMilli()); err != nil {
 			return change, err
 		}
 		change.Elsewhere = change.Elsewhere || !known && !change.New
@@ -238,13 +262,13 @@ func (s *Store) Credential(ctx context.Context, installation int64, fingerprint 
 	err = s.rows(ctx, func(r *sql.Rows) error {
 		var p Place
 		var seen int64
-		if err := r.Scan(&p.Repository, &p.Path, &p.Line, &p.Col, &p.Commit, &p.Blob, &p.Decoded, &p.InTest, &p.URL, &seen); err != nil {
+		if err := r.Scan(&p.Repository, &p.Path, &p.Line, &p.Col, &p.Commit, &p.Blob, &p.Decoded, &p.InTest, &p.URL, &p.Origin.Kind, &p.Origin.Item, &p.Origin.Number, &seen); err != nil {
 			return err
 		}
 		p.Seen = instant(seen)
 		c.Places = append(c.Places, p)
 		return nil
-	}, "SELECT repository, path, line, col, commit_id, blob, decoded, in_test, url, seen FROM place WHERE installation = ? AND fingerprint = ? ORDER BY repository, path, line",
+	}, "SELECT repository, path, line, col, commit_id, blob, decoded, in_test, url, kind, item, number, seen FROM place WHERE installation = ? AND fingerprint = ? ORDER BY repository, path, line",
 		installation, fingerprint)
 	if err != nil {
 		return nil, fmt.Errorf("read places of key %.12s: %w", fingerprint, err)

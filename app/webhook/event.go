@@ -37,11 +37,12 @@ type Event struct {
 	Deleted bool   `json:"deleted,omitempty"`
 	Forced  bool   `json:"forced,omitempty"`
 
-	Number   int    `json:"number,omitempty"`  // of the pull request or issue
-	Fork     bool   `json:"fork,omitempty"`    // the pull request comes from another repository
-	Rebased  bool   `json:"rebased,omitempty"` // an edit changed the base
-	IsPull   bool   `json:"is_pull,omitempty"` // the issue is a pull request
-	Comment  int64  `json:"comment,omitempty"`
+	Number   int    `json:"number,omitempty"`   // of the pull request or issue
+	Fork     bool   `json:"fork,omitempty"`     // the pull request comes from another repository
+	Rebased  bool   `json:"rebased,omitempty"`  // an edit changed the base
+	IsPull   bool   `json:"is_pull,omitempty"`  // the issue is a pull request
+	Comment  int64  `json:"comment,omitempty"`  // id of the comment, the review or the release
+	Node     string `json:"node,omitempty"`     // global id of the discussion or the comment in it, which only GraphQL reads
 	TextMAC  string `json:"text_mac,omitempty"` // of the comment's text as GitHub signed it, see TextMAC
 	CheckRun int64  `json:"check_run,omitempty"`
 	Button   string `json:"button,omitempty"`
@@ -154,8 +155,19 @@ type payload struct {
 	} `json:"issue"`
 	Comment *struct {
 		ID   int64  `json:"id"`
+		Node string `json:"node_id"`
 		Body string `json:"body"`
 	} `json:"comment"`
+	Review *struct {
+		ID int64 `json:"id"`
+	} `json:"review"`
+	Discussion *struct {
+		Number int    `json:"number"`
+		Node   string `json:"node_id"`
+	} `json:"discussion"`
+	Release *struct {
+		ID int64 `json:"id"`
+	} `json:"release"`
 	Changes struct {
 		Base       json.RawMessage `json:"base"`
 		Repository json.RawMessage `json:"repository"`
@@ -175,6 +187,7 @@ var (
 	nameRE   = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
 	loginRE  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}(\[bot\])?$`)
 	wordRE   = regexp.MustCompile(`^[a-z_-]{0,40}$`)
+	nodeRE   = regexp.MustCompile(`^[A-Za-z0-9_=-]{1,100}$`) // https://docs.github.com/graphql/guides/using-global-node-ids
 )
 
 // Decode reads a payload. Values that GitHub never sends are errors. The guard keeps
@@ -277,6 +290,7 @@ func (e *Event) what(p *payload) error {
 		e.Base, e.Head, e.Deleted, e.Forced = p.Before, p.After, p.Deleted, p.Forced
 		e.Tag = strings.HasPrefix(ref, "refs/tags/")
 		e.Default = p.Repository != nil && ref == "refs/heads/"+p.Repository.DefaultBranch
+	case e.written(p):
 	case e.Name == "pull_request" && p.PullRequest != nil:
 		pr := p.PullRequest
 		e.Base, e.Head, e.Number, e.Rebased = pr.Base.SHA, pr.Head.SHA, pr.Number, len(p.Changes.Base) > 0
@@ -304,10 +318,35 @@ func (e *Event) what(p *payload) error {
 	if e.Member != "" && !loginRE.MatchString(e.Member) {
 		return errors.New("the member's login has characters that no login has")
 	}
+	if e.Node != "" && !nodeRE.MatchString(e.Node) {
+		return errors.New("the global id has characters that no id has")
+	}
 	for _, id := range []string{e.Base, e.Head} {
 		if id != "" && !objectID.MatchString(id) {
 			return errors.New("a commit's id is none")
 		}
 	}
 	return nil
+}
+
+// written reads which text was written, if the event is about one that belongs to no issue. It
+// reports whether it is.
+func (e *Event) written(p *payload) bool {
+	switch {
+	case e.Name == "pull_request_review_comment" && p.Comment != nil && p.PullRequest != nil:
+		e.Number, e.IsPull, e.Comment = p.PullRequest.Number, true, p.Comment.ID
+	case e.Name == "pull_request_review" && p.Review != nil && p.PullRequest != nil:
+		e.Number, e.IsPull, e.Comment = p.PullRequest.Number, true, p.Review.ID
+	case e.Name == "commit_comment" && p.Comment != nil:
+		e.Comment = p.Comment.ID
+	case e.Name == "discussion" && p.Discussion != nil:
+		e.Number, e.Node = p.Discussion.Number, p.Discussion.Node
+	case e.Name == "discussion_comment" && p.Discussion != nil && p.Comment != nil:
+		e.Number, e.Comment, e.Node = p.Discussion.Number, p.Comment.ID, p.Comment.Node
+	case e.Name == "release" && p.Release != nil:
+		e.Comment = p.Release.ID
+	default:
+		return false
+	}
+	return true
 }

@@ -83,13 +83,15 @@ var (
 // known are the events that Keyward works on. Others are accepted and ignored.
 var known = map[string]bool{
 	"push": true, "pull_request": true, "merge_group": true, "check_run": true, "check_suite": true, "issues": true, "issue_comment": true,
+	"pull_request_review": true, "pull_request_review_comment": true, "commit_comment": true, "discussion": true, "discussion_comment": true, "release": true, "gollum": true,
 	"installation": true, "installation_repositories": true, "repository": true, "member": true, "organization": true,
 }
 
 // Events returns the names of the events to subscribe to. GitHub sends those of the App's
 // own installation without a subscription.
 func Events() []string {
-	return []string{"push", "pull_request", "merge_group", "check_run", "check_suite", "issues", "issue_comment", "repository", "member", "organization"}
+	return []string{"push", "pull_request", "merge_group", "check_run", "check_suite", "issues", "issue_comment", "pull_request_review", "pull_request_review_comment",
+		"commit_comment", "discussion", "discussion_comment", "release", "gollum", "repository", "member", "organization"}
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -162,7 +164,7 @@ func (h *Handler) accept(r *http.Request, body []byte) *Refusal {
 		log.Error("delivery refused", "why", err.Error())
 		return ErrPayload
 	}
-	if e.Comment != 0 {
+	if e.Name == "issue_comment" {
 		e.TextMAC = TextMAC(h.Key, e.comment)
 	}
 	e.Sign(h.Key)

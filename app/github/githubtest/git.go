@@ -166,6 +166,9 @@ func (s *Server) admit(r *http.Request, parts []string, push bool) (*repo, strin
 	}
 	owner, name := parts[1], parts[2]
 	found := s.state.repo(owner, name)
+	if of := s.state.repo(owner, strings.TrimSuffix(name, ".wiki")); found == nil && of != nil {
+		found = of.wiki
+	}
 	if moved := s.state.byID[s.state.moved[repoKey(owner, name)]]; found == nil && moved != nil {
 		to := s.URL + "/" + moved.full() + ".git/" + parts[3] + "?" + r.URL.RawQuery
 		return nil, "", func(w http.ResponseWriter) { http.Redirect(w, r, to, http.StatusMovedPermanently) }

@@ -88,7 +88,8 @@ func repoShort(r *repo) object {
 	return object{"id": r.id, "node_id": fmt.Sprintf("R_%d", r.id), "name": r.name, "full_name": r.full(), "private": !r.public}
 }
 
-var appEvents = []string{"check_run", "check_suite", "issue_comment", "issues", "merge_group", "pull_request", "push", "repository"}
+var appEvents = []string{"check_run", "check_suite", "commit_comment", "discussion", "discussion_comment", "gollum", "issue_comment", "issues", "merge_group",
+	"pull_request", "pull_request_review", "pull_request_review_comment", "push", "release", "repository"}
 
 func (s *Server) appJSON() object {
 	owner := object{"login": appSlug, "id": 1, "node_id": "O_1", "type": "Organization", "site_admin": false, "html_url": s.URL + "/" + appSlug,

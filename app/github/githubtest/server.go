@@ -141,6 +141,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch path := r.URL.EscapedPath(); {
+	case path == "/api/graphql":
+		s.serveAPI(w, r, "/graphql")
 	case strings.HasPrefix(path, apiRoot+"/"):
 		s.serveAPI(w, r, strings.TrimPrefix(path, apiRoot))
 	case gitPath.MatchString(path):

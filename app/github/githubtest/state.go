@@ -55,6 +55,8 @@ type repo struct {
 	created, pushed  time.Time
 	roles            map[string]string
 	issues           []*issue
+	writings         []*writing
+	wiki             *repo // nil if there is none
 	checks           []*check
 	alerts           []*alert
 	deployKeys       []*deployKey
@@ -71,7 +73,7 @@ func newState() state {
 	return state{
 		last: 1000, accounts: map[string]*account{}, repos: map[string]*repo{}, byID: map[int64]*repo{}, moved: map[string]int64{},
 		installs: map[int64]*installation{}, tokens: map[string]*token{}, limits: map[int64]*limit{}, codes: map[string]bool{},
-		grants: map[string]string{"checks": "write", "contents": "read", "issues": "write", "metadata": "read", "pull_requests": "read"},
+		grants: map[string]string{"checks": "write", "contents": "read", "discussions": "read", "issues": "write", "metadata": "read", "pull_requests": "read"},
 	}
 }
 

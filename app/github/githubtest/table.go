@@ -15,6 +15,7 @@ func (s *Server) table() []route {
 		{method: "POST", pattern: "/app/hook/deliveries/{delivery_id}/attempts", as: "app", do: redeliver},
 		{method: "POST", pattern: "/app-manifests/{code}/conversions", do: convertManifest},
 		{method: "GET", pattern: "/installation/repositories", as: "installation", do: listInstallationRepos},
+		{method: "POST", pattern: "/graphql", as: "installation", do: graphQL},
 		{method: "GET", pattern: "/rate_limit", do: getRateLimit},
 		{method: "GET", pattern: "/meta", do: getMeta},
 		{method: "GET", pattern: "/users/{username}", do: getUser},
@@ -48,6 +49,10 @@ func (s *Server) table() []route {
 	in("GET", "/pulls", needs("pull_requests:read"), listPulls)
 	in("GET", "/pulls/{pull_number}", needs("pull_requests:read"), getPull)
 	read, write := needs("issues:read", "pull_requests:read"), needs("issues:write", "pull_requests:write")
+	in("GET", "/pulls/comments/{comment_id}", needs("pull_requests:read"), getWriting("pull_request_review_comment", "comment_id"))
+	in("GET", "/pulls/{pull_number}/reviews/{review_id}", needs("pull_requests:read"), getWriting("pull_request_review", "review_id"))
+	in("GET", "/comments/{comment_id}", needs("contents:read"), getWriting("commit_comment", "comment_id"))
+	in("GET", "/releases/{release_id}", needs("contents:read"), getWriting("release", "release_id"))
 	in("GET", "/issues", needs("issues:read"), listIssues)
 	in("POST", "/issues", needs("issues:write"), createIssue)
 	in("GET", "/issues/comments/{comment_id}", read, getComment)
