@@ -265,6 +265,7 @@ const batch = 50
 // finish keeps the result of a scan until it is published, with a MAC: what the database says
 // of it is no proof.
 func (r *Runner) finish(ctx context.Context, s *store.Scan, result *store.Result) error {
+	result.Version = store.ResultVersion
 	macs, err := r.resultMACs(s, result)
 	if err != nil {
 		return err

@@ -217,8 +217,13 @@ func (k *Keeper) Wake(ctx context.Context) (installations []int64, err error) {
 	return installations, err
 }
 
+// lifeVersion is the version of the form in which lives are stored.
+const lifeVersion = 1
+
 func encode(l *life.Life) (store.Course, error) {
-	text, err := json.Marshal(l)
+	stored := *l
+	stored.Version = lifeVersion
+	text, err := json.Marshal(&stored)
 	c := store.Course{State: string(l.State), Due: l.Due(), Wake: l.Wake(), Look: l.Look(), Life: string(text)}
 	if l.State == life.FalsePositive {
 		c.Dismissed = "not a key, says " + l.Waiver.By
@@ -230,6 +235,9 @@ func decode(text string) (store.Course, life.Life, error) {
 	var l life.Life
 	if err := json.Unmarshal([]byte(text), &l); err != nil {
 		return store.Course{}, l, fmt.Errorf("the life of the key can not be read: %w", err)
+	}
+	if err := store.NewerThan("the life of the key", l.Version, lifeVersion); err != nil {
+		return store.Course{}, l, err
 	}
 	c, err := encode(&l)
 	c.Life = text

@@ -152,7 +152,7 @@ func (tx *tx) record(c *Credential, r *Repository) (Change, error) {
 	if err != nil {
 		return change, err
 	}
-	settings, err := json.Marshal(c.Settings)
+	settings, err := encodeSettings(c.Settings)
 	if err != nil {
 		return change, err
 	}
@@ -168,7 +168,7 @@ func (tx *tx) record(c *Credential, r *Repository) (Change, error) {
 	}
 	change.New = n == 1
 	if !change.New {
-		if err := tx.merge(c, public, string(settings), &change); err != nil {
+		if err := tx.merge(c, public, settings, &change); err != nil {
 			return change, err
 		}
 	}
@@ -221,7 +221,7 @@ func (tx *tx) merge(c *Credential, public int64, settings string, change *Change
 	}
 	args := []any{severity, change.State}
 	set := "severity = ?, state = ?"
-	if c.State != StateQuiet && settings != old { // the newest policy holds; what has no issue may get one by it
+	if c.State != StateQuiet && !sameSettings(old, c.Settings) { // the newest policy holds; what has no issue may get one by it
 		set += ", settings = ?, news = news + 1, stale = stale OR NOT EXISTS " + hasIssue
 		args = append(args, settings)
 	}
@@ -247,7 +247,9 @@ func scanCredential(row interface{ Scan(...any) error }) (*Credential, error) {
 		return nil, err
 	}
 	c.Expires, c.Detected, c.FirstAt, c.PublicSince = instant(expires), instant(detected), instant(first), instant(public)
-	return c, errors.Join(json.Unmarshal([]byte(facts), &c.Facts), json.Unmarshal([]byte(settings), &c.Settings))
+	var err error
+	c.Settings, err = decodeSettings(settings)
+	return c, errors.Join(err, json.Unmarshal([]byte(facts), &c.Facts))
 }
 
 // Credential returns a key with its places, oldest first, or ErrGone.
@@ -481,21 +483,39 @@ const hasIssue = "(SELECT 1 FROM rotation r WHERE r.installation = credential.in
 // Settle gives the open keys of a repository that have no issue the settings of a
 // policy that has changed: by it they may get one. It returns how many there are.
 // With repository 0 it gives them to all of the installation that have none yet.
-func (s *Store) Settle(ctx context.Context, installation, repository int64, settings policy.App) (int64, error) {
-	text, err := json.Marshal(settings)
+func (s *Store) Settle(ctx context.Context, installation, repository int64, settings policy.App) (n int64, err error) {
+	text, err := encodeSettings(settings)
 	if err != nil {
 		return 0, err
 	}
-	none, err := json.Marshal(policy.App{})
-	if err != nil {
-		return 0, err
-	}
-	where, whose := "settings = ?", any(string(none))
+	where, args := "installation = ? AND state = ? AND NOT EXISTS "+hasIssue, []any{installation, StateOpen}
 	if repository != 0 {
-		where, whose = "EXISTS (SELECT 1 FROM place p WHERE p.installation = credential.installation AND p.fingerprint = credential.fingerprint AND p.repository = ?)", repository
+		where += " AND EXISTS (SELECT 1 FROM place p WHERE p.installation = credential.installation AND p.fingerprint = credential.fingerprint AND p.repository = ?)"
+		args = append(args, repository)
 	}
-	n, err := s.exec(ctx, "UPDATE credential SET settings = ?, "+unwritten+" WHERE installation = ? AND state = ? AND settings <> ? AND NOT EXISTS "+hasIssue+" AND "+where,
-		string(text), installation, StateOpen, string(text), whose)
+	err = s.tx(ctx, func(tx *tx) error {
+		n = 0
+		var stored []string // few: credentials of one policy have the same
+		if err := eachRow(ctx, tx, tx.pg, func(r *sql.Rows) error {
+			var old string
+			err := r.Scan(&old)
+			stored = append(stored, old)
+			return err
+		}, "SELECT DISTINCT settings FROM credential WHERE "+where, args...); err != nil {
+			return err
+		}
+		for _, old := range stored {
+			if sameSettings(old, settings) || repository == 0 && !sameSettings(old, policy.App{}) {
+				continue
+			}
+			more, err := tx.exec("UPDATE credential SET settings = ?, "+unwritten+" WHERE "+where+" AND settings = ?", slices.Concat([]any{text}, args, []any{old})...)
+			if err != nil {
+				return err
+			}
+			n += more
+		}
+		return nil
+	})
 	if err != nil {
 		return 0, fmt.Errorf("store settings of repository %d: %w", repository, err)
 	}

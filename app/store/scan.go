@@ -45,26 +45,29 @@ func (s *Scan) ExternalID() string { return fmt.Sprintf("%s#%d", s.ID, s.Round) 
 
 // A Result is what a check run says.
 type Result struct {
-	Conclusion  string
-	Title       string
-	Summary     string
-	Annotations []Annotation
-	Keys        []string // fingerprints of what it counts
-	Head        string   // the commit that the check run is of: tags followed
-	Silent      bool     // no check run is wanted
-	Note        string   // what is said before the summary
-	Rest        string   // the conclusion if Keys were none
-	Unscanned   bool     // it could not be scanned, which is tried again
-	Observed    bool     `json:",omitempty"` // by policy its check ends neutral if it fails
-	MAC         string   `json:",omitempty"` // shows that the App wrote it
+	Version     int          `json:"v,omitempty"` // of this form; 0 is release 0.9
+	Conclusion  string       `json:"Conclusion"`
+	Title       string       `json:"Title"`
+	Summary     string       `json:"Summary"`
+	Annotations []Annotation `json:"Annotations"`
+	Keys        []string     `json:"Keys"`               // fingerprints of what it counts
+	Head        string       `json:"Head"`               // the commit that the check run is of: tags followed
+	Silent      bool         `json:"Silent"`             // no check run is wanted
+	Note        string       `json:"Note"`               // what is said before the summary
+	Rest        string       `json:"Rest"`               // the conclusion if Keys were none
+	Unscanned   bool         `json:"Unscanned"`          // it could not be scanned, which is tried again
+	Observed    bool         `json:"Observed,omitempty"` // by policy its check ends neutral if it fails
+	MAC         string       `json:"MAC,omitempty"`      // shows that the App wrote it
 }
 
 // An Annotation is a key beside the line on which it stands.
 type Annotation struct {
-	Path           string
-	Line, EndLine  int
-	Level          string // notice, warning or failure
-	Title, Message string
+	Path    string `json:"Path"`
+	Line    int    `json:"Line"`
+	EndLine int    `json:"EndLine"`
+	Level   string `json:"Level"` // notice, warning or failure
+	Title   string `json:"Title"`
+	Message string `json:"Message"`
 }
 
 const scanColumns = "id, installation, repository, source, head, base, compared, to_default, fork, tag, pull, sender, check_run, state, result, round, begun, finished"
@@ -81,7 +84,10 @@ func scanScan(row interface{ Scan(...any) error }) (*Scan, error) {
 		return s, nil
 	}
 	s.Result = &Result{}
-	return s, json.Unmarshal([]byte(result), s.Result)
+	if err := json.Unmarshal([]byte(result), s.Result); err != nil {
+		return nil, fmt.Errorf("result of scan %s: %w", s.ID, err)
+	}
+	return s, NewerThan("result of scan "+s.ID, s.Result.Version, ResultVersion)
 }
 
 // BeginScan notes a scan, and returns it as it is if it was begun before.

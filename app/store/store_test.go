@@ -14,6 +14,7 @@ import (
 
 	"github.com/keyward/keyward/app/store"
 	"github.com/keyward/keyward/app/store/storetest"
+	"github.com/keyward/keyward/scanner/policy"
 )
 
 // postgres is the address of a PostgreSQL, "" if there is none.
@@ -338,6 +339,56 @@ func TestOutsiders(t *testing.T) {
 		}
 		if n, err := s.AllowOutsider(ctx, inst, repo, now.Add(24*time.Hour), 30, 100); err != nil || n != 30 {
 			t.Errorf("the next day: %d %v, want 30", n, err)
+		}
+	})
+}
+
+// TestSettle gives credentials the settings of a policy that has changed. What a former release
+// stored is compared by what it says: it lacks fields that this release has, and its version.
+func TestSettle(t *testing.T) {
+	t.Parallel()
+	stores(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		if err := s.SeeInstallation(ctx, &store.Installation{ID: 1, Account: "acme", AccountID: 2}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.PutRepository(ctx, &store.Repository{ID: 3, Installation: 1, Owner: "acme", Name: "app"}); err != nil {
+			t.Fatal(err)
+		}
+		strict := policy.App{FailOn: "high", Tracker: "acme/rotation"}
+		var list []store.Credential
+		for _, fp := range []string{"none", "older", "strict"} {
+			list = append(list, store.Credential{Fingerprint: fp, Rule: "r", Severity: "high", State: store.StateOpen, Places: []store.Place{{Path: fp, Line: 1}}})
+		}
+		list[2].Settings = strict
+		if _, err := s.Record(ctx, 3, list); err != nil {
+			t.Fatal(err)
+		}
+		// As a release wrote it that knew fewer fields: an empty policy, and no version.
+		if _, err := s.DB.Exec(`UPDATE credential SET settings = '{"FailOn":"","Issues":"","Tracker":""}' WHERE fingerprint = 'older'`); err != nil {
+			t.Fatal(err)
+		}
+		settle := func(repository int64, p policy.App, want int64) {
+			t.Helper()
+			if n, err := s.Settle(ctx, 1, repository, p); err != nil || n != want {
+				t.Errorf("settings of %d credentials changed (%v), want %d", n, err, want)
+			}
+		}
+		settle(0, strict, 2) // those without settings
+		settle(0, strict, 0)
+		settle(3, strict, 0)
+		strict.Issues = "high"
+		settle(0, strict, 0) // they have settings
+		settle(3, strict, 3)
+		c, err := s.Credential(ctx, 1, "older")
+		if err != nil || c.Settings.Issues != "high" || c.Settings.FailOn != "high" {
+			t.Errorf("got %+v, %v", c, err)
+		}
+		if _, err := s.DB.Exec(`UPDATE credential SET settings = '{"v":99}' WHERE fingerprint = 'older'`); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Credential(ctx, 1, "older"); !errors.Is(err, store.ErrNewer) {
+			t.Errorf("settings of a newer release: %v, want %v", err, store.ErrNewer)
 		}
 	})
 }

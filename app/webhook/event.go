@@ -50,8 +50,9 @@ type Event struct {
 	AllRepos bool   `json:"all_repos,omitempty"`
 	MAC      string `json:"mac,omitempty"` // see Sign
 
-	comment     string // its text, which is kept nowhere
-	Added, Gone []Repo `json:",omitempty"`
+	comment string // its text, which is kept nowhere
+	Added   []Repo `json:"Added,omitempty"`
+	Gone    []Repo `json:"Gone,omitempty"`
 }
 
 // A Repo is a repository as an event names it.

@@ -16,28 +16,30 @@ import (
 // finds in the repository. The command reads it for its mistakes only. The zero
 // value is the default.
 type App struct {
-	FailOn  string // the least severity that fails a check: critical, high, medium, low or none; "" means low
-	Issues  string // the least severity that gets a rotation issue, or none; "" means low
-	Tracker string // owner/name of the private repository in which issues are opened, "" for the repository itself
-	Public  bool   // issues may be opened in a public repository
-	Default string // login of who owns a key that nobody else owns
+	FailOn  string `json:"FailOn"`  // the least severity that fails a check: critical, high, medium, low or none; "" means low
+	Issues  string `json:"Issues"`  // the least severity that gets a rotation issue, or none; "" means low
+	Tracker string `json:"Tracker"` // owner/name of the private repository in which issues are opened, "" for the repository itself
+	Public  bool   `json:"Public"`  // issues may be opened in a public repository
+	Default string `json:"Default"` // login of who owns a key that nobody else owns
 	// Due is how long after a key was found it has to be revoked, by severity.
-	Due map[string]time.Duration
+	Due map[string]time.Duration `json:"Due"`
 	// BusinessHours says that weekends do not count, but for keys that are known to work.
-	BusinessHours bool
-	Approvers     []string // logins of who may accept a risk; none means admins of the repository
+	BusinessHours bool     `json:"BusinessHours"`
+	Approvers     []string `json:"Approvers"` // logins of who may accept a risk; none means admins of the repository
 	// Team, Security and Owners are mentioned when a key is overdue, when it has taken
 	// half again its time, and twice its time: logins or owner/team.
-	Team, Security, Owners string
+	Team     string `json:"Team"`
+	Security string `json:"Security"`
+	Owners   string `json:"Owners"`
 	// Observe says that checks of the App end neutral where they would fail.
-	Observe Observe
+	Observe Observe `json:"Observe"`
 }
 
 // Observe is a trial: checks report what they find, and block nothing. Issues are opened
 // as ever. The zero value enforces.
 type Observe struct {
-	On    bool
-	Until time.Time // the last day, by UTC, or zero for no end
+	On    bool      `json:"On"`
+	Until time.Time `json:"Until"` // the last day, by UTC, or zero for no end
 }
 
 // At reports whether checks that end at a time are only observed.

@@ -4,8 +4,8 @@ import "time"
 
 // A Clock says how long a key may take to be revoked.
 type Clock struct {
-	By            map[string]time.Duration // by severity, instead of the usual times
-	BusinessHours bool                     // weekends do not count, unless the key is known to work
+	By            map[string]time.Duration `json:"By"`            // by severity, instead of the usual times
+	BusinessHours bool                     `json:"BusinessHours"` // weekends do not count, unless the key is known to work
 }
 
 // allowance is how long the key may take: by what is known of it. Whether a public key

@@ -62,16 +62,18 @@ const (
 
 // A Fact is something that is known to have happened.
 type Fact struct {
-	What string    // in words, without the key
-	At   time.Time // when it happened
+	What string    `json:"What"` // in words, without the key
+	At   time.Time `json:"At"`   // when it happened
 }
 
 // A Waiver says why a key need not be rotated, and until when.
 type Waiver struct {
-	By, Second     string // logins, for display; Second is who confirmed it
-	ByID, SecondID int64  `json:",omitempty"` // their accounts; 0 if not known
-	Reason         string
-	Until          time.Time
+	By       string    `json:"By"` // logins, for display; Second is who confirmed it
+	Second   string    `json:"Second"`
+	ByID     int64     `json:"ByID,omitempty"` // their accounts; 0 if not known
+	SecondID int64     `json:"SecondID,omitempty"`
+	Reason   string    `json:"Reason"`
+	Until    time.Time `json:"Until"`
 }
 
 // first is who asked for it.
@@ -82,42 +84,45 @@ func (l *Life) AskedBy(p Person) bool { return l.Asked != nil && l.Asked.first()
 
 // A Life is what is known of one key. The zero value is not valid; see [Begin].
 type Life struct {
-	State State
-	Since time.Time // when it came to its state
+	Version int `json:"v,omitempty"` // of the form in which it is stored; 0 is release 0.9
 
-	Rule         string  `json:",omitempty"` // of the credential: it decides where it is checked
-	Repositories []int64 `json:",omitempty"` // in whose files it was found, in order
-	ActiveWith   string  `json:",omitempty"` // identifies the values that were sent with it when it was last active
+	State State     `json:"State"`
+	Since time.Time `json:"Since"` // when it came to its state
 
-	Severity string
-	Tier     string // T0 to T3: what its holder can do
-	Public   bool   // it stands where everybody can read it
-	Validity Verdict
+	Rule         string  `json:"Rule,omitempty"`         // of the credential: it decides where it is checked
+	Repositories []int64 `json:"Repositories,omitempty"` // in whose files it was found, in order
+	ActiveWith   string  `json:"ActiveWith,omitempty"`   // identifies the values that were sent with it when it was last active
 
-	Clock       Clock
-	Start       time.Time // of the clock
-	Half        bool      // the clock runs at half the time: the key came back
-	Regressions int
-	Reminded    int       // percent of the time that was reminded of last
-	Snoozed     time.Time // no reminders before
+	Severity string  `json:"Severity"`
+	Tier     string  `json:"Tier"`   // T0 to T3: what its holder can do
+	Public   bool    `json:"Public"` // it stands where everybody can read it
+	Validity Verdict `json:"Validity"`
 
-	OldID, NewID string      // public ids of the keys, if they have any
-	InPlace      *Fact       // the new key works where the old one did
-	Claimed      time.Time   // when somebody said that the old key is revoked
-	Ended        *Fact       // the old key was revoked
-	Removed      *Fact       // the provider says that it does not exist any more
-	Checks       []time.Time // when it was found inactive, the first and the last
-	Used         time.Time   // last success of the old key in the logs
-	Watched      time.Time   // since when the logs of its provider are read; zero: they are not
-	AtHead       *bool       // a default branch has it; nil: not known
-	Looked       time.Time   // when it was last checked, or searched for
-	Answer       string      // what that check said, in words
-	Listed       string      // where its provider's list has it, and as what; "" if it never did
+	Clock       Clock     `json:"Clock"`
+	Start       time.Time `json:"Start"` // of the clock
+	Half        bool      `json:"Half"`  // the clock runs at half the time: the key came back
+	Regressions int       `json:"Regressions"`
+	Reminded    int       `json:"Reminded"` // percent of the time that was reminded of last
+	Snoozed     time.Time `json:"Snoozed"`  // no reminders before
 
-	Waiver   *Waiver
-	Asked    *Waiver // a waiver that waits for a second person
-	Order    *Waiver // to revoke the key, for a second person to confirm until it ends
-	Reopened bool    // it was opened again after somebody closed it by hand
+	OldID   string      `json:"OldID"` // public ids of the keys, if they have any
+	NewID   string      `json:"NewID"`
+	InPlace *Fact       `json:"InPlace"` // the new key works where the old one did
+	Claimed time.Time   `json:"Claimed"` // when somebody said that the old key is revoked
+	Ended   *Fact       `json:"Ended"`   // the old key was revoked
+	Removed *Fact       `json:"Removed"` // the provider says that it does not exist any more
+	Checks  []time.Time `json:"Checks"`  // when it was found inactive, the first and the last
+	Used    time.Time   `json:"Used"`    // last success of the old key in the logs
+	Watched time.Time   `json:"Watched"` // since when the logs of its provider are read; zero: they are not
+	AtHead  *bool       `json:"AtHead"`  // a default branch has it; nil: not known
+	Looked  time.Time   `json:"Looked"`  // when it was last checked, or searched for
+	Answer  string      `json:"Answer"`  // what that check said, in words
+	Listed  string      `json:"Listed"`  // where its provider's list has it, and as what; "" if it never did
+
+	Waiver   *Waiver `json:"Waiver"`
+	Asked    *Waiver `json:"Asked"`    // a waiver that waits for a second person
+	Order    *Waiver `json:"Order"`    // to revoke the key, for a second person to confirm until it ends
+	Reopened bool    `json:"Reopened"` // it was opened again after somebody closed it by hand
 }
 
 // Begin is the life of a key that has just been found.
