@@ -65,7 +65,7 @@ func (r *Runner) commands(ctx context.Context, c *github.Client, repo *store.Rep
 	if repo.Public && !life.MayWrite(role) { // anybody may comment there, and nobody would read the answers
 		return nil
 	}
-	key, part := rot.KeyOf() // said of a part, it is said of the key
+	key, part := rot.Fingerprint, rot.Kind == store.IssueSub // said of a part, it is said of the key
 	if rot.Fingerprint = key; part && !seesTo(list) {
 		if role, err = r.roleAbove(ctx, rot, senderOf(e)); err != nil {
 			return err

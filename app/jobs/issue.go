@@ -32,7 +32,7 @@ func (r *Runner) issue(ctx context.Context, job *river.Job[IssueArgs], log *slog
 	if err != nil || rot == nil {
 		return err
 	}
-	if _, isPart := rot.KeyOf(); isPart {
+	if rot.Kind == store.IssueSub {
 		return nil // that it is out of one repository says nothing of the key
 	}
 	by := actor(e, "")

@@ -45,7 +45,7 @@ func (t *telling) comment(ctx context.Context, mention string) error {
 	}
 	if len(lines) > 0 {
 		owner, name, _ := strings.Cut(t.r.Repository, "/")
-		marks := t.k.Marks("steps", t.r.Installation, fmt.Sprint(t.r.Fingerprint, " ", t.r.Said), func(mac string) string {
+		marks := t.k.Marks("steps", t.r.Installation, fmt.Sprint(t.r.Name, " ", t.r.Said), func(mac string) string {
 			return fmt.Sprintf("<!-- keyward v1 steps mac=%s after=%d to=", mac, t.r.Said)
 		})
 		rest, err := t.c.Comment(ctx, owner, name, t.r.Number, marks)

@@ -77,8 +77,8 @@ func (k *Keeper) Dashboard(ctx context.Context, c *github.Client, inst *store.In
 	byName := map[string]*store.Rotation{}
 	without, behind := true, waiting
 	for _, r := range rotations {
-		byName[r.Fingerprint] = r
-		if strings.HasPrefix(r.Fingerprint, store.Dashboard("")) {
+		byName[r.Name] = r
+		if r.Kind == store.IssueDashboard {
 			without, behind = false, behind || r.Said != seq
 		}
 	}
@@ -103,7 +103,7 @@ func (k *Keeper) Dashboard(ctx context.Context, c *github.Client, inst *store.In
 	}
 	for target, b := range boards {
 		b.none = none
-		name := store.Dashboard(target)
+		name := store.Dashboard(target).Name()
 		under := slices.ContainsFunc(b.lines, func(l boardLine) bool { return !life.State(l.course.State).Done() })
 		if old := byName[name]; old == nil && len(b.held) == 0 && (!under || len(b.lines) < dashboardFrom) {
 			continue
@@ -124,9 +124,9 @@ func (k *Keeper) boards(ctx context.Context, c *github.Client, inst *store.Insta
 		}
 		return out[target]
 	}
-	for name := range byName {
-		if target, ok := strings.CutPrefix(name, store.Dashboard("")); ok {
-			of(target) // it may have to say that nothing is left
+	for _, r := range byName {
+		if r.Kind == store.IssueDashboard {
+			of(r.Repository) // it may have to say that nothing is left
 		}
 	}
 	targets := map[string]string{} // of the trackers that policies name
@@ -183,8 +183,7 @@ func (k *Keeper) boards(ctx context.Context, c *github.Client, inst *store.Insta
 
 // dashboard writes one dashboard issue, which says all that the ledger does up to seq.
 func (k *Keeper) dashboard(ctx context.Context, c *github.Client, inst *store.Installation, target, holder string, seq int64, shown *board, repos map[int64]*store.Repository) error {
-	name := store.Dashboard(target)
-	r, ok, err := k.Store.Claim(ctx, inst.ID, name, target, holder, time.Now(), claimFor)
+	r, ok, err := k.Store.Claim(ctx, inst.ID, store.Dashboard(target), target, holder, time.Now(), claimFor)
 	if err != nil || !ok {
 		return err
 	}
@@ -259,7 +258,7 @@ func plural(n int, one, more string) string {
 
 func (k *Keeper) dashboardBody(inst *store.Installation, r *store.Rotation, shown *board, repos map[int64]*store.Repository) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "<!-- keyward v1 key=%s mac=%s -->\n", r.Fingerprint, k.mac(inst.ID, r.Fingerprint))
+	fmt.Fprintf(&b, "<!-- keyward v1 key=%s mac=%s -->\n", r.Name, k.mac(inst.ID, r.Name))
 	now := k.Time()
 	var late, going, waived, unproved []boardLine
 	for _, l := range shown.lines {

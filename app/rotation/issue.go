@@ -138,7 +138,7 @@ func (k *Keeper) nowhere(ctx context.Context, cred *store.Credential, why string
 // find looks for an issue that an earlier try opened and whose answer was lost. Issues
 // are listed, not searched: the search index lags behind.
 func (k *Keeper) find(ctx context.Context, c *github.Client, owner, name string, r *store.Rotation) (*gh.Issue, error) {
-	marks := k.Marks("issue", r.Installation, r.Fingerprint, func(mac string) string { return "key=" + r.Fingerprint + " mac=" + mac + " -->" })
+	marks := k.Marks("issue", r.Installation, r.Name, func(mac string) string { return "key=" + r.Name + " mac=" + mac + " -->" })
 	opt := &gh.IssueListByRepoOptions{State: "all", Labels: []string{"keyward"}, Since: r.Claimed.Add(-time.Hour), ListOptions: gh.ListOptions{PerPage: 100}}
 	for {
 		list, res, err := c.Issues.ListByRepo(ctx, owner, name, opt)
@@ -270,9 +270,6 @@ func (k *Keeper) marked(installation int64, name, mac string) bool {
 // written there.
 var errNotOurs = errors.New("it is not the issue that Keyward opened: the database was changed, or the issue was")
 
-// dashboardOf is what the names of dashboards begin with.
-var dashboardOf = store.Dashboard("")
-
 // owns reports whether an issue is the one that Keyward opened under the name of r. Its
 // marker proves it. People may remove that; then it has to be of a program, and not another
 // of Keyward's.
@@ -282,7 +279,7 @@ func (k *Keeper) owns(issue *gh.Issue, r *store.Rotation) bool {
 		if !k.marked(r.Installation, m[1], m[2]) {
 			continue
 		}
-		if m[1] == r.Fingerprint || strings.HasPrefix(m[1], dashboardOf) && strings.HasPrefix(r.Fingerprint, dashboardOf) { // which has the name of its repository in it
+		if m[1] == r.Name || r.Kind == store.IssueDashboard && store.ParseIssueName(m[1]).Kind == r.Kind { // which has the name of its repository in it
 			return true
 		}
 		other = true
@@ -331,7 +328,7 @@ func (t *telling) again(ctx context.Context, text *report.Issue) error {
 	k, c, cred, r := t.k, t.c, t.cred, t.r
 	owner, name, _ := strings.Cut(r.Repository, "/")
 	n := files(cred)
-	marks := k.Marks("issue", r.Installation, fmt.Sprint(r.Fingerprint, " ", n), func(mac string) string { return fmt.Sprintf("<!-- keyward v1 files=%d mac=%s -->", n, mac) })
+	marks := k.Marks("issue", r.Installation, fmt.Sprint(r.Name, " ", n), func(mac string) string { return fmt.Sprintf("<!-- keyward v1 files=%d mac=%s -->", n, mac) })
 	if said, err := c.Said(ctx, owner, name, r.Number, marks, &r.Claimed); err != nil || said {
 		return err
 	}

@@ -40,7 +40,7 @@ func (t *telling) parts(ctx context.Context, holder string) error {
 		return nil
 	}
 	if len(ids) == 1 { // it may have had more
-		if _, err := t.k.Store.Rotation(ctx, t.cred.Installation, store.PartOf(t.cred.Fingerprint, ids[0])); errors.Is(err, store.ErrGone) {
+		if _, err := t.k.Store.Issue(ctx, t.cred.Installation, store.SubIssue(t.cred.Fingerprint, ids[0])); errors.Is(err, store.ErrGone) {
 			return nil
 		} else if err != nil {
 			return err
@@ -73,9 +73,9 @@ func (t *telling) parts(ctx context.Context, holder string) error {
 // part brings one part up to date. Its parent is continuation at of the key's issue.
 func (t *telling) part(ctx context.Context, repo *store.Repository, parent, at int, holder string) error {
 	title := fmt.Sprintf("[rotate] take %s out of this repository", report.Alias(t.cred.Fingerprint))
-	r, err := t.side(ctx, store.PartOf(t.cred.Fingerprint, repo.ID), repo.FullName(), repo.ID, title, holder, func(r *store.Rotation) string {
+	r, err := t.side(ctx, store.SubIssue(t.cred.Fingerprint, repo.ID), repo.FullName(), repo.ID, title, holder, func(r *store.Rotation) string {
 		var b strings.Builder
-		fmt.Fprintf(&b, "<!-- keyward v1 key=%s mac=%s -->\n", r.Fingerprint, t.k.mac(t.cred.Installation, r.Fingerprint))
+		fmt.Fprintf(&b, "<!-- keyward v1 key=%s mac=%s -->\n", r.Name, t.k.mac(t.cred.Installation, r.Name))
 		fmt.Fprintf(&b, "A key of kind %s, %s, stands here and elsewhere. It is followed in %s#%d until it is dead: there is who rotates it, until when, and how.\n\nHere it has to be taken out: `keyward fix`. That is no rotation.\n\n",
 			report.Code(t.cred.Rule), report.Alias(t.cred.Fingerprint), t.r.Repository, t.r.Number)
 		for i, p := range t.cred.Places {
@@ -109,8 +109,8 @@ func (t *telling) part(ctx context.Context, repo *store.Repository, parent, at i
 // before has no room, 0 if there can be none.
 func (t *telling) continuation(ctx context.Context, n int, holder string) (int, error) {
 	title := fmt.Sprintf("[rotate] %s, continued (%d)", report.Alias(t.cred.Fingerprint), n+1)
-	r, err := t.side(ctx, fmt.Sprintf("more %s %d", t.cred.Fingerprint, n), t.r.Repository, t.r.RepositoryID, title, holder, func(r *store.Rotation) string {
-		return fmt.Sprintf("<!-- keyward v1 key=%s mac=%s -->\nMore repositories that the key of #%d stands in: an issue has %d sub-issues at most.\n"+report.EndMarker+"\n", r.Fingerprint, t.k.mac(t.cred.Installation, r.Fingerprint), t.r.Number, maxParts)
+	r, err := t.side(ctx, store.OverflowIssue(t.cred.Fingerprint, n), t.r.Repository, t.r.RepositoryID, title, holder, func(r *store.Rotation) string {
+		return fmt.Sprintf("<!-- keyward v1 key=%s mac=%s -->\nMore repositories that the key of #%d stands in: an issue has %d sub-issues at most.\n"+report.EndMarker+"\n", r.Name, t.k.mac(t.cred.Installation, r.Name), t.r.Number, maxParts)
 	})
 	if err != nil || r == nil {
 		return 0, err
@@ -121,8 +121,8 @@ func (t *telling) continuation(ctx context.Context, n int, holder string) (int, 
 // side opens an issue beside that of the key, or brings it up to date: its text, and
 // whether it is open, which is what becomes of the key's own. Where it may not be, there
 // is none: then it is nil.
-func (t *telling) side(ctx context.Context, name, target string, id int64, title, holder string, text func(*store.Rotation) string) (*store.Rotation, error) {
-	r, ok, err := t.k.Store.Claim(ctx, t.cred.Installation, name, target, holder, time.Now(), claimFor)
+func (t *telling) side(ctx context.Context, issue store.IssueID, target string, id int64, title, holder string, text func(*store.Rotation) string) (*store.Rotation, error) {
+	r, ok, err := t.k.Store.Claim(ctx, t.cred.Installation, issue, target, holder, time.Now(), claimFor)
 	if err == nil && !ok {
 		err = ErrBusy
 	}

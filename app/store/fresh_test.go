@@ -21,7 +21,7 @@ func TestNews(t *testing.T) {
 		if _, err := s.Record(ctx, repo, []store.Credential{key}); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := s.Claim(ctx, inst, "f", "acme/widgets", "me", time.Now(), time.Minute); err != nil {
+		if _, _, err := s.Claim(ctx, inst, store.CredentialIssue("f"), "acme/widgets", "me", time.Now(), time.Minute); err != nil {
 			t.Fatal(err)
 		}
 		stale := func() bool {
@@ -40,7 +40,7 @@ func TestNews(t *testing.T) {
 				return err
 			},
 			"owner": func(*store.Credential) error {
-				return s.SetOwner(ctx, &store.Rotation{Installation: inst, Fingerprint: "f"}, "dana")
+				return s.SetOwner(ctx, &store.Rotation{Installation: inst, Name: "f", Fingerprint: "f"}, "dana")
 			},
 			"renamed": func(*store.Credential) error { return s.Freshen(ctx, inst, repo) },
 			"facts": func(c *store.Credential) error {

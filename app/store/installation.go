@@ -196,15 +196,11 @@ func (tx *tx) move(installation int64, from, to string) error {
 	if _, err := tx.exec("UPDATE rotation SET repository = ? WHERE installation = ? AND repository = ?", to, installation, from); err != nil {
 		return fmt.Errorf("rename the repository of issues: %w", err)
 	}
-	if _, err := tx.exec("UPDATE rotation SET fingerprint = ? WHERE installation = ? AND fingerprint = ?", Dashboard(to), installation, Dashboard(from)); err != nil {
+	if _, err := tx.exec("UPDATE rotation SET fingerprint = ? WHERE installation = ? AND fingerprint = ?", Dashboard(to).name, installation, Dashboard(from).name); err != nil {
 		return fmt.Errorf("rename the repository of a dashboard: %w", err)
 	}
 	return nil
 }
-
-// Dashboard is the name under which the dashboard in a repository is kept beside the issues
-// of keys.
-func Dashboard(repository string) string { return "dashboard " + repository }
 
 const repositoryColumns = "id, installation, owner, name, public, archived, default_branch, backfill"
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -117,7 +118,7 @@ func TestClaim(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 20 {
 			wg.Go(func() {
-				_, ok, err := s.Claim(ctx, id, "f", "acme/rotation", fmt.Sprint("worker ", i), now, time.Minute)
+				_, ok, err := s.Claim(ctx, id, store.CredentialIssue("f"), "acme/rotation", fmt.Sprint("worker ", i), now, time.Minute)
 				if err != nil {
 					t.Error(err)
 				}
@@ -130,14 +131,14 @@ func TestClaim(t *testing.T) {
 		if got.Load() != 1 {
 			t.Fatalf("%d have it", got.Load())
 		}
-		r, ok, err := s.Claim(ctx, id, "f", "acme/rotation", "late", now.Add(2*time.Minute), time.Minute)
+		r, ok, err := s.Claim(ctx, id, store.CredentialIssue("f"), "acme/rotation", "late", now.Add(2*time.Minute), time.Minute)
 		if err != nil || !ok || r.Tries != 2 {
 			t.Errorf("after it has lapsed: %v %v %+v", ok, err, r)
 		}
 		if err := s.Release(ctx, r, "another"); err != nil {
 			t.Error(err)
 		}
-		if _, ok, err := s.Claim(ctx, id, "f", "acme/rotation", "third", now.Add(2*time.Minute), time.Minute); ok || err != nil {
+		if _, ok, err := s.Claim(ctx, id, store.CredentialIssue("f"), "acme/rotation", "third", now.Add(2*time.Minute), time.Minute); ok || err != nil {
 			t.Errorf("released by another: %v %v", ok, err)
 		}
 	})
@@ -389,6 +390,49 @@ func TestSettle(t *testing.T) {
 		}
 		if _, err := s.Credential(ctx, 1, "older"); !errors.Is(err, store.ErrNewer) {
 			t.Errorf("settings of a newer release: %v, want %v", err, store.ErrNewer)
+		}
+	})
+}
+
+// TestIssueKinds keeps what an issue is for in columns, and still reads the rows of the release
+// before, which had it in the name only.
+func TestIssueKinds(t *testing.T) {
+	t.Parallel()
+	fp := strings.Repeat("a", 64)
+	ids := []store.IssueID{store.CredentialIssue(fp), store.SubIssue(fp, 12), store.OverflowIssue(fp, 1), store.Dashboard("acme/rotation")}
+	for _, id := range ids {
+		if got := store.ParseIssueName(id.Name()); got != id {
+			t.Errorf("name %q: got %+v, want %+v", id.Name(), got, id)
+		}
+	}
+	stores(t, func(t *testing.T, s *store.Store) {
+		inst, _ := installed(t, s)
+		for n, id := range ids {
+			r, ok, err := s.Claim(t.Context(), inst, id, "acme/rotation", "me", time.Now(), time.Minute)
+			if err != nil || !ok || r.Kind != id.Kind || r.Fingerprint != id.Credential || r.Name != id.Name() {
+				t.Errorf("claimed %+v, %v: got %+v", id, err, r)
+			}
+			r.Number = n + 1
+			if err := s.PutRotation(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, columns := range []string{"", "kind = '', credential = ''"} {
+			if columns != "" {
+				if _, err := s.DB.Exec(fmt.Sprintf("UPDATE rotation SET %s WHERE installation = %d", columns, inst)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for n, id := range ids {
+				r, err := s.RotationAt(t.Context(), inst, 0, "acme/rotation", n+1)
+				if id.Kind == store.IssueDashboard || id.Kind == store.IssueOverflow {
+					if !errors.Is(err, store.ErrGone) {
+						t.Errorf("%s: people can act on it: %+v, %v", id.Kind, r, err)
+					}
+				} else if err != nil || r.Kind != id.Kind || r.Fingerprint != fp {
+					t.Errorf("%s: got %+v, %v", id.Kind, r, err)
+				}
+			}
 		}
 	})
 }
