@@ -377,6 +377,7 @@ func FuzzExtract(f *testing.F) {
 	for _, s := range []string{
 		`{"name": "token", "value": "x"}`, "token:\n  x\n", "token = a ?? \"b\"", "curl -u a:b", "jwt.sign(a, \"b\")", "user,token\na,b\n",
 		"rootpw x\n", "kind: Secret\ndata:\n  token: eA==\n", "token = {1, 2, 3}", `{"kty":"oct","k":"x"}`, "<name>token</name><value>x</value>",
+		"token+  \n \n", "token ?? \n  \n", "key:\n\r\n \r\n", "token = a ||\r\n \\\n",
 	} {
 		f.Add([]byte(s), 3, 5)
 	}

@@ -83,7 +83,7 @@ func statementEnd(t []byte, i int) int {
 // goesOn reports whether an expression goes on after the line end at j, because an operator
 // stands beside it.
 func goesOn(t []byte, from, j int) bool {
-	before := t[from:back(t, j, spaces+"\\")]
+	before := t[from:max(from, back(t, j, spaces+"\\"))]
 	next := skip(t, j, spaces)
 	for _, op := range []string{"??", "?:", "||", "|", "+"} {
 		if bytes.HasSuffix(before, []byte(op)) || bytes.HasPrefix(t[next:], []byte(op)) {
@@ -109,7 +109,7 @@ var (
 
 // isDefault reports whether the string at i is a default within the expression t[from:i].
 func isDefault(t []byte, from, i int) bool {
-	b := t[from:back(t, i, spaces)]
+	b := t[from:max(from, back(t, i, spaces))]
 	if len(b) == 0 {
 		return false
 	}
@@ -133,7 +133,7 @@ func isDefault(t []byte, from, i int) bool {
 	case last == '(' || last == '{':
 		end := back(t, from+len(b)-1, blanks)
 		word := wordBefore(t, end)
-		return in(firstDefaults, word) || last == '{' && (in(defaultWords, word) || fetched(t[from:end]))
+		return in(firstDefaults, word) || last == '{' && (in(defaultWords, word) || fetched(t[from:max(from, end)]))
 	case last == ',':
 		return in(lastDefaults, callee(t, from, from+len(b)-1))
 	}

@@ -48,7 +48,7 @@ func Listing(dst []Value, t []byte, file string) []Value {
 	}
 	for i, n := 0, 0; i < len(t) && n < maxListed; n++ {
 		end := lineEnd(t, i, maxValue)
-		start := skip(t, i, blanks)
+		start := skip(t, i, blanks+"\r")
 		if start < end && t[start] != '#' && t[start] != ';' {
 			if v, ok := kind.read(t[:back(t, end, spaces)], start); ok {
 				dst = append(dst, v)

@@ -208,7 +208,7 @@ func scalar(t []byte, name Span, i int) (Value, bool) {
 			return Value{}, false
 		}
 	}
-	if end == from || t[end-1] == ':' || t[from] == '-' && at(t, from+1) == ' ' {
+	if end <= from || t[end-1] == ':' || t[from] == '-' && at(t, from+1) == ' ' {
 		return Value{}, false
 	}
 	if below := to + 1; below < len(t) {
