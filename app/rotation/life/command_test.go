@@ -112,6 +112,7 @@ func FuzzCommands(f *testing.F) {
 	f.Add("/ack\n```\n/revoked\n```\n/accept-risk until:2026-03-09 reason:x", "writer")
 	f.Add("/false-positive @everyone <!-- --> | ` /ack", "stranger")
 	f.Add("<!-- /ack\n/snooze 3d", "approver")
+	f.Add("/accept_risk", "approver")
 	f.Fuzz(func(t *testing.T, comment, who string) {
 		list := life.Commands(comment)
 		if len(list) > 10 {
@@ -119,7 +120,7 @@ func FuzzCommands(f *testing.F) {
 		}
 		l := life.Begin(noon, "high", "T0", false, life.Clock{})
 		for _, c := range list {
-			if strings.ContainsAny(c.Rest, "\r\n") || !strings.Contains(strings.ToLower(comment), "/"+c.Name) {
+			if strings.ContainsAny(c.Rest, "\r\n") || !strings.Contains(strings.ToLower(strings.ReplaceAll(comment, "_", "-")), "/"+c.Name) {
 				t.Errorf("%q: %+v", comment, c)
 			}
 			e, err := c.Event(actors[who], noon)
