@@ -121,7 +121,7 @@ func (r *Runner) ack(ctx context.Context, s *store.Scan, e *webhook.Event, role 
 		if _, err := r.Keeper.Begin(ctx, c); err != nil {
 			return err
 		}
-		_, _, err = r.Keeper.Happen(ctx, s.Installation, fp, life.Event{Kind: life.Ack, Actor: actor(e, role)}, " (check run)")
+		_, _, err = r.Keeper.Happen(ctx, s.Installation, fp, life.Event{Kind: life.Ack, Actor: actor(e, role)}, store.Source{Kind: store.FromCheckRun})
 		var refusal life.Refusal
 		if err != nil && !errors.As(err, &refusal) { // it may be acknowledged already
 			return err
@@ -203,7 +203,7 @@ func (r *Runner) deny(ctx context.Context, s *store.Scan, e *webhook.Event, c *s
 		what.Kind = life.Confirm
 	}
 	if !said { // who presses twice has said so already
-		if l, _, err = r.Keeper.Happen(ctx, s.Installation, c.Fingerprint, what, " (check run)"); err != nil {
+		if l, _, err = r.Keeper.Happen(ctx, s.Installation, c.Fingerprint, what, store.Source{Kind: store.FromCheckRun}); err != nil {
 			var refusal life.Refusal
 			if errors.As(err, &refusal) {
 				return false, nil

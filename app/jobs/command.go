@@ -9,13 +9,13 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	gh "github.com/google/go-github/v62/github"
 	"github.com/riverqueue/river"
 
 	"github.com/keyward/keyward/app/github"
-	"github.com/keyward/keyward/app/rotation"
 	"github.com/keyward/keyward/app/rotation/life"
 	"github.com/keyward/keyward/app/store"
 	"github.com/keyward/keyward/app/webhook"
@@ -65,15 +65,14 @@ func (r *Runner) commands(ctx context.Context, c *github.Client, repo *store.Rep
 	if repo.Public && !life.MayWrite(role) { // anybody may comment there, and nobody would read the answers
 		return nil
 	}
-	key, part := rot.Fingerprint, rot.Kind == store.IssueSub // said of a part, it is said of the key
-	if rot.Fingerprint = key; part && !seesTo(list) {
+	if rot.Kind == store.IssueSub && !seesTo(list) { // said of a part, it is said of the key
 		if role, err = r.roleAbove(ctx, rot, senderOf(e)); err != nil {
 			return err
 		}
 	}
 	by := actor(e, role)
 	if len(list) == 0 { // who answers has seen it
-		if err := r.once(ctx, rot, life.Event{Kind: life.Ack, Actor: by}, fmt.Sprintf(" (answered, comment %d)", e.Comment)); err != nil {
+		if err := r.once(ctx, rot, life.Event{Kind: life.Ack, Actor: by}, store.Source{Kind: store.FromAnswer, ID: strconv.FormatInt(e.Comment, 10)}); err != nil {
 			return err
 		}
 		return r.tellSoon(ctx, e.Installation)
@@ -172,7 +171,7 @@ func (r *Runner) command(ctx context.Context, a *asked) (answer string, ok bool,
 		}
 		return answer, err == nil, err
 	}
-	source := fmt.Sprintf(rotation.BySource+"%d, line %d)", a.comment, a.cmd.Line)
+	source := store.CommentLine(a.comment, a.cmd.Line)
 	done, err := r.happened(ctx, a.rot, source)
 	if err != nil || done != "" {
 		return report.Code(done), true, err
@@ -181,6 +180,10 @@ func (r *Runner) command(ctx context.Context, a *asked) (answer string, ok bool,
 	var steps []life.Step
 	if err == nil {
 		_, steps, err = r.Keeper.Happen(ctx, a.rot.Installation, a.rot.Fingerprint, e, source)
+	}
+	if errors.Is(err, store.ErrHappened) { // another process was quicker
+		done, err := r.happened(ctx, a.rot, source)
+		return report.Code(done), err == nil, err
 	}
 	var refusal life.Refusal
 	if errors.As(err, &refusal) {

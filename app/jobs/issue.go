@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -42,7 +41,7 @@ func (r *Runner) issue(ctx context.Context, job *river.Job[IssueArgs], log *slog
 			return err
 		}
 	}
-	if err := r.once(ctx, rot, life.Event{Kind: kind, Actor: by}, fmt.Sprintf(" (%s, delivery %s)", e.Action, e.Delivery)); err != nil {
+	if err := r.once(ctx, rot, life.Event{Kind: kind, Actor: by}, store.Source{Kind: store.SourceKind(e.Action), ID: e.Delivery}); err != nil {
 		return err
 	}
 	log.Info("issue changed by hand", "key", rot.Fingerprint[:12], "number", e.Number, "action", e.Action)
@@ -77,23 +76,24 @@ func (r *Runner) ourIssue(ctx context.Context, c *github.Client, repo *store.Rep
 
 // once lets an event happen that nobody waits for an answer to, unless the ledger says
 // that it did. If it is refused nothing happens.
-func (r *Runner) once(ctx context.Context, rot *store.Rotation, e life.Event, source string) error {
+func (r *Runner) once(ctx context.Context, rot *store.Rotation, e life.Event, source store.Source) error {
 	done, err := r.happened(ctx, rot, source)
 	if err != nil || done != "" {
 		return err
 	}
 	_, _, err = r.Keeper.Happen(ctx, rot.Installation, rot.Fingerprint, e, source)
 	var refusal life.Refusal
-	if errors.As(err, &refusal) {
+	if errors.As(err, &refusal) || errors.Is(err, store.ErrHappened) {
 		return nil
 	}
 	return err
 }
 
 // happened returns what the ledger says of the events of a source, "" if nothing.
-func (r *Runner) happened(ctx context.Context, rot *store.Rotation, source string) (what string, err error) {
+func (r *Runner) happened(ctx context.Context, rot *store.Rotation, source store.Source) (what string, err error) {
 	err = r.Store.Ledger(ctx, rot.Installation, rot.Fingerprint, func(rec store.Record) error {
-		if why, found := strings.CutSuffix(rec.Detail, source); found {
+		if rec.Of(source) {
+			why := strings.TrimSuffix(rec.Detail, source.Suffix())
 			if rec.From != rec.To {
 				why = rec.From + " -> " + rec.To + ", " + why
 			}

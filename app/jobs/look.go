@@ -130,7 +130,7 @@ func (r *Runner) lookAt(ctx context.Context, installation int64, fingerprint str
 		return r.unlooked(ctx, cred, err, log)
 	}
 	if seen.known || seen.atHead {
-		if _, _, err := r.Keeper.Happen(ctx, installation, fingerprint, life.Event{Kind: life.Head, Yes: seen.atHead, Actor: life.Actor{System: true}}, ""); err != nil {
+		if _, _, err := r.Keeper.Happen(ctx, installation, fingerprint, life.Event{Kind: life.Head, Yes: seen.atHead, Actor: life.Actor{System: true}}, store.Source{}); err != nil {
 			return err
 		}
 	}
@@ -149,7 +149,7 @@ func (r *Runner) lookAt(ctx context.Context, installation int64, fingerprint str
 	}
 	if ok {
 		log.Info("key looked for among the deploy keys", "key", fingerprint[:12], "said", string(e.Kind))
-		_, _, err = r.Keeper.Happen(ctx, installation, fingerprint, e, "")
+		_, _, err = r.Keeper.Happen(ctx, installation, fingerprint, e, store.Source{})
 		return err
 	}
 	verdict := r.ask(ctx, cred, seen.value)
@@ -168,7 +168,7 @@ func (r *Runner) lookAt(ctx context.Context, installation int64, fingerprint str
 	}
 	e = checkEvent(&verdict)
 	e.With = with
-	_, _, err = r.Keeper.Happen(ctx, installation, fingerprint, e, "")
+	_, _, err = r.Keeper.Happen(ctx, installation, fingerprint, e, store.Source{})
 	return err
 }
 

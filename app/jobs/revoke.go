@@ -118,17 +118,22 @@ func (r *Runner) code(rot *store.Rotation, at time.Time) string {
 
 // order notes that somebody wants the key revoked; when a second person does, it is.
 func (r *Runner) order(ctx context.Context, a *asked) (string, error) {
-	source := fmt.Sprintf(rotation.BySource+"%d, line %d)", a.comment, a.cmd.Line)
+	source := store.CommentLine(a.comment, a.cmd.Line)
 	answer, err := r.happened(ctx, a.rot, source)
 	if err != nil {
 		return "", err
 	}
 	if answer == "" {
 		_, steps, err := r.Keeper.Happen(ctx, a.rot.Installation, a.rot.Fingerprint, life.Event{Kind: life.Order, Actor: a.by}, source)
-		if err != nil {
+		if errors.Is(err, store.ErrHappened) { // another process was quicker
+			if answer, err = r.happened(ctx, a.rot, source); err != nil {
+				return "", err
+			}
+		} else if err != nil {
 			return "", err
+		} else {
+			answer = life.Answer(steps)
 		}
-		answer = life.Answer(steps)
 	}
 	l, err := r.Keeper.Life(ctx, a.rot.Installation, a.rot.Fingerprint)
 	if err != nil {
@@ -193,7 +198,7 @@ func (r *Runner) noteRevocation(ctx context.Context, a *RevokeArgs, way *way, go
 	case err != nil:
 		return r.unrevoked(ctx, a, "The provider did not confirm the revocation: "+report.Code(r.Guard.String(err.Error())))
 	case got.Verdict == verify.Done:
-		_, _, err := r.Keeper.Happen(ctx, a.Installation, a.Fingerprint, life.Event{Kind: way.ends, Actor: life.Actor{System: true}, Text: "revoked through its provider: " + got.Why}, "")
+		_, _, err := r.Keeper.Happen(ctx, a.Installation, a.Fingerprint, life.Event{Kind: way.ends, Actor: life.Actor{System: true}, Text: "revoked through its provider: " + got.Why}, store.Source{})
 		return err
 	case got.Verdict == verify.Taken:
 		return r.unrevoked(ctx, a, "The provider accepted the order to revoke the credential ("+report.Code(got.Why)+"). A check has to confirm that it was carried out")

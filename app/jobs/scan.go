@@ -231,7 +231,7 @@ func (r *Runner) forgetRepository(ctx context.Context, id int64, deleted bool) e
 		}
 		for _, c := range found {
 			e := life.Event{Kind: life.Deleted, Repositories: []int64{id}, Actor: life.Actor{System: true}}
-			if _, _, err := r.Keeper.Happen(ctx, c.Installation, c.Fingerprint, e, ""); err != nil && !errors.Is(err, store.ErrGone) && !errors.Is(err, store.ErrForged) {
+			if _, _, err := r.Keeper.Happen(ctx, c.Installation, c.Fingerprint, e, store.Source{}); err != nil && !errors.Is(err, store.ErrGone) && !errors.Is(err, store.ErrForged) {
 				return err
 			}
 		}
@@ -441,7 +441,7 @@ func (r *Runner) returned(ctx context.Context, s *store.Scan, list []store.Crede
 		if !fresh {
 			continue
 		}
-		if _, _, err := r.Keeper.Happen(ctx, s.Installation, fp, life.Event{Kind: life.Again, Actor: life.Actor{System: true}}, " (scan "+s.ID+")"); err != nil {
+		if _, _, err := r.Keeper.Happen(ctx, s.Installation, fp, life.Event{Kind: life.Again, Actor: life.Actor{System: true}}, store.Source{Kind: store.FromScan, ID: s.ID}); err != nil {
 			return err
 		}
 	}

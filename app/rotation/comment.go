@@ -16,12 +16,9 @@ import (
 	"github.com/keyward/keyward/scanner/report"
 )
 
-// BySource is what the source of an event begins with that a comment asked for: whoever
-// asked has a reply.
-const BySource = " (comment "
-
-// source is where an event comes from, at the end of what the ledger says of it.
-var source = regexp.MustCompile(` \((?:comment|answered|closed|reopened|assigned|scan|check run)[^()]*\)$`)
+// formerSource is where an event comes from, at the end of the detail of a record of the
+// release before.
+var formerSource = regexp.MustCompile(` \((?:comment|answered|closed|reopened|assigned|scan|check run)[^()]*\)$`)
 
 // last is the number of the key's last record in the ledger.
 func (t *telling) last() int64 {
@@ -80,7 +77,7 @@ func (t *telling) line(r *store.Record, mention string) string {
 		return strings.TrimSpace(fmt.Sprintf("%s **Reminder**: %s. It has to be revoked by %s UTC.", who, r.Detail, t.r.Due.UTC().Format("2006-01-02 15:04")))
 	}
 	switch {
-	case strings.Contains(r.Detail, BySource):
+	case r.Source.Kind == store.FromComment || r.Source.Kind == "" && strings.Contains(r.Detail, " (comment "): // whoever asked has a reply
 		return ""
 	case r.Event == string(life.Close) && r.From == r.To:
 		return fmt.Sprintf("%s closed this issue. The key is not proved dead, so it is open again, once. What is missing:\n\n- %s\n\nClosed by hand a second time it stays closed, and is reported as closed without evidence.",
@@ -88,7 +85,7 @@ func (t *telling) line(r *store.Record, mention string) string {
 	case r.From == r.To || r.From == "":
 		return ""
 	}
-	line := fmt.Sprintf("**%s → %s** on %s UTC: %s", r.From, r.To, at, report.Code(source.ReplaceAllString(r.Detail, "")))
+	line := fmt.Sprintf("**%s → %s** on %s UTC: %s", r.From, r.To, at, report.Code(formerSource.ReplaceAllString(r.Why(), "")))
 	switch {
 	case r.To == string(life.Closed):
 		line += "\n\n" + t.receipt(r.Seq)

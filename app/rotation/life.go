@@ -84,7 +84,7 @@ func (k *Keeper) spread(ctx context.Context, cred *store.Credential, l life.Life
 	if len(more) == 0 && l.Rule != "" {
 		return l, nil
 	}
-	l, _, err := k.Happen(ctx, cred.Installation, cred.Fingerprint, life.Event{Kind: life.Spread, Text: cred.Rule, Repositories: more, Actor: system}, "")
+	l, _, err := k.Happen(ctx, cred.Installation, cred.Fingerprint, life.Event{Kind: life.Spread, Text: cred.Rule, Repositories: more, Actor: system}, store.Source{})
 	return l, err
 }
 
@@ -100,9 +100,9 @@ func Same(cred *store.Credential, l *life.Life) error {
 const keyward = "keyward"
 
 // Happen lets an event happen to a key. It returns its life after that, and the steps
-// that it took; a [life.Refusal] if the event was refused. The ledger's details end with
-// source, where the event comes from.
-func (k *Keeper) Happen(ctx context.Context, installation int64, fingerprint string, e life.Event, source string) (l life.Life, steps []life.Step, err error) {
+// that it took; a [life.Refusal] if the event was refused; [store.ErrHappened] if the source
+// stands for something that happens once, and the ledger has it.
+func (k *Keeper) Happen(ctx context.Context, installation int64, fingerprint string, e life.Event, source store.Source) (l life.Life, steps []life.Step, err error) {
 	if e.At.IsZero() {
 		e.At = k.Time()
 	}
@@ -144,16 +144,16 @@ func publicID(facts []scanner.Fact) string {
 const reminder = "reminder "
 
 // records are what the ledger says of an event.
-func records(e *life.Event, before, after *life.Life, steps []life.Step, source string) (out []store.Record) {
+func records(e *life.Event, before, after *life.Life, steps []life.Step, source store.Source) (out []store.Record) {
 	actor := e.Actor.Login
 	if e.Actor.System {
 		actor = keyward
 	}
 	if !e.Kind.ByPeople() && e.Kind != life.Tick && changed(before, after) { // the fact, and then what it led to
-		out = append(out, store.Record{At: e.At, Event: string(e.Kind), Actor: actor, From: string(before.State), To: string(before.State), Detail: said(e) + source, Fact: fact(e), Due: before.Due()})
+		out = append(out, store.Record{At: e.At, Event: string(e.Kind), Actor: actor, From: string(before.State), To: string(before.State), Detail: said(e) + source.Suffix(), Source: source, Fact: fact(e), Due: before.Due()})
 	}
 	for _, s := range steps {
-		r := store.Record{At: e.At, Event: string(e.Kind), Actor: actor, ActorID: e.Actor.ID, From: string(s.From), To: string(s.To), Detail: s.Why + source, Due: before.Due()}
+		r := store.Record{At: e.At, Event: string(e.Kind), Actor: actor, ActorID: e.Actor.ID, From: string(s.From), To: string(s.To), Detail: s.Why + source.Suffix(), Source: source, Due: before.Due()}
 		if s.Remind > 0 {
 			r.Event = fmt.Sprint(reminder, s.Remind)
 		}
@@ -206,7 +206,7 @@ func (k *Keeper) Wake(ctx context.Context) (installations []int64, err error) {
 	list, err := k.Store.Waking(ctx, k.Time(), atOnce)
 	for i := range list {
 		c := &list[i]
-		if _, _, err := k.Happen(ctx, c.Installation, c.Fingerprint, life.Event{Kind: life.Tick, Actor: system}, ""); err != nil {
+		if _, _, err := k.Happen(ctx, c.Installation, c.Fingerprint, life.Event{Kind: life.Tick, Actor: system}, store.Source{}); err != nil {
 			return installations, err
 		}
 		if !seen[c.Installation] {

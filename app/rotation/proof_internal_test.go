@@ -55,7 +55,7 @@ func newKeeper(t *testing.T) (*Keeper, *time.Time) {
 func (k *Keeper) system(t *testing.T, e life.Event) life.Life {
 	t.Helper()
 	e.Actor = system
-	l, _, err := k.Happen(context.Background(), 1, fingerprint, e, "")
+	l, _, err := k.Happen(context.Background(), 1, fingerprint, e, store.Source{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestForgedState(t *testing.T) {
 				if _, err := k.Life(ctx, 1, fingerprint); !errors.Is(err, store.ErrForged) {
 					t.Errorf("its life: %v, want ErrForged", err)
 				}
-				if _, _, err := k.Happen(ctx, 1, fingerprint, life.Event{Kind: life.Tick, Actor: system}, ""); !errors.Is(err, store.ErrForged) {
+				if _, _, err := k.Happen(ctx, 1, fingerprint, life.Event{Kind: life.Tick, Actor: system}, store.Source{}); !errors.Is(err, store.ErrForged) {
 					t.Errorf("time went on: %v, want ErrForged", err)
 				}
 				_, forged, err := k.Store.VerifyLedger(ctx, k.seal())

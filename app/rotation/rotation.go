@@ -98,7 +98,7 @@ func (k *Keeper) Tell(ctx context.Context, c *github.Client, inst *store.Install
 		return err
 	}
 	if !cred.PublicSince.IsZero() && !l.Public {
-		if l, _, err = k.Happen(ctx, inst.ID, fingerprint, life.Event{Kind: life.Publish, Actor: system}, ""); err != nil {
+		if l, _, err = k.Happen(ctx, inst.ID, fingerprint, life.Event{Kind: life.Publish, Actor: system}, store.Source{}); err != nil {
 			return err
 		}
 	}

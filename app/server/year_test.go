@@ -162,7 +162,7 @@ func (y *year) at(t time.Time, do func()) {
 // happen lets an event happen, which has to be accepted.
 func (y *year) happen(k *yearKey, e life.Event) (steps []life.Step) {
 	y.t.Helper()
-	_, steps, err := y.keeper.Happen(y.ctx, y.inst.ID, k.print, e, "")
+	_, steps, err := y.keeper.Happen(y.ctx, y.inst.ID, k.print, e, store.Source{})
 	if err != nil {
 		y.t.Fatalf("%s of %.12s: %v", e.Kind, k.print, err)
 	}

@@ -22,10 +22,11 @@ type Record struct {
 	At           time.Time
 	Fingerprint  string
 	Event        string
-	Actor        string // login, or keyward
-	ActorID      int64  // of the account, 0 if nobody did it
-	From, To     string // states
-	Detail       string
+	Actor        string    // login, or keyward
+	ActorID      int64     // of the account, 0 if nobody did it
+	From, To     string    // states
+	Detail       string    // for people; it ends with the source
+	Source       Source    // where it comes from
 	Fact         string    // what a fact says, for programs; Detail is for people
 	Due          time.Time // until when the key had to be revoked before this
 	KeyID        string    // of the key of the Mac
@@ -55,7 +56,7 @@ func (r *Record) mac(key []byte, before string) string {
 
 // recordColumns are the columns of a record, of a table by a name.
 func recordColumns(table string) string {
-	columns := []string{"installation", "seq", "happened", "fingerprint", "event", "actor", "actor_id", "from_state", "to_state", "detail", "fact", "due", "key_id", "mac"}
+	columns := []string{"installation", "seq", "happened", "fingerprint", "event", "actor", "actor_id", "from_state", "to_state", "detail", "source_kind", "source_id", "fact", "due", "key_id", "mac"}
 	return table + "." + strings.Join(columns, ", "+table+".")
 }
 
@@ -63,7 +64,7 @@ func recordColumns(table string) string {
 func scanRecord(row interface{ Scan(...any) error }, more ...any) (Record, error) {
 	var r Record
 	var at, due int64
-	err := row.Scan(append([]any{&r.Installation, &r.Seq, &at, &r.Fingerprint, &r.Event, &r.Actor, &r.ActorID, &r.From, &r.To, &r.Detail, &r.Fact, &due, &r.KeyID, &r.Mac}, more...)...)
+	err := row.Scan(append([]any{&r.Installation, &r.Seq, &at, &r.Fingerprint, &r.Event, &r.Actor, &r.ActorID, &r.From, &r.To, &r.Detail, &r.Source.Kind, &r.Source.ID, &r.Fact, &due, &r.KeyID, &r.Mac}, more...)...)
 	r.At, r.Due = instant(at), instant(due)
 	return r, err
 }
@@ -107,6 +108,9 @@ func (s *Store) Proceed(ctx context.Context, seal *Seal, installation int64, fin
 			return err
 		}
 		c, records, err := fn(old.Life)
+		if err == nil {
+			err = tx.unheard(installation, fingerprint, records)
+		}
 		if err != nil {
 			return err
 		}
@@ -191,6 +195,20 @@ func (tx *tx) putCourse(c *Course) error {
 	return err
 }
 
+// unheard returns ErrHappened if the ledger has records from the same source already, and that
+// happens once.
+func (tx *tx) unheard(installation int64, fingerprint string, records []Record) error {
+	if len(records) == 0 || !records[0].Source.Once() {
+		return nil
+	}
+	s := records[0].Source
+	known, err := tx.has("SELECT 1 FROM ledger WHERE installation = ? AND fingerprint = ? AND source_kind = ? AND source_id = ?", installation, fingerprint, s.Kind, s.ID)
+	if err == nil && known {
+		err = ErrHappened
+	}
+	return err
+}
+
 // append adds records to the ledger after the one with a number and MAC. It returns those
 // of the last.
 func (tx *tx) append(seal *Seal, installation int64, fingerprint string, seq int64, mac string, records []Record) (int64, string, error) {
@@ -201,8 +219,8 @@ func (tx *tx) append(seal *Seal, installation int64, fingerprint string, seq int
 		r.Actor, r.Detail, r.At, r.Due = clean(r.Actor), clean(r.Detail), instant(millis(r.At)), instant(millis(r.Due))
 		r.Mac = r.mac(seal.key(r.KeyID), mac)
 		mac = r.Mac
-		if _, err := tx.exec("INSERT INTO ledger (installation, seq, happened, fingerprint, event, actor, actor_id, from_state, to_state, detail, fact, due, key_id, mac) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			installation, seq, millis(r.At), fingerprint, r.Event, r.Actor, r.ActorID, r.From, r.To, r.Detail, r.Fact, millis(r.Due), r.KeyID, r.Mac); err != nil {
+		if _, err := tx.exec("INSERT INTO ledger (installation, seq, happened, fingerprint, event, actor, actor_id, from_state, to_state, detail, source_kind, source_id, fact, due, key_id, mac) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			installation, seq, millis(r.At), fingerprint, r.Event, r.Actor, r.ActorID, r.From, r.To, r.Detail, r.Source.Kind, r.Source.ID, r.Fact, millis(r.Due), r.KeyID, r.Mac); err != nil {
 			return 0, "", err
 		}
 	}
@@ -457,6 +475,8 @@ func (v *verifying) record(r Record) error {
 		v.good = r.mac(key, v.before) // what its MAC would be, if the MAC is what was changed
 		v.before, v.seq = r.Mac, r.Seq
 		return nil
+	case !strings.HasSuffix(r.Detail, r.Source.Suffix()):
+		v.found(r.Seq, "its source is not the one that its detail names")
 	}
 	v.rank = max(v.rank, rank)
 	v.before, v.good, v.seq = r.Mac, r.Mac, r.Seq
