@@ -42,8 +42,12 @@ func (w *work) decode(text []byte, from, to int, outer *layer) {
 				if whole, end := w.wrapped(text[:to], run); whole != nil {
 					joined = end
 					if more, kind := decodeRun(nil, whole); more != nil {
-						decoded, name, run.end = more, kind, end
 						at = end
+						hits := len(w.hits)
+						if w.enter(more, kind, span{run.start, end}, outer, depth); len(w.hits) > hits {
+							continue
+						}
+						// What follows may be something else.
 					}
 				}
 			}

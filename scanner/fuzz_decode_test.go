@@ -65,6 +65,7 @@ func FuzzEncodings(f *testing.F) {
 	f.Add("x: ", " # end\n")
 	f.Add("", "")
 	f.Add("{\"a\":\"", "\"}")
+	f.Add("0", "70") // a line that could be the last of wrapped hexadecimal
 	s, err := scanner.New(fuzzRules[:1], scanner.Options{})
 	if err != nil {
 		f.Fatal(err)
