@@ -198,8 +198,9 @@ func (r *Runner) deny(ctx context.Context, s *store.Scan, e *webhook.Event, c *s
 		return true, nil
 	}
 	what := life.Event{Kind: life.Deny, Text: "by the button of a check", Actor: actor(e, role)}
-	said := l.AskedBy(senderOf(e))
-	if l.Asked != nil && !said {
+	now := r.Keeper.Time()
+	said := l.ProposedBy(senderOf(e), now)
+	if l.Proposed(now) != nil && !said {
 		what.Kind = life.Confirm
 	}
 	if !said { // who presses twice has said so already

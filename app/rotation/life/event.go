@@ -113,6 +113,9 @@ func (l Life) Apply(e Event) (Life, []Step, error) {
 	if to, why := next.next(e.At); next.State.Waived() && to == Open { // it has ended meanwhile
 		steps = append(steps, next.to(to, e.At, why))
 	}
+	if next.Proposed(e.At) == nil {
+		next.Asked = nil
+	}
 	more, err := next.happen(&e)
 	if err != nil {
 		return l, nil, err
@@ -385,9 +388,6 @@ func (l *Life) confirm(e *Event, who string) ([]Step, error) {
 		return nil, refuse("the account of @%s is not known: /false-positive has to be said again, and then confirmed", l.Asked.By)
 	case l.Asked.first().same(e.Actor.person()):
 		return nil, refuse("%s has said so: somebody else has to confirm it", who)
-	case !l.Asked.Until.After(e.At):
-		l.Asked = nil
-		return nil, refuse("what was to be confirmed is over")
 	}
 	l.Waiver, l.Asked = l.Asked, nil
 	l.Waiver.Second, l.Waiver.SecondID = e.Actor.Login, e.Actor.ID

@@ -79,8 +79,20 @@ type Waiver struct {
 // first is who asked for it.
 func (w *Waiver) first() Person { return Person{w.By, w.ByID} }
 
-// AskedBy reports whether somebody asked for a waiver that waits for a second person.
-func (l *Life) AskedBy(p Person) bool { return l.Asked != nil && l.Asked.first().same(p) }
+// Proposed returns the waiver that waits for a second person at a time, nil if there is none
+// or it has expired.
+func (l *Life) Proposed(at time.Time) *Waiver {
+	if l.Asked == nil || !at.Before(l.Asked.Until) {
+		return nil
+	}
+	return l.Asked
+}
+
+// ProposedBy reports whether somebody asked for a waiver that waits for a second person.
+func (l *Life) ProposedBy(p Person, at time.Time) bool {
+	w := l.Proposed(at)
+	return w != nil && w.first().same(p)
+}
 
 // A Life is what is known of one key. The zero value is not valid; see [Begin].
 type Life struct {
