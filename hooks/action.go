@@ -127,7 +127,7 @@ func verdict(r *report.Report, o *scanOptions) error {
 		return errUnscanned
 	}
 	for _, k := range r.Keys {
-		if o.failOn != "none" && scanner.AtLeast(k.Severity, o.failOn) {
+		if o.failOn != "none" && k.Severity.AtLeast(scanner.Severity(o.failOn)) {
 			return errFound
 		}
 	}

@@ -121,7 +121,7 @@ func (o *scanOptions) check(args []string) error {
 	if !slices.Contains(report.Formats(), o.format) {
 		return hint(fmt.Errorf("unknown format %q", o.format), "use one of "+strings.Join(report.Formats(), ", "))
 	}
-	if !slices.Contains([]string{"critical", "high", "medium", "low"}, o.failOn) {
+	if _, err := scanner.ParseSeverity(o.failOn); err != nil {
 		return hint(fmt.Errorf("unknown severity %q for --fail-on", o.failOn), "use critical, high, medium or low")
 	}
 	if modes := o.modes(); len(modes) > 1 {

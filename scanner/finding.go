@@ -39,25 +39,6 @@ type Fact struct {
 	Value string `json:"value"`
 }
 
-// Severity is how bad the finding is: critical, high, medium or low. It follows
-// from the power of the key, and is one step lower in tests and examples.
-func (f *Finding) Severity() string {
-	levels := [...]string{"critical", "high", "medium", "low"}
-	n := 2
-	switch f.Rule.Tier {
-	case T0:
-		n = 0
-	case T1:
-		n = 1
-	case T3:
-		n = 3
-	}
-	if f.InTest || f.Confidence < 0.5 {
-		n = min(n+1, 3)
-	}
-	return levels[n]
-}
-
 // ByPlace orders findings by where they stand, and by rule.
 func ByPlace(a, b *Finding) int {
 	return cmp.Or(strings.Compare(a.Path, b.Path), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col), strings.Compare(a.Rule.ID, b.Rule.ID))

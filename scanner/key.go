@@ -13,7 +13,7 @@ type Key struct {
 	Fingerprint string
 	Former      []string // as of a Finding
 	Redacted    string
-	Severity    string
+	Severity    Severity
 	Confidence  float64
 	Facts       []Fact
 	Expires     time.Time
@@ -103,14 +103,14 @@ func (ks *Keys) Add(f *Finding, commit *Commit) *Key {
 	rank := (&compiled{Rule: f.Rule}).rank()
 	k := ks.byPrint[f.Fingerprint]
 	if k == nil {
-		k = &Key{Fingerprint: f.Fingerprint, Former: f.Former, rank: -2, Severity: "low"}
+		k = &Key{Fingerprint: f.Fingerprint, Former: f.Former, rank: -2, Severity: Low}
 		ks.byPrint[f.Fingerprint] = k
 	}
 	if rank > k.rank || rank == k.rank && f.Rule.ID < k.Rule.ID {
 		k.Rule, k.Redacted, k.rank = f.Rule, f.Redacted, rank
 	}
 	k.Confidence = max(k.Confidence, f.Confidence)
-	if severityOrder(f.Severity()) < severityOrder(k.Severity) {
+	if f.Severity().order() < k.Severity.order() {
 		k.Severity = f.Severity()
 	}
 	for _, fact := range f.Facts {
@@ -144,7 +144,7 @@ func (ks *Keys) Sorted() []*Key {
 	}
 	slices.SortFunc(out, func(a, b *Key) int {
 		return cmp.Or(
-			cmp.Compare(severityOrder(a.Severity), severityOrder(b.Severity)),
+			cmp.Compare(a.Severity.order(), b.Severity.order()),
 			strings.Compare(a.Places[0].Path, b.Places[0].Path),
 			cmp.Compare(a.Places[0].Line, b.Places[0].Line),
 			cmp.Compare(a.Places[0].Col, b.Places[0].Col),
@@ -152,10 +152,3 @@ func (ks *Keys) Sorted() []*Key {
 	})
 	return out
 }
-
-func severityOrder(s string) int {
-	return slices.Index([]string{"critical", "high", "medium", "low"}, s)
-}
-
-// AtLeast reports whether severity s is as grave as least or graver.
-func AtLeast(s, least string) bool { return severityOrder(s) <= severityOrder(least) }

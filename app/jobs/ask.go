@@ -180,10 +180,10 @@ func (r *Runner) openKey(ctx context.Context, installation int64, fp string) err
 // one cannot be either of the two people.
 func (r *Runner) deny(ctx context.Context, s *store.Scan, e *webhook.Event, c *store.Credential, role string) (bool, error) {
 	if c.State != store.StateOpen {
-		if c.State != store.StateDismissed && scanner.AtLeast(c.Severity, "high") {
+		if c.State != store.StateDismissed && c.Severity.AtLeast(scanner.High) {
 			return e.Sender != s.Sender, nil
 		}
-	} else if e.Sender == s.Sender && scanner.AtLeast(c.Severity, "high") {
+	} else if e.Sender == s.Sender && c.Severity.AtLeast(scanner.High) {
 		return false, nil // the person who pushed it does not count
 	}
 	role, err := r.roleOf(ctx, c, e, role)

@@ -147,7 +147,7 @@ func conclusion(res *scan.Result, keys []*scanner.Key) string {
 		least = "low"
 	}
 	for _, k := range keys {
-		if least != "none" && scanner.AtLeast(k.Severity, least) {
+		if least != "none" && k.Severity.AtLeast(scanner.Severity(least)) {
 			return "failure"
 		}
 	}
@@ -195,7 +195,7 @@ const maxTitle = 255
 func (r *Runner) annotations(res *scan.Result) (out []store.Annotation) {
 	seen := map[string]bool{}
 	for _, k := range res.Keys {
-		level := map[string]string{"critical": "failure", "high": "failure", "medium": "warning"}[k.Severity]
+		level := map[scanner.Severity]string{scanner.Critical: "failure", scanner.High: "failure", scanner.Medium: "warning"}[k.Severity]
 		if level == "" {
 			level = "notice"
 		}

@@ -406,7 +406,7 @@ func mostSevere(res *scan.Result) []*scanner.Key {
 		switch {
 		case a.Severity == b.Severity:
 			return cmp.Compare(b.Confidence, a.Confidence)
-		case scanner.AtLeast(a.Severity, b.Severity):
+		case a.Severity.AtLeast(b.Severity):
 			return -1
 		}
 		return 1
@@ -497,14 +497,14 @@ func (r *Runner) recognise(ctx context.Context, installation int64, lists ...[]*
 }
 
 // credentials are keys as the store keeps them. Paths are cleaned: a key may stand in one.
-func (r *Runner) credentials(keys []*scanner.Key, settings policy.App, state string) (out []store.Credential) {
+func (r *Runner) credentials(keys []*scanner.Key, settings policy.App, state store.State) (out []store.Credential) {
 	const maxPlaces = 200
 	for _, k := range keys {
 		c := store.Credential{Fingerprint: k.Fingerprint, Rule: k.Rule.ID, Severity: k.Severity, Redacted: k.Redacted, Confidence: k.Confidence, Expires: k.Expires, Settings: settings, State: state}
 		for _, f := range k.Facts {
 			c.Facts = append(c.Facts, scanner.Fact{Name: f.Name, Value: r.Guard.String(f.Value)})
 		}
-		if least := settings.Issues; state == store.StateOpen && least != "" && (least == "none" || !scanner.AtLeast(k.Severity, least)) {
+		if least := settings.Issues; state == store.StateOpen && least != "" && (least == "none" || !k.Severity.AtLeast(scanner.Severity(least))) {
 			c.State = store.StateQuiet
 		}
 		c.Commits = k.Commits

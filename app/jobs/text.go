@@ -88,7 +88,7 @@ func (r *Runner) record(ctx context.Context, c *github.Client, repo *store.Repos
 
 // heard says what becomes of a key in a text. Where everybody may write comments, only
 // what those say who may write to the repository opens issues.
-func (r *Runner) heard(ctx context.Context, repo *store.Repository, e *webhook.Event) (string, error) {
+func (r *Runner) heard(ctx context.Context, repo *store.Repository, e *webhook.Event) (store.State, error) {
 	if !repo.Public {
 		return store.StateOpen, nil
 	}

@@ -54,7 +54,7 @@ func (k *Keeper) Begin(ctx context.Context, cred *store.Credential) (l life.Life
 		if k.Now != nil { // the store goes by the machine's clock
 			found = k.Time()
 		}
-		l = life.Begin(found, cred.Severity, string(tier), !cred.PublicSince.IsZero(), life.Clock{By: cred.Settings.Due, BusinessHours: cred.Settings.BusinessHours})
+		l = life.Begin(found, cred.Severity, tier, !cred.PublicSince.IsZero(), life.Clock{By: cred.Settings.Due, BusinessHours: cred.Settings.BusinessHours})
 		l.OldID, l.Rule, l.Repositories = publicID(cred.Facts), cred.Rule, repositoriesOf(cred)
 		c, err := encode(&l)
 		return c, []store.Record{{At: k.Time(), Event: "found", Actor: keyward, To: string(l.State), Detail: fmt.Sprintf("%s of rule %s, %s", cred.Redacted, cred.Rule, cred.Severity)}}, err

@@ -101,7 +101,7 @@ func newKeys(env *Env) *cobra.Command {
 // register calls write with the keys that are asked for.
 func (env *Env) register(ctx context.Context, account string, states []string, write func([]entry) error) error {
 	for _, name := range states {
-		known := []string{store.StateHeld, store.StateQuiet}
+		known := []string{string(store.StateHeld), string(store.StateQuiet)}
 		for _, s := range life.States() {
 			known = append(known, string(s))
 		}
@@ -160,7 +160,7 @@ func entries(ctx context.Context, s *store.Store) (out []entry, err error) {
 }
 
 func ofInstallation(ctx context.Context, s *store.Store, inst *store.Installation, byID map[string]*scanner.Rule) (out []entry, err error) {
-	creds, err := s.Credentials(ctx, inst.ID, store.StateOpen, store.StateHeld, store.StateQuiet, store.StateDismissed)
+	creds, err := s.Credentials(ctx, inst.ID, store.States()...)
 	if err != nil {
 		return nil, err
 	}
@@ -210,8 +210,8 @@ func ofInstallation(ctx context.Context, s *store.Store, inst *store.Installatio
 
 func entryOf(c *store.Credential, inst *store.Installation, rule *scanner.Rule, names map[int64]string) entry {
 	e := entry{
-		Alias: report.Alias(c.Fingerprint), Fingerprint: c.Fingerprint, Account: inst.Account, Kind: c.Rule, Title: c.Rule, Severity: c.Severity,
-		State: c.State, Validity: "unknown", Expires: moment(c.Expires), Detected: c.Detected, FirstSeen: moment(c.FirstAt), PublicSince: moment(c.PublicSince),
+		Alias: report.Alias(c.Fingerprint), Fingerprint: c.Fingerprint, Account: inst.Account, Kind: c.Rule, Title: c.Rule, Severity: string(c.Severity),
+		State: string(c.State), Validity: "unknown", Expires: moment(c.Expires), Detected: c.Detected, FirstSeen: moment(c.FirstAt), PublicSince: moment(c.PublicSince),
 		Redacted: c.Redacted, Note: c.Note, Places: []place{}, installation: inst.ID,
 	}
 	if c.State == store.StateDismissed {

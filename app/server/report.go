@@ -100,7 +100,7 @@ func (env *Env) report(ctx context.Context, o *reportOptions) error {
 				c.Fingerprint = name(c.Fingerprint)
 				courses = append(courses, c)
 			}
-			creds, err := s.Credentials(ctx, all[i].ID, store.StateOpen, store.StateHeld, store.StateQuiet, store.StateDismissed)
+			creds, err := s.Credentials(ctx, all[i].ID, store.States()...)
 			if err != nil {
 				return err
 			}

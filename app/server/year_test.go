@@ -22,6 +22,7 @@ import (
 	"github.com/keyward/keyward/app/rotation"
 	"github.com/keyward/keyward/app/rotation/life"
 	"github.com/keyward/keyward/app/store"
+	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/guard"
 	"github.com/keyward/keyward/scanner/policy"
 	"github.com/keyward/keyward/scanner/rules"
@@ -185,7 +186,7 @@ var (
 )
 
 // find has a key found, in one to three repositories.
-func (y *year) find(k *yearKey, rule, severity string, settings policy.App) {
+func (y *year) find(k *yearKey, rule string, severity scanner.Severity, settings policy.App) {
 	for i := range 1 + y.rnd.IntN(3) {
 		repo := y.repos[(y.rnd.IntN(len(y.repos))+i)%len(y.repos)]
 		cred := store.Credential{Fingerprint: k.print, Rule: rule, Severity: severity, Redacted: "fake…", Confidence: 1, State: store.StateOpen, Settings: settings,
@@ -201,12 +202,13 @@ func (y *year) plan(i int, at time.Time) {
 	k := &yearKey{print: fmt.Sprintf("%064x", i+1), atHead: true}
 	y.keys, y.byPrint[k.print] = append(y.keys, k), k
 	kind := []struct {
-		rule, severity string
-		settings       policy.App
-		allow          time.Duration
+		rule     string
+		severity scanner.Severity
+		settings policy.App
+		allow    time.Duration
 	}{
 		{"gitlab-pat", "critical", policy.App{}, 24 * time.Hour},
-		{"stripe-secret-key", "high", policy.App{Due: map[string]time.Duration{"high": 48 * time.Hour}}, 48 * time.Hour},
+		{"stripe-secret-key", "high", policy.App{Due: map[scanner.Severity]time.Duration{"high": 48 * time.Hour}}, 48 * time.Hour},
 		{"datadog-api-key", "medium", policy.App{}, 72 * time.Hour},
 	}[i%3]
 	k.allow = kind.allow

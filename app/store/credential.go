@@ -18,21 +18,27 @@ import (
 // counts: what becomes known while the issue is written must not be taken for written.
 const unwritten = "stale = TRUE, news = news + 1"
 
-// The states of a credential. What happens after its issue was opened belongs to the
-// rotation.
+// State is what becomes of a credential before and beside its issue. What happens after the
+// issue was opened belongs to the life cycle.
+type State string
+
+// The states of a credential. Their values are stored.
 const (
-	StateOpen      = "open"      // it is to be rotated
-	StateHeld      = "held"      // found in a history, waiting for its turn to get an issue
-	StateQuiet     = "quiet"     // by policy it gets no issue
-	StateDismissed = "dismissed" // people said that it is none
+	StateOpen      State = "open"      // it is to be rotated
+	StateHeld      State = "held"      // found in a history, waiting for its turn to get an issue
+	StateQuiet     State = "quiet"     // by policy it gets no issue
+	StateDismissed State = "dismissed" // people said that it is none
 )
+
+// States returns all states of a credential.
+func States() []State { return []State{StateOpen, StateHeld, StateQuiet, StateDismissed} }
 
 // A Credential is one key of an installation, with the places where it stands.
 type Credential struct {
 	Installation int64
 	Fingerprint  string
 	Rule         string
-	Severity     string
+	Severity     scanner.Severity
 	Redacted     string
 	Confidence   float64
 	Facts        []scanner.Fact
@@ -41,7 +47,7 @@ type Credential struct {
 	FirstCommit  string
 	FirstAt      time.Time
 	PublicSince  time.Time
-	State        string
+	State        State
 	Note         string
 	Settings     policy.App // of the policy under which it was found
 	Places       []Place
@@ -89,7 +95,7 @@ const (
 // A Change is what recording a credential changed.
 type Change struct {
 	Fingerprint string
-	State       string
+	State       State
 	New         bool // it was not known
 	Elsewhere   bool // it was known, and now stands in a file where it was not known to stand
 }
@@ -201,7 +207,9 @@ func (tx *tx) record(c *Credential, r *Repository) (Change, error) {
 
 // merge brings a credential that is known up to date with how it was found again.
 func (tx *tx) merge(c *Credential, public int64, settings string, change *Change) error {
-	var severity, state, old string
+	var severity scanner.Severity
+	var state State
+	var old string
 	var first int64
 	lock := "" // what deletes credentials that stand nowhere must not delete it meanwhile
 	if tx.pg {
@@ -216,7 +224,7 @@ func (tx *tx) merge(c *Credential, public int64, settings string, change *Change
 		change.State = StateOpen
 		change.New = true // now it gets its issue
 	}
-	if scanner.AtLeast(c.Severity, severity) {
+	if c.Severity.AtLeast(severity) {
 		severity = c.Severity
 	}
 	args := []any{severity, change.State}
@@ -288,7 +296,7 @@ func (s *Store) SetNote(ctx context.Context, c *Credential) error {
 
 // Credentials returns the keys of an installation in any of the states, the riskiest
 // first, without their places.
-func (s *Store) Credentials(ctx context.Context, installation int64, states ...string) (out []*Credential, err error) {
+func (s *Store) Credentials(ctx context.Context, installation int64, states ...State) (out []*Credential, err error) {
 	args := []any{installation}
 	for _, state := range states {
 		args = append(args, state)
@@ -304,7 +312,7 @@ func (s *Store) Credentials(ctx context.Context, installation int64, states ...s
 	slices.SortFunc(out, func(a, b *Credential) int {
 		switch {
 		case a.Severity != b.Severity:
-			if scanner.AtLeast(a.Severity, b.Severity) {
+			if a.Severity.AtLeast(b.Severity) {
 				return -1
 			}
 			return 1
@@ -325,7 +333,7 @@ func (s *Store) Credentials(ctx context.Context, installation int64, states ...s
 }
 
 // SetState moves a key to a state, with a note of who decided so and why.
-func (s *Store) SetState(ctx context.Context, installation int64, fingerprint, state, note string) error {
+func (s *Store) SetState(ctx context.Context, installation int64, fingerprint string, state State, note string) error {
 	_, err := s.exec(ctx, "UPDATE credential SET state = ?, note = ?, "+unwritten+" WHERE installation = ? AND fingerprint = ?", state, note, installation, fingerprint)
 	if err != nil {
 		return fmt.Errorf("store state of key %.12s: %w", fingerprint, err)

@@ -9,11 +9,14 @@ import (
 	"time"
 )
 
-// The states of a scan.
+// ScanState is how far a scan is.
+type ScanState string
+
+// The states of a scan. Their values are stored.
 const (
-	ScanBegun     = "begun"     // its check is in progress
-	ScanDone      = "done"      // its result is known and has to be told
-	ScanPublished = "published" // its check says it
+	ScanBegun     ScanState = "begun"     // its check is in progress
+	ScanDone      ScanState = "done"      // its result is known and has to be published
+	ScanPublished ScanState = "published" // its check run has it
 )
 
 // A Scan is one range of commits that an event made us scan, and the check run that
@@ -30,7 +33,7 @@ type Scan struct {
 	Pull         int
 	Sender       int64 // who caused it
 	CheckRun     int64 // 0 until GitHub has given it
-	State        string
+	State        ScanState
 	Result       *Result
 	Round        int       // how often it was asked for again
 	Begun        time.Time // when it was last asked for again

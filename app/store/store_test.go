@@ -148,7 +148,7 @@ func TestRecord(t *testing.T) {
 	stores(t, func(t *testing.T, s *store.Store) {
 		ctx := context.Background()
 		id, repo := installed(t, s)
-		key := func(state, path string, line int) store.Credential {
+		key := func(state store.State, path string, line int) store.Credential {
 			return store.Credential{Fingerprint: "f", Rule: "r", Severity: "high", State: state, Places: []store.Place{{Path: path, Line: line}}}
 		}
 		record := func(c store.Credential) store.Change {
@@ -300,7 +300,7 @@ func TestPrune(t *testing.T) {
 	stores(t, func(t *testing.T, s *store.Store) {
 		ctx := context.Background()
 		inst, repo := installed(t, s)
-		for state, fp := range map[string]string{store.StateQuiet: "a1", store.StateHeld: "b2", store.StateOpen: "c3", store.StateDismissed: "d4"} {
+		for state, fp := range map[store.State]string{store.StateQuiet: "a1", store.StateHeld: "b2", store.StateOpen: "c3", store.StateDismissed: "d4"} {
 			if _, err := s.Record(ctx, repo, []store.Credential{{Fingerprint: fp, Rule: "gitlab-pat", Severity: "low", State: state, Places: []store.Place{{Path: "x", Line: 1}}, Commits: []string{"1", "2"}}}); err != nil {
 				t.Fatal(err)
 			}

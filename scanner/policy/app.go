@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/keyward/keyward/scanner"
 )
 
 // App is the policy file's table [app]: what the App does with the keys that it
@@ -22,7 +24,7 @@ type App struct {
 	Public  bool   `json:"Public"`  // issues may be opened in a public repository
 	Default string `json:"Default"` // login of who owns a key that nobody else owns
 	// Due is how long after a key was found it has to be revoked, by severity.
-	Due map[string]time.Duration `json:"Due"`
+	Due map[scanner.Severity]time.Duration `json:"Due"`
 	// BusinessHours says that weekends do not count, but for keys that are known to work.
 	BusinessHours bool     `json:"BusinessHours"`
 	Approvers     []string `json:"Approvers"` // logins of who may accept a risk; none means admins of the repository
@@ -86,9 +88,6 @@ type tomlApp struct {
 // maxApprovers is how many people a policy may name.
 const maxApprovers = 50
 
-// severities are the words for how bad a key is, the worst first.
-var severities = []string{"critical", "high", "medium", "low"}
-
 var (
 	fullName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}$`)
 	login    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
@@ -96,7 +95,7 @@ var (
 
 // app checks the table and returns all that is wrong with it at once.
 func (t *tomlApp) app() (App, error) {
-	a := App{FailOn: t.FailOn, Issues: t.Issues, Tracker: t.Tracker, Public: t.PublicIssues, Default: strings.TrimPrefix(t.DefaultAssignee, "@"), Due: map[string]time.Duration{}, BusinessHours: t.BusinessHours}
+	a := App{FailOn: t.FailOn, Issues: t.Issues, Tracker: t.Tracker, Public: t.PublicIssues, Default: strings.TrimPrefix(t.DefaultAssignee, "@"), Due: map[scanner.Severity]time.Duration{}, BusinessHours: t.BusinessHours}
 	var bad []string
 	for _, who := range t.Approvers {
 		if who = strings.TrimPrefix(who, "@"); !login.MatchString(who) || len(a.Approvers) == maxApprovers {
@@ -114,8 +113,8 @@ func (t *tomlApp) app() (App, error) {
 		}
 	}
 	for name, v := range map[string]string{"fail-on": a.FailOn, "issues": a.Issues} {
-		if v != "" && v != "none" && !slices.Contains(severities, v) {
-			bad = append(bad, fmt.Sprintf("%s = %q is not one of %s, none", name, v, strings.Join(severities, ", ")))
+		if _, err := scanner.ParseSeverity(v); err != nil && v != "" && v != "none" {
+			bad = append(bad, fmt.Sprintf("%s = %q is not one of critical, high, medium, low, none", name, v))
 		}
 	}
 	if a.Tracker != "" && !fullName.MatchString(a.Tracker) {
@@ -124,13 +123,14 @@ func (t *tomlApp) app() (App, error) {
 	if a.Default != "" && !login.MatchString(a.Default) {
 		bad = append(bad, fmt.Sprintf("default-assignee = %q is no login", a.Default))
 	}
-	for severity, text := range t.Due {
+	for name, text := range t.Due {
 		d, err := time.ParseDuration(text)
+		severity, unknown := scanner.ParseSeverity(name)
 		switch {
-		case !slices.Contains(severities, severity):
-			bad = append(bad, fmt.Sprintf("due.%s: want one of %s", severity, strings.Join(severities, ", ")))
+		case unknown != nil:
+			bad = append(bad, fmt.Sprintf("due.%s: want one of critical, high, medium, low", name))
 		case err != nil || d < time.Hour:
-			bad = append(bad, fmt.Sprintf("due.%s = %q: want a time of an hour or more, such as 72h", severity, text))
+			bad = append(bad, fmt.Sprintf("due.%s = %q: want a time of an hour or more, such as 72h", name, text))
 		default:
 			a.Due[severity] = d
 		}

@@ -160,7 +160,7 @@ func jsonKeys(keys []*scanner.Key) []jsonKey {
 		a := &k.Rule.About
 		j := jsonKey{
 			Fingerprint: k.Fingerprint, Rule: k.Rule.ID, Issuer: k.Rule.Issuer, Title: k.Rule.Title, Class: string(k.Rule.Class),
-			Tier: string(k.Rule.Tier), Provisioning: k.Rule.Provisioning, Severity: k.Severity, Confidence: round(k.Confidence),
+			Tier: string(k.Rule.Tier), Provisioning: k.Rule.Provisioning, Severity: string(k.Severity), Confidence: round(k.Confidence),
 			Redacted: k.Redacted, Facts: append([]scanner.Fact{}, k.Facts...), Expires: stamp(k.Expires), First: commitOf(k.First),
 			AtHead: k.AtHead, Places: []jsonPlace{}, Holder: a.Holder, Rotate: append([]string{}, a.Rotate...), Revoke: a.Revoke,
 			Store: a.Store, Docs: append([]string{}, a.Docs...),
@@ -203,7 +203,7 @@ func writeJSONL(w io.Writer, r *Report) error {
 		for _, p := range k.Places {
 			line := jsonLine{
 				Path: p.Path, Line: p.Line, EndLine: p.EndLine, Column: p.Col, Rule: k.Rule.ID, Issuer: k.Rule.Issuer,
-				Class: string(k.Rule.Class), Tier: string(k.Rule.Tier), Severity: k.Severity, Confidence: round(k.Confidence),
+				Class: string(k.Rule.Class), Tier: string(k.Rule.Tier), Severity: string(k.Severity), Confidence: round(k.Confidence),
 				Fingerprint: k.Fingerprint, Redacted: k.Redacted, Decoded: p.Decoded, InTest: p.InTest,
 			}
 			if c := p.Commit; c != nil {
@@ -238,7 +238,7 @@ func writeCSV(w io.Writer, r *Report) error {
 			if k.AtHead != nil {
 				head = strconv.FormatBool(*k.AtHead)
 			}
-			row := []string{k.Severity, k.Rule.ID, k.Rule.Issuer, k.Rule.Title, string(k.Rule.Class), string(k.Rule.Tier), p.Path,
+			row := []string{string(k.Severity), k.Rule.ID, k.Rule.Issuer, k.Rule.Title, string(k.Rule.Class), string(k.Rule.Tier), p.Path,
 				strconv.Itoa(p.Line), strconv.Itoa(p.EndLine), strconv.Itoa(p.Col), k.Redacted, k.Fingerprint,
 				strconv.FormatFloat(round(k.Confidence), 'f', -1, 64), c.ID, c.Author, stamp(c.Date), first, head,
 				strconv.FormatBool(p.InTest), p.Decoded}
@@ -269,7 +269,7 @@ func writeGitHub(w io.Writer, r *Report) error {
 	bw := bufio.NewWriter(w)
 	for _, k := range r.Keys {
 		level := "error"
-		if !scanner.AtLeast(k.Severity, "medium") {
+		if !k.Severity.AtLeast(scanner.Medium) {
 			level = "warning"
 		}
 		for _, p := range k.Places {
@@ -345,7 +345,7 @@ func writeJUnit(w io.Writer, r *Report) error {
 		}
 		fmt.Fprintf(&text, "%s\n%s", k.Rule.About.Holder, firstStep(k))
 		s.Cases = append(s.Cases, junitCase{Name: k.Rule.Title + " " + short(k.Fingerprint), Class: "keyward." + k.Rule.ID, File: p.Path, Line: p.Line,
-			Failure: &junitMessage{Message: k.Redacted, Type: k.Severity, Text: text.String()}})
+			Failure: &junitMessage{Message: k.Redacted, Type: string(k.Severity), Text: text.String()}})
 	}
 	for i := range r.Coverage.Gaps {
 		g := &r.Coverage.Gaps[i]

@@ -79,7 +79,7 @@ type gitlabLink struct {
 	URL string `json:"url"`
 }
 
-var gitlabSeverity = map[string]string{"critical": "Critical", "high": "High", "medium": "Medium", "low": "Low"}
+var gitlabSeverity = map[scanner.Severity]string{scanner.Critical: "Critical", scanner.High: "High", scanner.Medium: "Medium", scanner.Low: "Low"}
 
 // gitlabTime is the form of times in the report.
 const gitlabTime = "2006-01-02T15:04:05"
@@ -157,7 +157,7 @@ type qualityLines struct {
 	Begin int `json:"begin"`
 }
 
-var qualitySeverity = map[string]string{"critical": "blocker", "high": "critical", "medium": "major", "low": "minor"}
+var qualitySeverity = map[scanner.Severity]string{scanner.Critical: "blocker", scanner.High: "critical", scanner.Medium: "major", scanner.Low: "minor"}
 
 func writeCodeQuality(w io.Writer, r *Report) error {
 	out := []qualityIssue{}

@@ -19,11 +19,11 @@ var htmlTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 
 // writeHTML writes one page that needs no network and runs no script.
 func writeHTML(w io.Writer, r *Report) error {
-	counts := map[string]int{}
+	counts := map[scanner.Severity]int{}
 	for _, k := range r.Keys {
 		counts[k.Severity]++
 	}
-	return htmlTemplate.Execute(w, map[string]any{"R": r, "Counts": counts, "Levels": []string{"critical", "high", "medium", "low"},
+	return htmlTemplate.Execute(w, map[string]any{"R": r, "Counts": counts, "Levels": scanner.Severities(),
 		"Sentence": capital(r.Coverage.Sentence(r.Mode)), "Complete": r.Coverage.Complete(), "Places": places(r.Keys)})
 }
 

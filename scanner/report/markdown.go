@@ -283,7 +283,7 @@ const StateLabel = "kw/state:"
 
 // Labels are the labels of the issue.
 func (i *Issue) Labels() []string {
-	labels := []string{"keyward", "kw/sev:" + i.Key.Severity}
+	labels := []string{"keyward", "kw/sev:" + string(i.Key.Severity)}
 	if i.State != "" {
 		labels = append(labels, StateLabel+i.State)
 	}
@@ -309,7 +309,7 @@ func (i *Issue) Body() string {
 		}
 	}
 	row("Key", Code(k.Redacted)+" "+Alias(k.Fingerprint))
-	row("Severity", k.Severity)
+	row("Severity", string(k.Severity))
 	row("State", i.State)
 	if !i.Due.IsZero() && !i.Revoked {
 		row("Revoke by", i.Due.UTC().Format("2006-01-02 15:04")+" UTC")

@@ -194,7 +194,7 @@ func levelOf(r *scanner.Rule) string {
 	return "warning"
 }
 
-var levelBySeverity = map[string]string{"critical": "error", "high": "error", "medium": "warning", "low": "note"}
+var levelBySeverity = map[scanner.Severity]string{scanner.Critical: "error", scanner.High: "error", scanner.Medium: "warning", scanner.Low: "note"}
 
 func sarifResults(k *scanner.Key, rule int) []sarifResult {
 	var out []sarifResult

@@ -127,7 +127,7 @@ func (t *textWriter) cut(s string, columns int) string {
 }
 
 func (t *textWriter) stopped(k *scanner.Key, s *Stopped) {
-	head := t.cut(fmt.Sprintf("%-8s  %s", strings.ToUpper(k.Severity), k.Rule.Title), t.width)
+	head := t.cut(fmt.Sprintf("%-8s  %s", strings.ToUpper(string(k.Severity)), k.Rule.Title), t.width)
 	fmt.Fprintln(t, t.paint(severityColor[k.Severity], head))
 	place := where(k) + ": " + k.Redacted
 	if p := k.Places[0]; p.Decoded != "" {

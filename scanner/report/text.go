@@ -41,7 +41,7 @@ func writeText(w io.Writer, r *Report, opt Options) error {
 	return t.Flush()
 }
 
-var severityColor = map[string]string{"critical": "1;97;41", "high": "1;31", "medium": "1;33", "low": "1;36"}
+var severityColor = map[scanner.Severity]string{scanner.Critical: "1;97;41", scanner.High: "1;31", scanner.Medium: "1;33", scanner.Low: "1;36"}
 
 func (t *textWriter) paint(style, s string) string {
 	if !t.color {
@@ -51,7 +51,7 @@ func (t *textWriter) paint(style, s string) string {
 }
 
 func (t *textWriter) key(k *scanner.Key, advice bool) {
-	head := fmt.Sprintf("%-8s  %s", strings.ToUpper(k.Severity), k.Rule.Title)
+	head := fmt.Sprintf("%-8s  %s", strings.ToUpper(string(k.Severity)), k.Rule.Title)
 	if n := len([]rune(head)); n > t.width {
 		head = string([]rune(head)[:t.width-1]) + "…"
 	}
@@ -216,12 +216,12 @@ func (t *textWriter) summary(r *Report) string {
 	var s string
 	switch {
 	case len(r.Keys) > 0:
-		by := map[string]int{}
+		by := map[scanner.Severity]int{}
 		for _, k := range r.Keys {
 			by[k.Severity]++
 		}
 		var parts []string
-		for _, sev := range []string{"critical", "high", "medium", "low"} {
+		for _, sev := range scanner.Severities() {
 			if by[sev] > 0 {
 				parts = append(parts, fmt.Sprintf("%d %s", by[sev], sev))
 			}

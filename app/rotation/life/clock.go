@@ -1,11 +1,15 @@
 package life
 
-import "time"
+import (
+	"time"
+
+	"github.com/keyward/keyward/scanner"
+)
 
 // A Clock says how long a key may take to be revoked.
 type Clock struct {
-	By            map[string]time.Duration `json:"By"`            // by severity, instead of the usual times
-	BusinessHours bool                     `json:"BusinessHours"` // weekends do not count, unless the key is known to work
+	By            map[scanner.Severity]time.Duration `json:"By"`            // by severity, instead of the usual times
+	BusinessHours bool                               `json:"BusinessHours"` // weekends do not count, unless the key is known to work
 }
 
 // allowance is how long the key may take: by what is known of it. Whether a public key
@@ -19,9 +23,9 @@ func (l *Life) allowance() time.Duration {
 		d = 14 * day
 	case l.Public && (l.Validity == Active || l.grave()):
 		d = hour
-	case l.Validity == Active && (l.Tier == "T0" || l.Tier == "T1"), l.Severity == "critical":
+	case l.Validity == Active && (l.Tier == scanner.T0 || l.Tier == scanner.T1), l.Severity == scanner.Critical:
 		d = day
-	case l.Validity != Active && l.Severity == "low":
+	case l.Validity != Active && l.Severity == scanner.Low:
 		d = 14 * day
 	default:
 		d = 3 * day

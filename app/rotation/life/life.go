@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/keyward/keyward/scanner"
 )
 
 // A State is where a key is on its way.
@@ -105,10 +107,10 @@ type Life struct {
 	Repositories []int64 `json:"Repositories,omitempty"` // in whose files it was found, in order
 	ActiveWith   string  `json:"ActiveWith,omitempty"`   // identifies the values that were sent with it when it was last active
 
-	Severity string  `json:"Severity"`
-	Tier     string  `json:"Tier"`   // T0 to T3: what its holder can do
-	Public   bool    `json:"Public"` // it stands where everybody can read it
-	Validity Verdict `json:"Validity"`
+	Severity scanner.Severity `json:"Severity"`
+	Tier     scanner.Tier     `json:"Tier"`   // T0 to T3: what its holder can do
+	Public   bool             `json:"Public"` // it stands where everybody can read it
+	Validity Verdict          `json:"Validity"`
 
 	Clock       Clock     `json:"Clock"`
 	Start       time.Time `json:"Start"` // of the clock
@@ -138,7 +140,7 @@ type Life struct {
 }
 
 // Begin is the life of a key that has just been found.
-func Begin(at time.Time, severity, tier string, public bool, c Clock) Life {
+func Begin(at time.Time, severity scanner.Severity, tier scanner.Tier, public bool, c Clock) Life {
 	return Life{State: Open, Since: at, Clock: c, Start: at, Severity: severity, Tier: tier, Public: public, Validity: Unknown}
 }
 
@@ -152,7 +154,7 @@ const (
 
 // Quiet is how long the old key has to be silent before it is proved dead.
 func (l *Life) Quiet() time.Duration {
-	if l.Tier == "T0" {
+	if l.Tier == scanner.T0 {
 		return 7 * 24 * time.Hour
 	}
 	return 24 * time.Hour
@@ -282,6 +284,6 @@ func copied[T any](p *T) *T {
 }
 
 // grave reports whether a second person has to confirm that a key is none.
-func (l *Life) grave() bool { return l.Severity == "critical" || l.Severity == "high" }
+func (l *Life) grave() bool { return l.Severity.AtLeast(scanner.High) }
 
 func words(s string) string { return strings.Join(strings.Fields(s), " ") }

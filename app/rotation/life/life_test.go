@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/app/rotation/life"
+	"github.com/keyward/keyward/scanner"
 )
 
 var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC) // a Wednesday
@@ -151,7 +152,7 @@ func TestProperties(t *testing.T) {
 	reached := map[life.State]int{}
 	for seed := range uint64(4000) {
 		rnd := rand.New(rand.NewPCG(seed, 7))
-		tier, severity := [...]string{"T0", "T2"}[rnd.IntN(2)], [...]string{"critical", "low"}[rnd.IntN(2)]
+		tier, severity := [...]scanner.Tier{scanner.T0, scanner.T2}[rnd.IntN(2)], [...]scanner.Severity{scanner.Critical, scanner.Low}[rnd.IntN(2)]
 		at := noon
 		l := life.Begin(at, severity, tier, rnd.IntN(2) == 0, life.Clock{})
 		var log []life.Event
@@ -252,7 +253,7 @@ func randomEvent(rnd *rand.Rand, at time.Time) life.Event {
 
 // unsound says what is wrong with a key in its state, given what has happened since it
 // was last known to work.
-func unsound(l *life.Life, log []life.Event, at time.Time, tier string) string {
+func unsound(l *life.Life, log []life.Event, at time.Time, tier scanner.Tier) string {
 	switch l.State {
 	case life.FalsePositive, life.AcceptedRisk:
 		longest := map[life.State]time.Duration{life.FalsePositive: life.LongestDenial, life.AcceptedRisk: life.LongestRisk}[l.State]
@@ -386,12 +387,13 @@ func TestClock(t *testing.T) {
 	t.Parallel()
 	day := 24 * time.Hour
 	for _, c := range []struct {
-		severity, tier string
-		public         bool
-		validity       life.Verdict
-		clock          life.Clock
-		start          time.Time
-		want           time.Duration
+		severity scanner.Severity
+		tier     scanner.Tier
+		public   bool
+		validity life.Verdict
+		clock    life.Clock
+		start    time.Time
+		want     time.Duration
 	}{
 		{"critical", "T0", true, life.Active, life.Clock{}, noon, time.Hour},
 		{"high", "T2", true, life.Unknown, life.Clock{}, noon, time.Hour},
@@ -401,7 +403,7 @@ func TestClock(t *testing.T) {
 		{"high", "T2", false, life.Unknown, life.Clock{}, noon, 3 * day},
 		{"low", "T3", false, life.Unknown, life.Clock{}, noon, 14 * day},
 		{"critical", "T0", true, life.Inactive, life.Clock{}, noon, 14 * day},
-		{"high", "T0", false, life.Unknown, life.Clock{By: map[string]time.Duration{"high": 2 * time.Hour}}, noon, 2 * time.Hour},
+		{"high", "T0", false, life.Unknown, life.Clock{By: map[scanner.Severity]time.Duration{"high": 2 * time.Hour}}, noon, 2 * time.Hour},
 		{"high", "T0", false, life.Unknown, life.Clock{BusinessHours: true}, noon, 5 * day},                           // Wednesday: a weekend lies between
 		{"high", "T0", false, life.Active, life.Clock{BusinessHours: true}, noon, day},                                // it works: weekends count
 		{"high", "T0", false, life.Unknown, life.Clock{BusinessHours: true}, noon.Add(3 * day), 4*day + 12*time.Hour}, // Saturday noon

@@ -1,6 +1,10 @@
 package life
 
-import "time"
+import (
+	"time"
+
+	"github.com/keyward/keyward/scanner"
+)
 
 // How often a key is looked at.
 const (
@@ -32,7 +36,7 @@ func (l *Life) Look() time.Time {
 		every = lookSoon
 	case !l.Claimed.IsZero() && l.Looked.Sub(l.Claimed) < checkEvery:
 		every = lookSoon
-	case (l.Tier == "T0" || l.Tier == "T1") && l.Looked.Sub(l.Start) < lookWeekly:
+	case (l.Tier == scanner.T0 || l.Tier == scanner.T1) && l.Looked.Sub(l.Start) < lookWeekly:
 		every = lookOften
 	}
 	return l.Looked.Add(every)
