@@ -30,8 +30,7 @@ func (w *work) sibling(start, end int) {
 
 // column judges the cells below a name in the header of a table.
 func (w *work) column(start, end int) {
-	line := extract.LineStart(w.text, start)
-	if start < w.table.end && line != w.table.start {
+	if start < w.table.end && extract.LineStart(w.text, start) != w.table.start {
 		return // a row of the table before
 	}
 	if w.columns > mostColumns+len(w.text)/1000 {
@@ -48,7 +47,7 @@ func (w *work) column(start, end int) {
 		return !bytes.ContainsAny(w.text[v.Start:v.End], "0123456789")
 	})
 	if n := len(w.values); n > 0 {
-		w.table = span{line, max(w.table.end, w.values[n-1].End)}
+		w.table = span{extract.LineStart(w.text, start), max(w.table.end, w.values[n-1].End)}
 	}
 	w.judgeValues(start, end)
 }

@@ -16,7 +16,13 @@ const (
 // semicolons, Markdown, HTML, or the columns of an SQL insert. It returns how many rows were
 // looked at, 0 if there is no table.
 func Column(dst []Value, t []byte, name Span) (out []Value, rows int) {
-	left, right := back(t, name.Start, " \"'`*"+letters+"_-"), skip(t, name.End, " \"'`*\r"+letters+"_-")
+	left, right := name.Start, name.End
+	for left > 0 && headerByte[t[left-1]] {
+		left--
+	}
+	for right < len(t) && (headerByte[t[right]] || t[right] == '\r') {
+		right++
+	}
 	if left > 0 && t[left-1] == '>' {
 		return htmlColumn(dst, t, left, right)
 	}
@@ -46,6 +52,14 @@ func Column(dst []Value, t []byte, name Span) (out []Value, rows int) {
 	}
 	return cells(dst, t, end, sep, n, total)
 }
+
+// headerByte marks the bytes of the cells of a header, with what may stand around them.
+var headerByte = func() (set [256]bool) {
+	for _, c := range []byte(" \"'`*_-" + letters) {
+		set[c] = true
+	}
+	return set
+}()
 
 // firstRow reports whether the line t[start:end] is the first of a table whose cells stand
 // between bars, by the lines around it: a rule follows, or one of AsciiDoc precedes.
@@ -277,7 +291,6 @@ func indexLastFold(t []byte, low string) int {
 // ruled appends the cells below a name in a table whose columns are marked by a line of
 // signs, as reStructuredText has it: ==== ====.
 func ruled(dst []Value, t []byte, name Span) (out []Value, rows int) {
-	header := LineStart(t, name.Start)
 	rule := lineEnd(t, name.End, 1000) + 1
 	if rule >= len(t) || t[rule] != '=' && t[rule] != '-' {
 		return dst, 0
@@ -286,7 +299,7 @@ func ruled(dst []Value, t []byte, name Span) (out []Value, rows int) {
 	if skip(t, rule, "=- \t\r") != end || bytes.IndexByte(t[rule:end], ' ') < 0 {
 		return dst, 0
 	}
-	from := name.Start - header
+	from := name.Start - LineStart(t, name.Start)
 	if from >= end-rule {
 		return dst, 0
 	}
