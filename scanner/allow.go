@@ -147,10 +147,31 @@ func foreignAllow(text []byte, from, to int, holds bool) *Allow {
 
 // markIn returns the mark in a line of ordinary length, in lower case, or "".
 func markIn(mark *regexp.Regexp, line []byte) string {
-	if len(line) > maxComment {
+	if len(line) > maxComment || !mayMark(line) {
 		return ""
 	}
 	return strings.ToLower(strings.TrimLeft(string(mark.Find(line)), "#/*- "))
+}
+
+// mayMark reports whether a line has letters of "allow", "ignore", "nosec", "nosemgrep", "noqa"
+// or "pragma" in it: one of them is in each mark, and the expressions are slow.
+func mayMark(line []byte) bool {
+	for i := 1; i+1 < len(line); i++ {
+		if line[i] >= 0x80 || line[i+1] >= 0x80 { // signs beyond ASCII fold to letters
+			return true
+		}
+		switch before, after := line[i-1]|0x20, line[i+1]|0x20; line[i] | 0x20 {
+		case 'o':
+			if before == 'n' && (after == 'r' || after == 's' || after == 'q') || before == 'l' && after == 'w' {
+				return true
+			}
+		case 'g':
+			if before == 'a' && after == 'm' {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // maxComment is the longest line in which a comment is looked for, in bytes.

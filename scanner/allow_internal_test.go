@@ -38,3 +38,15 @@ func TestForeignAllow(t *testing.T) {
 		}
 	}
 }
+
+// FuzzMayMark holds the quick look at a line to the expressions that it spares.
+func FuzzMayMark(f *testing.F) {
+	for _, s := range []string{"x # gitleaks:allow", "// nosec", "# nosemgrep", "# noqa: S105", "ggignore", "pragma: whitelist secret", "PRAGMA: allowlist nextline secret", "trufflehog:IGNORE", "kingfisher:ignore"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		if !mayMark(line) && (foreignMark.Match(line) || foreignNext.Match(line)) {
+			t.Errorf("%q has a mark", line)
+		}
+	})
+}
