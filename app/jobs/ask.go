@@ -50,7 +50,7 @@ func (r *Runner) scanAgain(ctx context.Context, job *river.Job[AgainArgs], s *st
 		if s.Begun.After(job.CreatedAt) {
 			return nil
 		}
-		if err := r.Store.AgainScan(ctx, s.ID, time.Now()); err != nil {
+		if err := r.Store.AgainScan(ctx, s.ID, r.Store.Now()); err != nil {
 			return err
 		}
 		var err error

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	gh "github.com/google/go-github/v62/github"
 	"github.com/riverqueue/river"
@@ -106,7 +105,7 @@ const maxSummary = 65_000
 // result makes what the check of a scan says.
 func (r *Runner) result(s *store.Scan, repo *store.Repository, res *scan.Result) (*store.Result, error) {
 	out := &store.Result{Head: res.Head, Conclusion: conclusion(res, res.Keys), Rest: conclusion(res, nil), Title: title(res), Silent: s.Tag && len(res.Keys) == 0 && res.Coverage.Complete() && res.Broken == "",
-		Observed: res.Policy.App.Observe.At(time.Now())}
+		Observed: res.Policy.App.Observe.At(r.Store.Now())}
 	if out.Head == "" {
 		out.Head, out.Silent = s.Head, true // a tag at a blob: there is no commit to hang a check on
 	}

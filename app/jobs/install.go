@@ -307,6 +307,6 @@ func (r *Runner) member(ctx context.Context, job *river.Job[MemberArgs], log *sl
 	if err != nil || n == 0 {
 		return err
 	}
-	log.Info("owner of keys has left", "installation", e.Installation, "issues", n, "at", time.Now().UTC().Format(time.RFC3339))
+	log.Info("owner of keys has left", "installation", e.Installation, "issues", n, "at", r.Store.Now().UTC().Format(time.RFC3339))
 	return r.tellSoon(ctx, e.Installation)
 }

@@ -162,7 +162,7 @@ func New(cfg Config) (*Runner, error) {
 		queues[fmt.Sprintf("scan_%d", i)] = river.QueueConfig{MaxWorkers: 1}
 	}
 	rc := &river.Config{
-		ID: cfg.Process, Queues: queues, Workers: workers, Logger: slog.New(quiet{cfg.Log.Handler()}), ErrorHandler: r, MaxAttempts: 25, RetryPolicy: backoff{},
+		ID: cfg.Process, Queues: queues, Workers: workers, Logger: slog.New(quiet{cfg.Log.Handler()}), ErrorHandler: r, MaxAttempts: 25, RetryPolicy: backoff{cfg.Store.Now},
 		FetchCooldown: 20 * time.Millisecond, FetchPollInterval: 500 * time.Millisecond, RescueStuckJobsAfter: max(rescueAfter, cfg.Timeout+time.Hour), JobTimeout: cfg.Timeout,
 		CompletedJobRetentionPeriod: keepCompleted, CancelledJobRetentionPeriod: 30 * 24 * time.Hour, DiscardedJobRetentionPeriod: 30 * 24 * time.Hour,
 		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(time.Hour), func() (river.JobArgs, *river.InsertOpts) {
@@ -269,7 +269,7 @@ func (r *Runner) beat(ctx context.Context, alone bool) error {
 // Enqueue keeps what an event asks for. An event that was kept before, under the same
 // delivery, is dropped unless its jobs ended without being done.
 func (r *Runner) Enqueue(ctx context.Context, e *webhook.Event) error {
-	jobs := jobsOf(e, func() int { return r.rush.priority(e.Installation, time.Now()) })
+	jobs := jobsOf(e, func() int { return r.rush.priority(e.Installation, r.Store.Now()) })
 	switch len(jobs) {
 	case 0:
 		return nil

@@ -79,9 +79,9 @@ func (r *Runner) lookNow(ctx context.Context, installation int64, fingerprint st
 // look looks at keys until it is time for none, or the time is up.
 func (r *Runner) look(ctx context.Context, job *river.Job[LookArgs], log *slog.Logger) error {
 	id := job.Args.Installation
-	end := time.Now().Add(lookFor)
+	end := r.Store.Now().Add(lookFor)
 	told := false
-	for time.Now().Before(end) {
+	for r.Store.Now().Before(end) {
 		due, err := r.Store.Looking(ctx, id, r.Keeper.Time(), looks)
 		if err != nil {
 			return err
@@ -90,7 +90,7 @@ func (r *Runner) look(ctx context.Context, job *river.Job[LookArgs], log *slog.L
 			break
 		}
 		for i := range due {
-			if time.Now().After(end) {
+			if r.Store.Now().After(end) {
 				break
 			}
 			if err := r.lookAt(ctx, id, due[i].Fingerprint, log); err != nil {

@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"time"
 
 	"github.com/keyward/keyward/app/github"
 	"github.com/keyward/keyward/app/store"
@@ -17,13 +16,13 @@ func (r *Runner) observe(ctx context.Context, c *github.Client, s *store.Scan, r
 	if s.Result.Conclusion != "failure" {
 		return nil
 	}
-	observed := s.Result.Observed || r.ObserveOnly.At(time.Now())
+	observed := s.Result.Observed || r.ObserveOnly.At(r.Store.Now())
 	if !observed && s.Result.Unscanned { // then its policy was not read either
 		app, err := r.settings(ctx, c, repo)
 		if err != nil {
 			return err
 		}
-		observed = app.Observe.At(time.Now())
+		observed = app.Observe.At(r.Store.Now())
 	}
 	if !observed {
 		return nil

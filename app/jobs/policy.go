@@ -26,10 +26,10 @@ func (r *Runner) organisationPolicy(ctx context.Context, c *github.Client, repo 
 	if repo.Name == ".github" {
 		return "", nil, nil
 	}
-	if p, ok := r.policies.Get(repo.Installation); ok && time.Since(p.at) < policyFor {
+	if p, ok := r.policies.Get(repo.Installation); ok && r.Store.Now().Sub(p.at) < policyFor {
 		return p.name, p.text, nil
 	}
-	p := orgPolicy{at: time.Now()}
+	p := orgPolicy{at: r.Store.Now()}
 	name, text, err := r.policyOf(ctx, c, repo.Owner, ".github")
 	if err != nil {
 		return "", nil, err

@@ -43,7 +43,7 @@ func (r *Runner) givenUp(ctx context.Context, job *store.Rescued) error {
 		if err := json.Unmarshal([]byte(job.Args), &args); err != nil {
 			return fmt.Errorf("read the arguments of job %d: %w", job.ID, err)
 		}
-		return r.insert(ctx, args, &river.InsertOpts{Queue: queueTell, Priority: 1, ScheduledAt: time.Now().Add(tellAfterDeaths)})
+		return r.insert(ctx, args, &river.InsertOpts{Queue: queueTell, Priority: 1, ScheduledAt: r.Store.Now().Add(tellAfterDeaths)})
 	case BackfillArgs{}.Kind():
 		var args BackfillArgs
 		if err := json.Unmarshal([]byte(job.Args), &args); err != nil {
@@ -124,7 +124,7 @@ func (r *Runner) requeueLost(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	requeued, err := r.Store.Requeue(ctx, r.running.missing(jobs, time.Now()), r.givenUp)
+	requeued, err := r.Store.Requeue(ctx, r.running.missing(jobs, r.Store.Now()), r.givenUp)
 	for i := range requeued {
 		r.Log.Warn("job requeued: the queue lost it", "job", requeued[i].ID, "kind", requeued[i].Kind)
 	}

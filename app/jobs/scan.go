@@ -48,7 +48,7 @@ func (r *Runner) scan(ctx context.Context, job *river.Job[ScanArgs], log *slog.L
 			if again, err := r.overtaken(ctx, s); err != nil || !again {
 				return err // another delivery told of the same commits
 			}
-			if err := r.Store.AgainScan(ctx, s.ID, time.Now()); err != nil {
+			if err := r.Store.AgainScan(ctx, s.ID, r.Store.Now()); err != nil {
 				return err
 			}
 			if s, err = r.Store.Scan(ctx, s.ID); err != nil {
@@ -64,7 +64,7 @@ func (r *Runner) scan(ctx context.Context, job *river.Job[ScanArgs], log *slog.L
 // leased does work on a scan as it is now, while no other worker has it.
 func (r *Runner) leased(ctx context.Context, id string, job int64, work func(*store.Scan) error) error {
 	holder := store.Holder(r.Process, job)
-	ok, err := r.Store.LeaseScan(ctx, id, holder, time.Now(), r.Timeout+time.Minute)
+	ok, err := r.Store.LeaseScan(ctx, id, holder, r.Store.Now(), r.Timeout+time.Minute)
 	if err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ func (r *Runner) see(ctx context.Context, e *webhook.Event) (*store.Repository, 
 		if now == nil {
 			return nil, fmt.Errorf("repository %d, which belongs to another installation: %w", e.Repo.ID, store.ErrGone)
 		}
-		if err := r.addRepository(ctx, r.repositoryFrom(now, e.Installation), time.Now().UnixMilli()); err != nil {
+		if err := r.addRepository(ctx, r.repositoryFrom(now, e.Installation), r.Store.Now().UnixMilli()); err != nil {
 			return nil, err
 		}
 		return r.Store.Repository(ctx, e.Repo.ID)
@@ -335,7 +335,7 @@ func (r *Runner) keep(ctx context.Context, s *store.Scan, repo *store.Repository
 		for i := range list {
 			list[i].Commits = nil
 		}
-		n, err := r.Store.AllowOutsider(ctx, repo.Installation, repo.ID, time.Now(), len(list), outsiderFindings)
+		n, err := r.Store.AllowOutsider(ctx, repo.Installation, repo.ID, r.Store.Now(), len(list), outsiderFindings)
 		if err != nil {
 			return nil, err
 		}

@@ -38,14 +38,14 @@ const (
 )
 
 func (r *Runner) sweep(ctx context.Context, _ *river.Job[SweepArgs], log *slog.Logger) error {
-	if _, err := r.Store.ScrubUninstalled(ctx, time.Now()); err != nil { // first: it must not wait for GitHub
+	if _, err := r.Store.ScrubUninstalled(ctx, r.Store.Now()); err != nil { // first: it must not wait for GitHub
 		return err
 	}
 	since := redeliverFor
 	if r.swept.Load() {
 		since = redeliverEach
 	}
-	n, err := Redeliver(ctx, r.GitHub, since)
+	n, err := Redeliver(ctx, r.GitHub, r.Store.Now().Add(-since))
 	if n > 0 {
 		log.Info("GitHub was asked for deliveries again that had failed", "deliveries", n)
 	}
@@ -64,13 +64,13 @@ func (r *Runner) sweep(ctx context.Context, _ *river.Job[SweepArgs], log *slog.L
 
 // tidy deletes what nobody needs any more, and wakes what waits.
 func (r *Runner) tidy(ctx context.Context, log *slog.Logger) error {
-	if _, err := r.Store.PruneScans(ctx, time.Now().Add(-min(keepScans, r.Retention))); err != nil {
+	if _, err := r.Store.PruneScans(ctx, r.Store.Now().Add(-min(keepScans, r.Retention))); err != nil {
 		return err
 	}
 	if err := r.Store.PruneDeaths(ctx); err != nil {
 		return err
 	}
-	if n, err := r.Store.Prune(ctx, time.Now().Add(-r.Retention)); err != nil {
+	if n, err := r.Store.Prune(ctx, r.Store.Now().Add(-r.Retention)); err != nil {
 		return err
 	} else if n > 0 {
 		log.Info("old findings deleted", "rows", n, "older_than", r.Retention.String())
@@ -94,13 +94,12 @@ func (r *Runner) tidy(ctx context.Context, log *slog.Logger) error {
 	return nil
 }
 
-// Redeliver asks GitHub to send the deliveries again that were never taken, and returns
+// Redeliver asks GitHub to send the deliveries since oldest again that were never taken, and returns
 // how many. What we refused as not understood is left: it would be again. One that GitHub does
 // not send again does not keep the others from being asked for.
-func Redeliver(ctx context.Context, app *github.App, since time.Duration) (n int, err error) {
+func Redeliver(ctx context.Context, app *github.App, oldest time.Time) (n int, err error) {
 	seen := map[string]*tried{}
 	var order []string
-	oldest := time.Now().Add(-since)
 	whole, err := deliveries(ctx, app, "failure", oldest, maxPages, func(d *gh.HookDelivery) {
 		t := seen[d.GetGUID()]
 		if t == nil {

@@ -42,7 +42,7 @@ func (r *Runner) tellSoon(ctx context.Context, installation int64) error {
 func (r *Runner) tell(ctx context.Context, job *river.Job[TellArgs], log *slog.Logger) error {
 	id := job.Args.Installation
 	holder := store.Holder(r.Process, job.ID)
-	ok, err := r.Store.Teller(ctx, id, holder, time.Now(), tellHold)
+	ok, err := r.Store.Teller(ctx, id, holder, r.Store.Now(), tellHold)
 	if err != nil {
 		return err
 	}
@@ -124,9 +124,9 @@ func (r *Runner) tellAll(ctx context.Context, id int64, holder string, attempt i
 		return false, github.ErrSuspended
 	}
 	c := r.GitHub.Installation(id)
-	end := time.Now().Add(tellFor)
-	for time.Now().Before(end) && len(failed) < maxFailed {
-		if _, err := r.Store.Teller(ctx, id, holder, time.Now(), tellHold); err != nil {
+	end := r.Store.Now().Add(tellFor)
+	for r.Store.Now().Before(end) && len(failed) < maxFailed {
+		if _, err := r.Store.Teller(ctx, id, holder, r.Store.Now(), tellHold); err != nil {
 			return false, err
 		}
 		u, err := r.next(ctx, id, failed)

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"time"
 
 	gh "github.com/google/go-github/v62/github"
 	"github.com/riverqueue/river"
@@ -73,7 +72,7 @@ func (r *Runner) record(ctx context.Context, c *github.Client, repo *store.Repos
 		}
 	}
 	if state == store.StateQuiet { // anybody may write there
-		n, err := r.Store.AllowOutsider(ctx, repo.Installation, repo.ID, time.Now(), len(list), outsiderFindings)
+		n, err := r.Store.AllowOutsider(ctx, repo.Installation, repo.ID, r.Store.Now(), len(list), outsiderFindings)
 		if err != nil {
 			return nil, err
 		}

@@ -37,10 +37,10 @@ func (w *worker[T]) Work(ctx context.Context, job *river.Job[T]) error {
 		log = log.With("delivery", d.delivery())
 	}
 	defer w.r.running.begin(job.ID)()
-	start := time.Now()
+	start := w.r.Store.Now()
 	err := w.r.verdict(ctx, installationOf(job.Args), w.work(ctx, job, log), log)
 	if w.r.Observe != nil {
-		w.r.Observe(job.Kind, outcome(err), time.Since(start))
+		w.r.Observe(job.Kind, outcome(err), w.r.Store.Now().Sub(start))
 	}
 	return err
 }
@@ -97,7 +97,7 @@ func (r *Runner) verdict(ctx context.Context, installation int64, err error, log
 	}
 	if until, ok := github.Wait(err); ok {
 		// Spread, so that all that waited does not come at once.
-		wait := min(max(time.Second, time.Until(until)), time.Hour) + time.Duration(rand.Int64N(int64(2*time.Second)))
+		wait := min(max(time.Second, until.Sub(r.Store.Now())), time.Hour) + time.Duration(rand.Int64N(int64(2*time.Second)))
 		log.Info("waiting for GitHub", "why", err.Error(), "for", wait.Round(time.Second).String())
 		return river.JobSnooze(wait)
 	}
@@ -136,12 +136,12 @@ func installationOf(args any) int64 {
 
 // backoff doubles the time to the next try up to half an hour, so that a job outlives
 // an outage of eight hours.
-type backoff struct{}
+type backoff struct{ now func() time.Time }
 
 // NextRetry returns when a job that failed is tried again.
-func (backoff) NextRetry(job *rivertype.JobRow) time.Time {
+func (b backoff) NextRetry(job *rivertype.JobRow) time.Time {
 	wait := min(time.Second<<min(len(job.Errors), 20), 30*time.Minute)
-	return time.Now().UTC().Add(wait + time.Duration(rand.Int64N(int64(wait)/4)))
+	return b.now().UTC().Add(wait + time.Duration(rand.Int64N(int64(wait)/4)))
 }
 
 // HandleError logs what a job ended with. The job is tried again, or dead.

@@ -40,7 +40,7 @@ func (k *Keeper) Triage(ctx context.Context, c *github.Client, inst *store.Insta
 			}
 			opened++
 		}
-		if err := k.Store.Triaged(ctx, inst.ID, time.Now()); err != nil {
+		if err := k.Store.Triaged(ctx, inst.ID, k.Store.Now()); err != nil {
 			return opened, err
 		}
 	}
@@ -183,7 +183,7 @@ func (k *Keeper) boards(ctx context.Context, c *github.Client, inst *store.Insta
 
 // dashboard writes one dashboard issue, which says all that the ledger does up to seq.
 func (k *Keeper) dashboard(ctx context.Context, c *github.Client, inst *store.Installation, target, holder string, seq int64, shown *board, repos map[int64]*store.Repository) error {
-	r, ok, err := k.Store.Claim(ctx, inst.ID, store.Dashboard(target), target, holder, time.Now(), claimFor)
+	r, ok, err := k.Store.Claim(ctx, inst.ID, store.Dashboard(target), target, holder, k.Store.Now(), claimFor)
 	if err != nil || !ok {
 		return err
 	}
@@ -209,7 +209,7 @@ func (k *Keeper) dashboard(ctx context.Context, c *github.Client, inst *store.In
 		if err != nil {
 			return fmt.Errorf("open the dashboard in %s: %w", target, err)
 		}
-		r.Number, r.Opened = issue.GetNumber(), time.Now()
+		r.Number, r.Opened = issue.GetNumber(), k.Store.Now()
 	case sum(body) != r.Body:
 		open := "open" // who closed it does not see it any more, and others may need it
 		kept, err := k.splice(ctx, c, r, body)

@@ -34,7 +34,7 @@ func (k *Keeper) Time() time.Time {
 	if k.Now != nil {
 		return k.Now()
 	}
-	return time.Now()
+	return k.Store.Now()
 }
 
 // Begin notes that a key was found and has to be rotated, unless that is noted already,

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	gh "github.com/google/go-github/v62/github"
 
@@ -122,7 +121,7 @@ func (t *telling) continuation(ctx context.Context, n int, holder string) (int, 
 // whether it is open, which is what becomes of the key's own. Where it may not be, there
 // is none: then it is nil.
 func (t *telling) side(ctx context.Context, issue store.IssueID, target string, id int64, title, holder string, text func(*store.Rotation) string) (*store.Rotation, error) {
-	r, ok, err := t.k.Store.Claim(ctx, t.cred.Installation, issue, target, holder, time.Now(), claimFor)
+	r, ok, err := t.k.Store.Claim(ctx, t.cred.Installation, issue, target, holder, t.k.Store.Now(), claimFor)
 	if err == nil && !ok {
 		err = ErrBusy
 	}

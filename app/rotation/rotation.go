@@ -118,7 +118,7 @@ func (k *Keeper) Tell(ctx context.Context, c *github.Client, inst *store.Install
 		}
 		return err
 	}
-	r, ok, err := k.Store.Claim(ctx, inst.ID, store.CredentialIssue(fingerprint), target, holder, time.Now(), claimFor)
+	r, ok, err := k.Store.Claim(ctx, inst.ID, store.CredentialIssue(fingerprint), target, holder, k.Store.Now(), claimFor)
 	if err == nil && !ok {
 		err = ErrBusy
 	}

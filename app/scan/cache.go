@@ -26,6 +26,7 @@ type Cache struct {
 	MaxRepo int64 // bytes of one copy: what is larger is not scanned, and said so
 	MaxAll  int64 // bytes of all copies
 
+	now     func() time.Time // set by the engine
 	mu      sync.Mutex
 	locks   map[string]chan struct{} // full while the copy is in use
 	evicted time.Time

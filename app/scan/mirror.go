@@ -69,7 +69,7 @@ func (m *mirror) prepare(ctx context.Context, url string) error {
 	for _, left := range []string{"shallow.lock", "packed-refs.lock", "config.lock", "FETCH_HEAD.lock"} { // of a process that was killed
 		_ = os.Remove(filepath.Join(m.dir, left)) // mostly there is none
 	}
-	now := time.Now()
+	now := m.cache.now()
 	if err := os.Chtimes(m.dir, now, now); err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (m *mirror) release(ctx context.Context) {
 		_ = m.git(ctx, "-c", "pack.windowMemory=32m", "-c", "pack.deltaCacheSize=32m", "repack", "-a", "-d", "-q").Run() // a copy that stays as it is does as well
 	}
 	m.unlock()
-	m.cache.evict(time.Now())
+	m.cache.evict(m.cache.now())
 }
 
 // fetch fetches into the copy. A token that is refused is replaced once.

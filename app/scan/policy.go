@@ -9,7 +9,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/git"
@@ -45,7 +44,7 @@ func (e *Engine) markPending(ctx context.Context, m *mirror, j *Job, r *Result) 
 			head = p
 		}
 	}
-	now := time.Now()
+	now := e.Now()
 	for _, k := range r.Keys {
 		if k.Pending = policy.Commented(k); k.Pending == nil {
 			k.Pending = cmp.Or(head.Known(k, now), head.Disabled(k))
@@ -86,7 +85,7 @@ func (e *Engine) setup(ctx context.Context, m *mirror, j *Job, r *Result, truste
 	for _, why := range s.refused {
 		r.Coverage.Gaps = append(r.Coverage.Gaps, scanner.Gap{Path: p.Path, Reason: "policy error: " + why})
 	}
-	r.Notes = slices.Concat(r.Notes, p.Off(), s.notes, p.Lapsed(time.Now()))
+	r.Notes = slices.Concat(r.Notes, p.Off(), s.notes, p.Lapsed(e.Now()))
 	return s.Scanner, nil
 }
 
@@ -177,7 +176,7 @@ func (e *Engine) build(p *policy.Policy, texts [][]byte) (*custom, error) {
 		return nil, err
 	}
 	opt := e.options()
-	opt.Allow, opt.Now, opt.ForeignComments = allow, time.Now(), p.ForeignComments
+	opt.Allow, opt.Now, opt.ForeignComments = allow, e.Now(), p.ForeignComments
 	out.Scanner, err = scanner.New(list, opt)
 	return out, err
 }

@@ -54,6 +54,8 @@ type Engine struct {
 	// Budgets of a range and of a whole history. A field that is 0 has its default. They are
 	// set before the engine is used.
 	PushBudget, HistoryBudget scanner.Budget
+	// Now is the clock by which policies and caches expire.
+	Now func() time.Time
 }
 
 // New returns an engine that keeps its repositories in cache and makes fingerprints
@@ -68,7 +70,8 @@ func New(cache *Cache, peppers [][]byte, maxFile int64, atOnce int) (*Engine, er
 	if atOnce <= 0 {
 		atOnce = math.MaxInt
 	}
-	e := &Engine{cache: cache, peppers: peppers, maxFile: maxFile, slots: semaphore.NewWeighted(int64(atOnce))}
+	cache.now = time.Now
+	e := &Engine{Now: time.Now, cache: cache, peppers: peppers, maxFile: maxFile, slots: semaphore.NewWeighted(int64(atOnce))}
 	if e.builtin, err = scanner.New(list, e.options()); err != nil {
 		return nil, err
 	}
@@ -190,7 +193,7 @@ func missing(g scanner.Gap) bool {
 }
 
 func (e *Engine) scanRange(ctx context.Context, m *mirror, j *Job) (*Result, error) {
-	started := time.Now()
+	started := e.Now()
 	r := &Result{}
 	base, err := e.ends(ctx, m, j, r)
 	if err != nil {
@@ -249,7 +252,7 @@ func (e *Engine) History(ctx context.Context, j *Job) (*Result, error) {
 }
 
 func (e *Engine) scanHistory(ctx context.Context, m *mirror, j *Job) (*Result, error) {
-	started := time.Now()
+	started := e.Now()
 	r := &Result{}
 	if err := m.all(ctx); err != nil {
 		return nil, fmt.Errorf("fetch the history: %w", err)
@@ -432,7 +435,7 @@ func (e *Engine) finish(ctx context.Context, m *mirror, j *Job, r *Result, keys 
 	for _, w := range m.Warnings() {
 		r.Coverage.Gaps = append(r.Coverage.Gaps, scanner.Gap{Reason: "git: " + w})
 	}
-	now := time.Now()
+	now := e.Now()
 	for _, k := range keys.Sorted() {
 		if k.Known = policy.Commented(k); k.Known != nil && comments != nil && !comments[k.Fingerprint] {
 			k.Known = nil // nobody excepts their own finding
@@ -449,7 +452,7 @@ func (e *Engine) finish(ctx context.Context, m *mirror, j *Job, r *Result, keys 
 	if comments != nil && len(r.Keys) > 0 {
 		e.markPending(ctx, m, j, r)
 	}
-	r.Coverage.Took = time.Since(started)
+	r.Coverage.Took = e.Now().Sub(started)
 	var err error
 	if r.Head, err = m.Resolve(ctx, j.Head); err != nil || r.Head == "" || len(r.Keys) == 0 {
 		return err

@@ -3,7 +3,6 @@ package scan
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/git"
@@ -26,7 +25,7 @@ func (e *Engine) Wiki(ctx context.Context, j *Job) (*Result, error) {
 }
 
 func (e *Engine) scanWiki(ctx context.Context, m *mirror) (*Result, error) {
-	started := time.Now()
+	started := e.Now()
 	r := &Result{Policy: &policy.Policy{}}
 	if err := m.fetchTip(ctx, "+HEAD:refs/keyward/default"); err != nil {
 		return nil, fmt.Errorf("fetch the wiki: %w", err)
@@ -49,6 +48,6 @@ func (e *Engine) scanWiki(ctx context.Context, m *mirror) (*Result, error) {
 		keys.Add(&found[i], nil)
 	}
 	r.Keys = keys.Sorted()
-	r.Coverage.Took = time.Since(started)
+	r.Coverage.Took = e.Now().Sub(started)
 	return r, nil
 }

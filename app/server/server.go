@@ -130,7 +130,7 @@ func newRedeliver(env *Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			n, err := jobs.Redeliver(c.Context(), app, since)
+			n, err := jobs.Redeliver(c.Context(), app, time.Now().Add(-since))
 			if err != nil {
 				return err
 			}

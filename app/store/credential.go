@@ -153,7 +153,7 @@ func clean(s string) string {
 
 func (tx *tx) record(c *Credential, r *Repository) (Change, error) {
 	change := Change{Fingerprint: c.Fingerprint, State: c.State}
-	now := time.Now()
+	now := tx.now()
 	facts, err := json.Marshal(c.Facts)
 	if err != nil {
 		return change, err

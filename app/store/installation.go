@@ -36,7 +36,7 @@ func (r *Repository) FullName() string { return r.Owner + "/" + r.Name }
 func (s *Store) PutInstallation(ctx context.Context, i *Installation) error {
 	_, err := s.exec(ctx, `INSERT INTO installation (id, account, account_id, created) VALUES (?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET account = excluded.account, account_id = excluded.account_id, gone = FALSE`,
-		i.ID, i.Account, i.AccountID, time.Now().UnixMilli())
+		i.ID, i.Account, i.AccountID, s.Now().UnixMilli())
 	if err != nil {
 		return fmt.Errorf("store installation %d: %w", i.ID, err)
 	}
@@ -47,7 +47,7 @@ func (s *Store) PutInstallation(ctx context.Context, i *Installation) error {
 // that was uninstalled stays so: the event is older than that.
 func (s *Store) SeeInstallation(ctx context.Context, i *Installation) error {
 	_, err := s.exec(ctx, "INSERT INTO installation (id, account, account_id, created) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-		i.ID, i.Account, i.AccountID, time.Now().UnixMilli())
+		i.ID, i.Account, i.AccountID, s.Now().UnixMilli())
 	if err != nil {
 		return fmt.Errorf("store installation %d: %w", i.ID, err)
 	}
@@ -162,7 +162,7 @@ func (s *Store) PutRepository(ctx context.Context, r *Repository) error {
 		if !ok {
 			return fmt.Errorf("installation %d: %w", r.Installation, ErrGone)
 		}
-		now := time.Now().UnixMilli()
+		now := s.Now().UnixMilli()
 		old, err := scanRepository(tx.QueryRowContext(ctx, numbered(tx.pg, "SELECT "+repositoryColumns+" FROM repository WHERE id = ?"), r.ID))
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("read repository %d: %w", r.ID, err)
@@ -272,7 +272,7 @@ func (s *Store) ForgetRepository(ctx context.Context, id int64, deleted bool) er
 
 // SetBackfill notes how far the scan of a repository's history is.
 func (s *Store) SetBackfill(ctx context.Context, id int64, state, note string) error {
-	_, err := s.exec(ctx, "UPDATE repository SET backfill = ?, backfill_note = ?, updated = ? WHERE id = ?", state, note, time.Now().UnixMilli(), id)
+	_, err := s.exec(ctx, "UPDATE repository SET backfill = ?, backfill_note = ?, updated = ? WHERE id = ?", state, note, s.Now().UnixMilli(), id)
 	if err != nil {
 		return fmt.Errorf("store backfill of repository %d: %w", id, err)
 	}

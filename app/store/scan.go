@@ -97,7 +97,7 @@ func scanScan(row interface{ Scan(...any) error }) (*Scan, error) {
 func (s *Store) BeginScan(ctx context.Context, c *Scan) (*Scan, error) {
 	_, err := s.exec(ctx, `INSERT INTO scan (id, installation, repository, source, head, base, to_default, fork, tag, pull, sender, state, created)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (id) DO UPDATE SET to_default = scan.to_default OR excluded.to_default`, c.ID, c.Installation, c.Repository, c.Source, c.Head, c.Base, c.Default, c.Fork, c.Tag, c.Pull, c.Sender, ScanBegun, time.Now().UnixMilli())
+		ON CONFLICT (id) DO UPDATE SET to_default = scan.to_default OR excluded.to_default`, c.ID, c.Installation, c.Repository, c.Source, c.Head, c.Base, c.Default, c.Fork, c.Tag, c.Pull, c.Sender, ScanBegun, s.Now().UnixMilli())
 	if err != nil {
 		return nil, fmt.Errorf("store scan of %.12s: %w", c.Head, err)
 	}
@@ -152,7 +152,7 @@ func (s *Store) FinishScan(ctx context.Context, c *Scan, result *Result) error {
 	if err != nil {
 		return err
 	}
-	now := time.Now()
+	now := s.Now()
 	n, err := s.exec(ctx, "UPDATE scan SET state = ?, result = ?, compared = ?, finished = ? WHERE id = ? AND round = ?", ScanDone, string(text), c.Compared, millis(now), c.ID, c.Round)
 	if err != nil {
 		return fmt.Errorf("store result of scan %s: %w", c.ID, err)

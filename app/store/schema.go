@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Release is the number of this release as MAJOR.MINOR. Patch releases do not change the
@@ -282,6 +281,6 @@ func (t *tx) apply(m *migration) error {
 }
 
 func (t *tx) recordMigration(name, oldest string) error {
-	_, err := t.exec("INSERT INTO keyward_schema (name, applied, oldest) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING", name, time.Now().UnixMilli(), oldest)
+	_, err := t.exec("INSERT INTO keyward_schema (name, applied, oldest) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING", name, t.now().UnixMilli(), oldest)
 	return err
 }

@@ -25,6 +25,9 @@ import (
 type Store struct {
 	DB   *sql.DB
 	Pool *pgxpool.Pool // nil on SQLite
+	// Now is the clock of this process. All that waits, holds and expires goes by it; the
+	// life of credentials has a clock of its own in tests.
+	Now func() time.Time
 }
 
 // Open opens the database that address names: a PostgreSQL URL, or the name of a
@@ -51,7 +54,7 @@ func Open(ctx context.Context, address string) (*Store, error) {
 		if err := db.PingContext(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("open database %s: %w", address, err), db.Close())
 		}
-		return &Store{DB: db}, nil
+		return &Store{DB: db, Now: time.Now}, nil
 	}
 	config, err := pgxpool.ParseConfig(address)
 	if err != nil {
@@ -64,7 +67,7 @@ func Open(ctx context.Context, address string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database at %s: %w", config.ConnConfig.Host, err)
 	}
-	return &Store{DB: stdlib.OpenDBFromPool(pool), Pool: pool}, nil
+	return &Store{DB: stdlib.OpenDBFromPool(pool), Pool: pool, Now: time.Now}, nil
 }
 
 // Postgres reports whether an address names a PostgreSQL database.
@@ -94,6 +97,7 @@ type tx struct {
 	*sql.Tx
 	ctx context.Context
 	pg  bool
+	now func() time.Time
 }
 
 // tx runs fn in a transaction.
@@ -102,7 +106,7 @@ func (s *Store) tx(ctx context.Context, fn func(*tx) error) error {
 	if err != nil {
 		return fmt.Errorf("begin transaction: %w", err)
 	}
-	if err := fn(&tx{t, ctx, s.Pool != nil}); err != nil {
+	if err := fn(&tx{t, ctx, s.Pool != nil, s.Now}); err != nil {
 		return errors.Join(err, ignoreDone(t.Rollback()))
 	}
 	if err := t.Commit(); err != nil {
