@@ -105,7 +105,7 @@ func (s *session) load(ctx context.Context, o *setup) (err error) {
 
 // repositoryError adds to git's refusal what to do about it.
 func repositoryError(err error) error {
-	if strings.Contains(err.Error(), "dubious ownership") {
+	if git.FaultOf(err) == git.ForeignOwner {
 		return hint(err, "nothing was scanned: git refuses a repository that belongs to somebody else",
 			"if you trust it: git config --global --add safe.directory DIRECTORY")
 	}

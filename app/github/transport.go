@@ -80,6 +80,24 @@ func Status(err error) int {
 	return 0
 }
 
+// MaxSubIssues is how many sub-issues GitHub lets an issue have.
+// https://docs.github.com/issues/tracking-your-work-with-issues/using-issues/adding-sub-issues
+const MaxSubIssues = 100
+
+// TooManySubIssues reports whether GitHub refused a sub-issue because its parent has as many as
+// it may: GitHub has no code for it, and names the number.
+func TooManySubIssues(err error) bool {
+	var res *gh.ErrorResponse
+	if !errors.As(err, &res) || Status(err) != http.StatusUnprocessableEntity {
+		return false
+	}
+	said := res.Message
+	for _, e := range res.Errors {
+		said += " " + e.Message
+	}
+	return strings.Contains(said, strconv.Itoa(MaxSubIssues))
+}
+
 // patience is how long a write may wait for its turn inside a request.
 type patience struct{}
 

@@ -19,10 +19,9 @@ import (
 // repository a part: the places there, for those who work there. Parts are sub-issues of
 // the parent.
 //
-// maxParts is how many sub-issues GitHub lets an issue have: then a continuation in the
-// same repository takes more.
-// https://docs.github.com/issues/tracking-your-work-with-issues/using-issues/adding-sub-issues
-const maxParts = 100
+// maxParts is how many sub-issues an issue gets: then a continuation in the same repository
+// takes more.
+const maxParts = github.MaxSubIssues
 
 // maxContinued is how many continuations a key has at most.
 const maxContinued = 9
@@ -188,7 +187,7 @@ func (t *telling) link(ctx context.Context, r *store.Rotation, parent int) (full
 		return false, err
 	}
 	_, err = t.c.Do(ctx, req, nil)
-	if github.Status(err) == http.StatusUnprocessableEntity && strings.Contains(err.Error(), fmt.Sprint(maxParts)) {
+	if github.TooManySubIssues(err) {
 		return true, nil
 	}
 	switch github.Status(err) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
@@ -107,10 +106,10 @@ func (m *mirror) release(ctx context.Context) {
 // fetch fetches into the copy. A token that is refused is replaced once.
 func (m *mirror) fetch(ctx context.Context, args ...string) error {
 	err := m.fetchWith(ctx, false, args)
-	if err != nil && ctx.Err() == nil && unauthorized.MatchString(err.Error()) {
+	if ctx.Err() == nil && git.FaultOf(err) == git.Unauthorized {
 		err = m.fetchWith(ctx, true, args)
 	}
-	if err != nil && ctx.Err() == nil && unauthorized.MatchString(err.Error()) {
+	if ctx.Err() == nil && git.FaultOf(err) == git.Unauthorized {
 		return ErrTokenRefused
 	}
 	return err
@@ -118,9 +117,6 @@ func (m *mirror) fetch(ctx context.Context, args ...string) error {
 
 // ErrTokenRefused says that GitHub refused a new token for a fetch.
 var ErrTokenRefused = errors.New("GitHub refused the token for git: the App needs contents: read, and the repository has to be among those of the installation (keyward-app doctor)")
-
-// unauthorized is what git says when its token is refused.
-var unauthorized = regexp.MustCompile(`Authentication failed|could not read Username|error: 40[13]\b`)
 
 // fetchWith fetches, and stops when the copy grows too large.
 func (m *mirror) fetchWith(ctx context.Context, fresh bool, args []string) error {
@@ -236,10 +232,7 @@ func (m *mirror) kind(ctx context.Context, id string) string {
 
 // refused reports whether the other side answered that it has no such object or ref,
 // which asking again does not change.
-func refused(err error) bool {
-	return strings.Contains(err.Error(), "not our ref") || strings.Contains(err.Error(), "couldn't find remote ref") || strings.Contains(err.Error(), "unadvertised object") ||
-		strings.Contains(err.Error(), "did not send all necessary objects")
-}
+func refused(err error) bool { return git.FaultOf(err) == git.NotThere }
 
 // all makes sure that the whole repository is here.
 func (m *mirror) all(ctx context.Context) error {

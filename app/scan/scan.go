@@ -24,7 +24,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -161,7 +160,7 @@ func (e *Engine) with(ctx context.Context, name string, j *Job, work func(contex
 		}
 		m.Budget = e.PushBudget.Or(pushBudget())
 		r, err := whole(ctx, m, j, work)
-		anew := !m.fresh && ctx.Err() == nil && (errors.Is(err, ErrTooLarge) || err != nil && damage.MatchString(err.Error()) && m.broken(ctx) ||
+		anew := !m.fresh && ctx.Err() == nil && (errors.Is(err, ErrTooLarge) || err != nil && mayBeDamage(err) && m.broken(ctx) ||
 			err == nil && slices.ContainsFunc(r.Coverage.Gaps, missing))
 		if anew {
 			_ = os.RemoveAll(m.dir) // if it can not be removed, opening it again says so
@@ -184,8 +183,12 @@ func whole(ctx context.Context, m *mirror, j *Job, work func(context.Context, *m
 	return work(ctx, m, j)
 }
 
-// damage is what git says of a copy that lacks something, or has it wrong.
-var damage = regexp.MustCompile(`not a git repository|bad object|missing|corrupt|unable to read|unable to find|not a valid|invalid|index-pack|loose object|cannot open|could not read|all necessary objects`)
+// mayBeDamage reports whether an error can come from a copy that lacks something, or has it
+// wrong: git says so, or it was not git that failed.
+func mayBeDamage(err error) bool {
+	var failed *git.Error
+	return !errors.As(err, &failed) || failed.Fault == git.Damaged || failed.Fault == git.NoRepository
+}
 
 // missing reports whether a gap is an object that the copy should have.
 func missing(g scanner.Gap) bool {

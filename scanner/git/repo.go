@@ -124,7 +124,7 @@ func Open(ctx context.Context, dir string, opt Options) (*Repo, error) {
 	}
 	out, err := r.output(ctx, "rev-parse", "--absolute-git-dir", "--is-bare-repository", "--is-shallow-repository", "--git-common-dir")
 	if err != nil {
-		if strings.Contains(err.Error(), "not a git repository") {
+		if FaultOf(err) == NoRepository {
 			return nil, fmt.Errorf("%s: %w", dir, ErrNotRepository)
 		}
 		return nil, fmt.Errorf("open repository %s: %w", dir, err)
@@ -260,22 +260,6 @@ func (r *Repo) output(ctx context.Context, args ...string) ([]byte, error) {
 	}
 	r.warn(stderr.String())
 	return out, nil
-}
-
-// gitError describes a failed git command by what git said.
-func gitError(command string, err error, stderr string) error {
-	said := strings.TrimSpace(stderr)
-	if i := strings.Index(said, "\n"); i > 0 && !strings.Contains(said, "dubious ownership") {
-		said = said[:i]
-	}
-	said = strings.TrimPrefix(said, "fatal: ")
-	if said == "" {
-		return fmt.Errorf("git %s: %w", command, err)
-	}
-	if len(said) > 600 {
-		said = said[:600]
-	}
-	return fmt.Errorf("git %s: %s", command, said)
 }
 
 // HooksDir returns the directory in which git looks for the repository's hooks,

@@ -3,6 +3,7 @@ package verify
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"maps"
@@ -320,12 +321,13 @@ func (v *Verifier) agent(token string) string {
 // reason is what went wrong, without the address and what a server said.
 func reason(err error) string {
 	var timeout interface{ Timeout() bool }
+	var certificate *tls.CertificateVerificationError
 	switch {
 	case errors.Is(err, context.Canceled):
 		return "stopped before there was an answer"
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return "no answer in time"
-	case strings.Contains(err.Error(), "certificate"):
+	case errors.As(err, &certificate):
 		return "the certificate of the host is not valid for it"
 	}
 	return "no answer: the host cannot be reached, or ended the connection"
