@@ -274,10 +274,10 @@ func publicLink(before []byte) bool {
 	if bytes.HasSuffix(end, []byte("; nonce=")) { // of a Link header
 		return true
 	}
-	if bytes.HasSuffix(before, []byte("/badge.svg?token=")) { // https://docs.codecov.com/docs/status-badges
+	if bytes.HasSuffix(before, []byte("/badge.svg?token=")) && bytes.Contains(before, []byte("codecov.io/")) { // https://docs.codecov.com/docs/status-badges
 		return true
 	}
-	if bytes.Contains(before, []byte("data-cf-beacon=")) { // https://developers.cloudflare.com/web-analytics/get-started/
+	if i := bytes.LastIndex(before, []byte("data-cf-beacon=")); i >= 0 && bytes.IndexByte(before[i:], '>') < 0 { // https://developers.cloudflare.com/web-analytics/get-started/
 		return true
 	}
 	return bytes.HasSuffix(end, []byte("nonce=")) && (bytes.Contains(before, []byte("<script")) || bytes.Contains(before, []byte("<style")) || bytes.Contains(before, []byte("<link")))

@@ -39,23 +39,32 @@ func (w *work) readable(v []byte) string {
 	return ""
 }
 
-// sentence reports whether v is several words, one of which may be a number: 2048 bits.
+// sentence reports whether v is words of a language with numbers among them, such as 2048 bits:
+// at least half of what stands between spaces is letters only.
 func sentence(v []byte) bool {
-	space := bytes.IndexByte(v, ' ')
-	if space <= 0 {
-		return hasLetterBeyondASCII(v)
-	}
-	letters := 0
-	for _, r := range string(v) {
-		if unicode.IsLetter(r) {
-			letters++
+	words, plain, others := 0, 0, 0
+	for word := range bytes.FieldsSeq(v) {
+		letters, all := 0, 0
+		for _, r := range string(word) {
+			switch {
+			case unicode.IsLetter(r) || unicode.Is(unicode.M, r):
+				letters++
+				if r >= utf8.RuneSelf && r != utf8.RuneError {
+					others++
+				}
+			case unicode.IsPunct(r):
+				continue
+			}
+			all++
+		}
+		if all > 0 {
+			words++
+		}
+		if letters > 0 && letters == all {
+			plain++
 		}
 	}
-	return 2*letters > utf8.RuneCount(v) || bytes.Count(v, []byte(" ")) > 1
-}
-
-func hasLetterBeyondASCII(v []byte) bool {
-	return bytes.ContainsFunc(v, func(r rune) bool { return r >= utf8.RuneSelf && r != utf8.RuneError && unicode.IsLetter(r) })
+	return words > 1 && 2*plain >= words || 2*others > utf8.RuneCount(v)
 }
 
 // goesOn reports whether a plain word follows a value, as in a sentence.
@@ -141,7 +150,7 @@ func (w *work) noValue(v []byte) string {
 		return "a public key"
 	case len(v) == 40 && allHex(v) && pinned(c.Before):
 		return "the commit of a dependency"
-	case w.kind == score.DocumentFile && bytes.HasSuffix(c.Before, []byte("`")) && (c.Form == score.Argument && identifier(v) || lettersOnly(v) && camelCase(v) && len(v) < 24):
+	case w.kind == score.DocumentFile && listed(c.Before) && (c.Form == score.Argument && identifier(v) || lettersOnly(v) && camelCase(v) && len(v) < 24):
 		return "a name in a list of names"
 	case c.Form == score.Query && w.name.Ends("nonce"), w.name.OfProtocolNonce():
 		return "the nonce of one request"
@@ -149,10 +158,12 @@ func (w *work) noValue(v []byte) string {
 		return "a name of the program"
 	case c.Quoted && strings.IndexByte(",;)", v[0]) >= 0:
 		return "code between two texts"
+	case digestLine(v) && (w.name.Has("digest") || w.name.Has("htpasswd")):
+		return "a user and the hash of a password"
 	case bytes.HasPrefix(v, []byte("//")) && w.name.Ends("otpauth"):
 		return "a link, whose secret is judged by its own name"
 	case w.searchKey():
-		return "a key that a page searches with, which everybody may have"
+		return "a search-only API key, which is public"
 	case !c.Quoted && v[len(v)-1] == '.' && wordsOnly(v[:len(v)-1]) && len(bytes.TrimSpace(c.After)) == 0 && comment(c.Before):
 		return "the end of a sentence"
 	case c.Kind == score.Provisioning && len(w.name.Raw()) == len("join") && w.name.Ends("join") && bytes.Contains(c.Before, []byte(".join")):
@@ -171,7 +182,7 @@ func (w *work) noValue(v []byte) string {
 		return "an address or a sentence"
 	case fileName(v):
 		return "the name of a file"
-	case (len(v) == 16 || len(v) == 40) && allHex(v) && c.Kind != score.Password && (!w.name.Secretive() && (ofPGP(c.Before) || ofPGP([]byte(w.blob.Path))) || w.name.Has("fingerprint")):
+	case (len(v) == 16 || len(v) == 40) && allHex(v) && c.Kind != score.Password && (!w.name.Secretive() && (ofPGP(c.Before) || inCapitals(v) && ofPGPFile(w.blob.Path)) || w.name.Has("fingerprint") && !w.name.OfSecret() || inCapitals(v) && signedWith(c.Before)):
 		return "the id or fingerprint of a public key"
 	case licence(v) && w.name.Ends("license"):
 		return "the name of a licence"
@@ -192,6 +203,13 @@ func (w *work) noValue(v []byte) string {
 		return why
 	}
 	return w.encodedText(v)
+}
+
+// listed reports whether a value stands in backticks, and no operator before these.
+func listed(before []byte) bool {
+	rest, ok := bytes.CutSuffix(before, []byte("`"))
+	rest = bytes.TrimRight(rest, " ")
+	return ok && len(rest) > 0 && strings.IndexByte(":=", rest[len(rest)-1]) < 0
 }
 
 // goesOnInCode reports whether a comma or a semicolon follows a value.
@@ -272,8 +290,24 @@ func (w *work) tuple() bool {
 // ofPGP reports whether the text before a value speaks of a key of PGP.
 func ofPGP(before []byte) bool {
 	before = before[max(0, len(before)-60):]
-	return bytes.HasSuffix(bytes.TrimRight(before, "'\"` "), []byte("with key")) || extract.IndexFold(before, "gpg") >= 0 || extract.IndexFold(before, "pgp") >= 0 || extract.IndexFold(before, "rsa key") >= 0 || extract.IndexFold(before, "format_id(") >= 0
+	return extract.IndexFold(before, "gpg") >= 0 || extract.IndexFold(before, "pgp") >= 0 || extract.IndexFold(before, "rsa key") >= 0 || extract.IndexFold(before, "format_id(") >= 0
 }
+
+// signedWith reports whether the text before a value says that a commit or a tag is signed with
+// the key that follows.
+func signedWith(before []byte) bool {
+	return bytes.HasSuffix(bytes.TrimRight(before, "'\"` "), []byte("with key")) &&
+		(extract.IndexFold(before, "commit") >= 0 || extract.IndexFold(before, "tag") >= 0 || extract.IndexFold(before, "sign") >= 0)
+}
+
+// ofPGPFile reports whether a path speaks of OpenPGP.
+func ofPGPFile(path string) bool {
+	p := []byte(path)
+	return extract.IndexFold(p, "openpgp") >= 0 || extract.IndexFold(p, "gnupg") >= 0 || extract.IndexFold(p, "gpg") >= 0
+}
+
+// inCapitals reports whether v has no small letter.
+func inCapitals(v []byte) bool { return bytes.Equal(bytes.ToUpper(v), v) }
 
 // memberOfElse reports whether the name before an argument is that of a claim in a class of
 // keys: put(TokenClaims.SUBJECT, "…").
@@ -283,7 +317,7 @@ func (w *work) memberOfElse() bool {
 	if dot <= 0 || dot+1 == len(name) || bytes.HasSuffix(bytes.TrimRight(w.judging.Before, "\"'` "), []byte("(")) {
 		return false
 	}
-	return members[string(bytes.ToLower(name[dot+1:]))] || dot == 1 && name[0] >= 'a' && lettersOnly(name[2:]) // join(p.RootKey, "…")
+	return members[string(bytes.ToLower(name[dot+1:]))] || dot == 1 && name[0] >= 'a' && lettersOnly(name[2:]) && lettersOnly(w.judging.Value) && extract.IndexFold(w.judging.Before, "join(") >= 0 // path.Join(p.RootKey, "…")
 }
 
 // members are claims and settings that are no keys, whatever the class is called.
@@ -310,7 +344,9 @@ func (w *work) objectID() bool {
 // https://www.algolia.com/doc/guides/security/api-keys/#search-only-api-key
 func (w *work) searchKey() bool {
 	around := w.around()
-	return w.name.Ends("apikey") && hasKey(around, "appid") && hasKey(around, "indexname")
+	v, name := w.judging.Value, w.name.Raw()
+	return len(v) == 32 && allHex(v) && (bytes.EqualFold(name, []byte("apikey")) || bytes.EqualFold(name, []byte("searchapikey"))) &&
+		hasKey(around, "appid") && hasKey(around, "indexname")
 }
 
 // signedMessage reports whether the value is the token beside the time and the signature of a

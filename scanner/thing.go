@@ -29,9 +29,8 @@ func nameOfThing(v []byte) string {
 	return ""
 }
 
-// passwordLine reports whether v is a user and the hash of a password, as files for Basic and
-// Digest authentication have them: user:$apr1$salt$hash, user:realm:MD5. Compose files write
-// each dollar twice.
+// passwordLine reports whether v is a user and the hash of a password, as files for Basic
+// authentication have them: user:$apr1$salt$hash. Compose files write each dollar twice.
 // https://httpd.apache.org/docs/2.4/misc/password_encryptions.html
 func passwordLine(v []byte) bool {
 	user, hash, ok := bytes.Cut(v, []byte(":"))
@@ -46,25 +45,37 @@ func passwordLine(v []byte) bool {
 			return true
 		}
 	}
-	realm, digest, ok := bytes.Cut(hash, []byte(":"))
-	return ok && len(realm) > 0 && len(digest) == 32 && allHex(digest) && bytes.IndexByte(user, '/') < 0
+	return false
+}
+
+// digestLine reports whether v is a user, a realm and a hash of both and the password, as files
+// for Digest authentication have them. Elsewhere the form says nothing.
+// https://httpd.apache.org/docs/2.4/programs/htdigest.html
+func digestLine(v []byte) bool {
+	user, rest, _ := bytes.Cut(v, []byte(":"))
+	realm, digest, ok := bytes.Cut(rest, []byte(":"))
+	return ok && len(user) > 0 && len(realm) > 0 && len(digest) == 32 && allHex(digest)
 }
 
 // constraint reports whether v is the name of an index or a constraint, as mappers of objects
 // to tables make them: a word for it, and a hash of the columns.
 func constraint(v []byte) bool {
 	word, hash, ok := bytes.Cut(v, []byte("_"))
-	return ok && len(word) <= 6 && len(hash) >= 8 && allHex(hash) && constraints[string(bytes.ToLower(word))]
+	return ok && len(word) <= 6 && len(hash) >= 8 && len(hash) <= 24 && allHex(hash) && constraints[string(bytes.ToLower(word))]
 }
 
-var constraints = score.Set("fk pk ix idx uq uniq unique ck df index rel")
+var constraints = score.Set("fk pk ix idx uq uniq unique index")
 
 // commitOf reports whether v is a version or a branch of a dependency and the commit that it
 // is at: dev-main#COMMIT.
 // https://getcomposer.org/doc/04-schema.md#package-links
 func commitOf(v []byte) bool {
 	i := len(v) - 41
-	return i > 2 && (v[i] == '#' || v[i] == '@') && allHex(v[i+1:]) && !surelyRandom(v[:i])
+	if i <= 2 || v[i] != '#' && v[i] != '@' || !allHex(v[i+1:]) {
+		return false
+	}
+	version := bytes.TrimLeft(v[:i], "v^~")
+	return bytes.HasPrefix(version, []byte("dev-")) || isVersion(version) || bytes.HasSuffix(version, []byte(".git")) || bytes.HasSuffix(version, []byte("-dev"))
 }
 
 // ipAddress reports whether v is an IP address, perhaps with the length of a network's prefix.
@@ -94,7 +105,17 @@ func publicJWK(v []byte) bool {
 
 // cipherList reports whether v is a list of ciphers as OpenSSL reads it, in which ! excludes one.
 // https://docs.openssl.org/master/man1/openssl-ciphers/#cipher-list-format
-func cipherList(v []byte) bool { return bytes.Count(v, []byte(":!"))+bytes.Count(v, []byte(":-")) > 1 }
+func cipherList(v []byte) bool {
+	if bytes.Count(v, []byte(":!")) < 2 {
+		return false
+	}
+	for _, name := range [...]string{":!aNULL", ":!eNULL", ":!NULL", ":!MD5", ":!RC4", ":!EXPORT", ":!DES", ":!PSK"} {
+		if bytes.Contains(v, []byte(name)) {
+			return true
+		}
+	}
+	return false
+}
 
 // terminalEscape reports whether v begins with the escape that colours of terminals begin
 // with, as programs write it.

@@ -108,6 +108,11 @@ func (n *Name) has(part string) bool { return bytes.Contains(n.low[:n.n], []byte
 // Has reports whether a part, which is in lower case, stands in the name.
 func (n *Name) Has(part string) bool { return n.has(part) }
 
+// OfSecret reports whether a name speaks of a secret, a token or a password.
+func (n *Name) OfSecret() bool {
+	return n.has("secret") || n.has("token") || n.has("pass") || n.has("pwd")
+}
+
 // Ends reports whether the name ends in a part, which is in lower case.
 func (n *Name) Ends(part string) bool { return bytes.HasSuffix(n.low[:n.n], []byte(part)) }
 
