@@ -20,7 +20,7 @@ type Text struct {
 const discussionQuery = `query($id: ID!) { node(id: $id) { ... on Discussion { title body url } ... on DiscussionComment { body url } } }`
 
 // Discussion reads a discussion, or a comment in one, by its global id. It returns an error
-// with the status 404 if it was deleted or the App may not read it.
+// with the status 404 if it was deleted, and 403 if the App may not read it.
 func (c *Client) Discussion(ctx context.Context, id string) (*Text, error) {
 	query := map[string]any{"query": discussionQuery, "variables": map[string]string{"id": id}}
 	// Relative to https://api.github.com/ and to https://HOST/api/v3/ of a server.
@@ -40,7 +40,10 @@ func (c *Client) Discussion(ctx context.Context, id string) (*Text, error) {
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("read a discussion: %w", err)
-	case len(answer.Errors) > 0 && answer.Errors[0].Type != "NOT_FOUND" && answer.Errors[0].Type != "FORBIDDEN":
+	case len(answer.Errors) > 0 && answer.Errors[0].Type == "FORBIDDEN":
+		res.Response.StatusCode = http.StatusForbidden
+		return nil, fmt.Errorf("read a discussion: %w", &gh.ErrorResponse{Response: res.Response, Message: "the App may not read it"})
+	case len(answer.Errors) > 0 && answer.Errors[0].Type != "NOT_FOUND":
 		return nil, fmt.Errorf("read a discussion: GitHub's GraphQL API answered %.40q", answer.Errors[0].Type)
 	case answer.Data.Node == nil || answer.Data.Node.URL == "":
 		res.Response.StatusCode = http.StatusNotFound

@@ -283,7 +283,7 @@ func (r *Runner) resultMACs(s *store.Scan, result *store.Result) ([]string, erro
 	if err := json.Unmarshal(text, &bare); err != nil {
 		return nil, err
 	}
-	bare.MAC = ""
+	bare.MAC, bare.Version = "", 0 // the release before has no version to authenticate
 	if text, err = json.Marshal(&bare); err != nil {
 		return nil, err
 	}

@@ -16,6 +16,9 @@ type (
 	// TextArgs scans what somebody wrote: an issue, a pull request, a review, a discussion, a
 	// comment or the notes of a release.
 	TextArgs struct{ webhook.Event }
+	// WritingArgs scans the same of texts that the release before does not know: it must not
+	// take them for others.
+	WritingArgs struct{ webhook.Event }
 	// WikiArgs scans the pages of a wiki that somebody changed.
 	WikiArgs struct{ webhook.Event }
 	// AgainArgs scans a commit again whose check somebody asked for again.
@@ -34,6 +37,7 @@ type (
 
 func (ScanArgs) Kind() string         { return "scan" }
 func (TextArgs) Kind() string         { return "text" }
+func (WritingArgs) Kind() string      { return "writing" }
 func (WikiArgs) Kind() string         { return "wiki" }
 func (AgainArgs) Kind() string        { return "again" }
 func (ButtonArgs) Kind() string       { return "button" }
@@ -44,6 +48,7 @@ func (MemberArgs) Kind() string       { return "member" }
 
 func (a ScanArgs) delivery() string         { return a.Delivery }
 func (a TextArgs) delivery() string         { return a.Delivery }
+func (a WritingArgs) delivery() string      { return a.Delivery }
 func (a WikiArgs) delivery() string         { return a.Delivery }
 func (a AgainArgs) delivery() string        { return a.Delivery }
 func (a ButtonArgs) delivery() string       { return a.Delivery }
@@ -54,6 +59,7 @@ func (a MemberArgs) delivery() string       { return a.Delivery }
 
 func (a ScanArgs) installation() int64         { return a.Installation }
 func (a TextArgs) installation() int64         { return a.Installation }
+func (a WritingArgs) installation() int64      { return a.Installation }
 func (a WikiArgs) installation() int64         { return a.Installation }
 func (a AgainArgs) installation() int64        { return a.Installation }
 func (a ButtonArgs) installation() int64       { return a.Installation }
@@ -125,8 +131,9 @@ func jobsOf(e *webhook.Event, fair func() int) (out []river.InsertManyParams) {
 			add(TextArgs{*e}, queueScan, max(2, fair()))
 		}
 	case "pull_request_review", "pull_request_review_comment", "commit_comment", "discussion", "discussion_comment", "release":
-		if action("created", "edited", "submitted", "published") && !e.Bot && (e.Comment != 0 || e.Node != "") {
-			add(TextArgs{*e}, queueScan, max(2, fair()))
+		ours := e.Bot && e.Name != "release" // programs publish releases, Keyward does not
+		if action("created", "edited", "submitted", "published") && !ours && (e.Comment != 0 || e.Node != "") {
+			add(WritingArgs{*e}, queueScan, max(2, fair()))
 		}
 	case "gollum":
 		add(WikiArgs{*e}, queueScan, max(2, fair()))

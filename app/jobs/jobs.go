@@ -147,7 +147,7 @@ func New(cfg Config) (*Runner, error) {
 	}
 	workers := river.NewWorkers()
 	for _, err := range []error{
-		add(r, workers, cfg.Timeout, shared(r, r.scan)), add(r, workers, cfg.Timeout, shared(r, r.text)), add(r, workers, cfg.Timeout, shared(r, r.wiki)), add(r, workers, cfg.Timeout, shared(r, r.again)), add(r, workers, time.Minute, shared(r, r.button)),
+		add(r, workers, cfg.Timeout, shared(r, r.scan)), add(r, workers, cfg.Timeout, shared(r, r.text)), add(r, workers, cfg.Timeout, shared(r, r.writing)), add(r, workers, cfg.Timeout, shared(r, r.wiki)), add(r, workers, cfg.Timeout, shared(r, r.again)), add(r, workers, time.Minute, shared(r, r.button)),
 		add(r, workers, 5*time.Minute, r.tell), add(r, workers, 10*time.Minute, r.installation), add(r, workers, 10*time.Minute, r.repository), add(r, workers, time.Minute, r.member),
 		add(r, workers, backfillTimeout, r.history), add(r, workers, 10*time.Minute, r.triage), add(r, workers, 10*time.Minute, r.sweep),
 		add(r, workers, 10*time.Minute, r.look), add(r, workers, time.Minute, shared(r, r.issue)), add(r, workers, 10*time.Minute, r.end),

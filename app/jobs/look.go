@@ -321,7 +321,7 @@ func (r *Runner) reread(ctx context.Context, cred *store.Credential) (*verify.Cr
 		if origin.Kind == "" {
 			origin = formerOrigin(&p)
 		}
-		if origin.Kind == "" || origin.Kind == store.TextWiki {
+		if origin.Kind == "" {
 			continue
 		}
 		repo, err := r.Store.Repository(ctx, p.Repository)
@@ -329,6 +329,13 @@ func (r *Runner) reread(ctx context.Context, cred *store.Credential) (*verify.Cr
 			continue // it is gone
 		}
 		c := r.GitHub.Installation(repo.Installation)
+		if origin.Kind == store.TextWiki {
+			key, err := r.Engine.WikiKey(ctx, r.wikiJob(c, repo), origin.Item, cred.Fingerprint)
+			if err != nil || key != nil {
+				return key, err
+			}
+			continue
+		}
 		in, err := read(ctx, c, repo, origin)
 		if silent(err) {
 			continue

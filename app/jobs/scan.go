@@ -335,11 +335,10 @@ func (r *Runner) keep(ctx context.Context, s *store.Scan, repo *store.Repository
 		for i := range list {
 			list[i].Commits = nil
 		}
-		n, err := r.Store.AllowOutsider(ctx, repo.Installation, repo.ID, r.Store.Now(), len(list), outsiderFindings)
-		if err != nil {
+		var err error
+		if list, err = r.fromOutside(ctx, repo, list); err != nil {
 			return nil, err
 		}
-		list = list[:n]
 	}
 	if !s.Fork {
 		if err := r.returned(ctx, s, list); err != nil {

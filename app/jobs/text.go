@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 
 	gh "github.com/google/go-github/v62/github"
@@ -22,15 +23,26 @@ import (
 // text scans what somebody wrote. A key pasted there has leaked too. The text is read from
 // GitHub, and kept nowhere.
 func (r *Runner) text(ctx context.Context, job *river.Job[TextArgs], log *slog.Logger) error {
-	e := &job.Args.Event
+	return r.scanText(ctx, &job.Args.Event, log)
+}
+
+func (r *Runner) writing(ctx context.Context, job *river.Job[WritingArgs], log *slog.Logger) error {
+	return r.scanText(ctx, &job.Args.Event, log)
+}
+
+func (r *Runner) scanText(ctx context.Context, e *webhook.Event, log *slog.Logger) error {
 	repo, err := r.see(ctx, e)
 	if err != nil {
 		return err
 	}
 	c := r.GitHub.Installation(e.Installation)
 	in, err := read(ctx, c, repo, originOf(e))
-	if s := github.Status(err); s == http.StatusNotFound || s == http.StatusGone {
+	switch github.Status(err) {
+	case http.StatusNotFound, http.StatusGone:
 		return nil // deleted in the meantime
+	case http.StatusForbidden:
+		log.Warn("text not scanned: GitHub does not let the App read it; keyward-app doctor checks its permissions", "repository", repo.ID, "text", e.Name, "number", e.Number)
+		return nil
 	}
 	if err != nil {
 		return err
@@ -72,17 +84,45 @@ func (r *Runner) record(ctx context.Context, c *github.Client, repo *store.Repos
 		}
 	}
 	if state == store.StateQuiet { // anybody may write there
-		n, err := r.Store.AllowOutsider(ctx, repo.Installation, repo.ID, r.Store.Now(), len(list), outsiderFindings)
-		if err != nil {
+		if list, err = r.fromOutside(ctx, repo, list); err != nil {
 			return nil, err
 		}
-		list = list[:n]
 	}
 	changes, err := r.Store.Record(ctx, repo.ID, list)
 	if err != nil {
 		return nil, err
 	}
 	return changes, r.tellSoon(ctx, e.Installation)
+}
+
+// fromOutside returns the credentials of a text or a fork that are kept: those that are known,
+// and of the others as many as outsiders may add to a repository in a day.
+func (r *Runner) fromOutside(ctx context.Context, repo *store.Repository, list []store.Credential) ([]store.Credential, error) {
+	prints := make([]string, len(list))
+	for i := range list {
+		prints[i] = list[i].Fingerprint
+	}
+	known, err := r.Store.Known(ctx, repo.Installation, prints)
+	if err != nil {
+		return nil, err
+	}
+	fresh := 0
+	for _, fp := range prints {
+		if !known[fp] {
+			fresh++
+		}
+	}
+	left, err := r.Store.AllowOutsider(ctx, repo.Installation, repo.ID, r.Store.Now(), fresh, outsiderFindings)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(list, func(c store.Credential) bool {
+		if known[c.Fingerprint] {
+			return false
+		}
+		left--
+		return left < 0
+	}), nil
 }
 
 // heard says what becomes of a key in a text. Where everybody may write comments, only
@@ -129,7 +169,20 @@ func (r *Runner) reply(ctx context.Context, c *github.Client, repo *store.Reposi
 		return nil
 	}
 	return r.say(ctx, c, repo, e.Number, "text", name+" "+strings.Join(prints, " "), fmt.Sprintf("The %s has what looks like a key in it:\n\n%s\n\nIt has leaked: who can read this, and its mails, can use it. "+
-		"Rotate it, and take it out of the text; its old version stays in the edit history until it is deleted there.\n", strings.SplitN(name, " ", 2)[0], strings.Join(kinds, "\n")))
+		"Rotate it, and take it out of the text; its old version stays in the edit history until it is deleted there.\n", textName(e), strings.Join(kinds, "\n")))
+}
+
+// textName is what a reply calls the text of an event.
+func textName(e *webhook.Event) string {
+	switch store.TextKind(e.Name) {
+	case store.TextComment:
+		return "comment"
+	case store.TextReview:
+		return "review"
+	case store.TextReviewComment:
+		return "review comment"
+	}
+	return "text"
 }
 
 // say comments on an issue or a pull request, once: a comment whose answer was lost is

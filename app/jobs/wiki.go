@@ -9,6 +9,8 @@ import (
 
 	"github.com/riverqueue/river"
 
+	"github.com/keyward/keyward/app/github"
+	"github.com/keyward/keyward/app/scan"
 	"github.com/keyward/keyward/app/store"
 )
 
@@ -23,9 +25,7 @@ func (r *Runner) wiki(ctx context.Context, job *river.Job[WikiArgs], log *slog.L
 		return err
 	}
 	c := r.GitHub.Installation(e.Installation)
-	what := r.scanJob(c, &store.Scan{Source: "push"}, repo)
-	what.URL = r.GitHub.CloneURL(repo.Owner, repo.Name+".wiki")
-	res, err := r.Engine.Wiki(ctx, what)
+	res, err := r.Engine.Wiki(ctx, r.wikiJob(c, repo))
 	if err != nil {
 		err = fmt.Errorf("scan the wiki of repository %d: %w", repo.ID, err)
 		if job.Attempt < tries || ctx.Err() != nil {
@@ -54,4 +54,11 @@ func (r *Runner) wiki(ctx context.Context, job *river.Job[WikiArgs], log *slog.L
 		log.Info("keys in a wiki", "repository", repo.ID, "keys", len(changes))
 	}
 	return err
+}
+
+// wikiJob is what reads the wiki of a repository.
+func (r *Runner) wikiJob(c *github.Client, repo *store.Repository) *scan.Job {
+	job := r.scanJob(c, &store.Scan{Source: "push"}, repo)
+	job.URL = r.GitHub.CloneURL(repo.Owner, repo.Name+".wiki")
+	return job
 }

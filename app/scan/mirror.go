@@ -232,7 +232,10 @@ func (m *mirror) kind(ctx context.Context, id string) string {
 
 // refused reports whether the other side answered that it has no such object or ref,
 // which asking again does not change.
-func refused(err error) bool { return git.FaultOf(err) == git.NotThere }
+func refused(err error) bool {
+	fault := git.FaultOf(err)
+	return fault == git.NotThere || fault == git.Incomplete
+}
 
 // all makes sure that the whole repository is here.
 func (m *mirror) all(ctx context.Context) error {

@@ -184,10 +184,13 @@ func whole(ctx context.Context, m *mirror, j *Job, work func(context.Context, *m
 }
 
 // mayBeDamage reports whether an error can come from a copy that lacks something, or has it
-// wrong: git says so, or it was not git that failed.
+// wrong.
 func mayBeDamage(err error) bool {
-	var failed *git.Error
-	return !errors.As(err, &failed) || failed.Fault == git.Damaged || failed.Fault == git.NoRepository
+	switch git.FaultOf(err) {
+	case git.Damaged, git.Incomplete, git.NoRepository:
+		return true
+	}
+	return false
 }
 
 // missing reports whether a gap is an object that the copy should have.

@@ -2,11 +2,14 @@ package scan
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/keyward/keyward/scanner"
 	"github.com/keyward/keyward/scanner/git"
 	"github.com/keyward/keyward/scanner/policy"
+	"github.com/keyward/keyward/scanner/verify"
 )
 
 // wikiOf names the copy of a repository's wiki.
@@ -24,21 +27,50 @@ func (e *Engine) Wiki(ctx context.Context, j *Job) (*Result, error) {
 	})
 }
 
+// WikiKey reads a credential again from a page of a wiki, nil if it does not stand there any
+// more. Its value is to be cleared after use.
+func (e *Engine) WikiKey(ctx context.Context, j *Job, page, fingerprint string) (key *verify.Credential, err error) {
+	_, err = e.with(ctx, wikiOf(j.Repository), j, func(ctx context.Context, m *mirror, _ *Job) (*Result, error) {
+		if err := e.slots.Acquire(ctx, 1); err != nil {
+			return nil, err
+		}
+		defer e.slots.Release(1)
+		_, tree, err := m.pages(ctx)
+		if err != nil {
+			return nil, err
+		}
+		tree = slices.DeleteFunc(tree, func(c git.Change) bool { return c.Path != page })
+		err = e.seek(ctx, m, []*scanner.Scanner{e.builtin}, tree, fingerprint, false, func(c *verify.Credential) { key = c })
+		if errors.Is(err, errSeen) {
+			err = nil
+		}
+		return &Result{}, err
+	})
+	return key, err
+}
+
+// pages returns the tip of a wiki, and the files that it has.
+func (m *mirror) pages(ctx context.Context) (tip string, tree []git.Change, err error) {
+	if err := m.fetchTip(ctx, "+HEAD:refs/keyward/default"); err != nil {
+		return "", nil, fmt.Errorf("fetch the wiki: %w", err)
+	}
+	if tip, err = m.Resolve(ctx, "refs/keyward/default"); err != nil {
+		return "", nil, err
+	}
+	if tree, err = m.Tree(ctx, tip); err != nil {
+		return "", nil, fmt.Errorf("list the pages of the wiki: %w", err)
+	}
+	return tip, tree, nil
+}
+
 func (e *Engine) scanWiki(ctx context.Context, m *mirror) (*Result, error) {
 	started := e.Now()
 	r := &Result{Policy: &policy.Policy{}}
-	if err := m.fetchTip(ctx, "+HEAD:refs/keyward/default"); err != nil {
-		return nil, fmt.Errorf("fetch the wiki: %w", err)
-	}
-	head, err := m.Resolve(ctx, "refs/keyward/default")
+	head, tree, err := m.pages(ctx)
 	if err != nil {
 		return nil, err
 	}
 	r.Head = head
-	tree, err := m.Tree(ctx, head)
-	if err != nil {
-		return nil, fmt.Errorf("list the pages of the wiki: %w", err)
-	}
 	_, found, err := e.read(ctx, m, e.builtin, git.ListOf(tree), r)
 	if err != nil {
 		return nil, err

@@ -111,10 +111,8 @@ func (s *Store) Rotations(ctx context.Context, installation int64) (out []*Rotat
 // part, or ErrGone. The repository is known by its id; issues whose repository's id was not
 // kept are known by its name.
 func (s *Store) RotationAt(ctx context.Context, installation, id int64, repository string, number int) (*Rotation, error) {
-	r, err := scanRotation(s.row(ctx, "SELECT "+rotationColumns+" FROM rotation WHERE installation = ? AND number = ? AND (repository_id = ? OR repository_id = 0 AND repository = ?)", installation, number, id, repository))
-	if err == nil && (r.Kind == IssueDashboard || r.Kind == IssueOverflow) {
-		err = sql.ErrNoRows
-	}
+	r, err := scanRotation(s.row(ctx, "SELECT "+rotationColumns+" FROM rotation WHERE installation = ? AND number = ? AND (repository_id = ? OR repository_id = 0 AND repository = ?) AND "+
+		"(kind IN ('credential', 'sub-issue') OR kind = '' AND fingerprint NOT LIKE 'dashboard %' AND fingerprint NOT LIKE 'more %')", installation, number, id, repository))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("issue %s#%d: %w", repository, number, ErrGone)
 	}

@@ -17,6 +17,7 @@ const (
 	NotThere           // the other side has no such ref or object: asking again changes nothing
 	Unauthorized       // the other side refused the credentials
 	Damaged            // the repository lacks something, or has it wrong
+	Incomplete         // the other side sent less than was asked for
 )
 
 // An Error is a git command that failed.
@@ -46,14 +47,16 @@ func FaultOf(err error) Fault {
 	return Unclear
 }
 
-// faults tell the fault of a command by what git printed; the first that matches counts.
+// faults tell the fault of a command by what git printed; the first that matches counts. What
+// git prints first is the cause, but for damage, which it may name last.
 var faults = []struct {
 	fault Fault
 	said  []string
 }{
 	{ForeignOwner, []string{"dubious ownership"}},
 	{Unauthorized, []string{"Authentication failed", "could not read Username", "error: 401", "error: 403"}},
-	{NotThere, []string{"not our ref", "couldn't find remote ref", "unadvertised object", "did not send all necessary objects"}},
+	{NotThere, []string{"not our ref", "couldn't find remote ref", "unadvertised object"}},
+	{Incomplete, []string{"did not send all necessary objects"}},
 	{NoRepository, []string{"not a git repository"}},
 	{Damaged, []string{"bad object", "missing", "corrupt", "unable to read", "unable to find", "not a valid", "invalid", "index-pack", "loose object", "cannot open", "could not read"}},
 }
@@ -72,7 +75,15 @@ func faultOf(said string) Fault {
 // gitError describes a failed git command by what git said.
 func gitError(command string, err error, stderr string) error {
 	e := &Error{Command: command, Err: err, Said: strings.TrimSpace(stderr)}
-	e.Fault = faultOf(e.Said)
+	first, _, _ := strings.Cut(e.Said, "\n")
+	if e.Fault = faultOf(first); e.Fault == Unclear && len(first) < len(e.Said) {
+		switch later := faultOf(e.Said); later {
+		case Damaged, Incomplete: // what it reports first is what it could not read
+			e.Fault = Damaged
+		case Unauthorized:
+			e.Fault = later
+		}
+	}
 	if i := strings.Index(e.Said, "\n"); i > 0 && e.Fault != ForeignOwner { // that one says what to do about it
 		e.Said = e.Said[:i]
 	}

@@ -16,8 +16,12 @@ func TestFaults(t *testing.T) {
 		"fatal: Authentication failed for 'https://github.com/acme/app.git/'":                                         Unauthorized,
 		"fatal: unable to access 'https://x/': The requested URL returned error: 403":                                 Unauthorized,
 		"fatal: bad object HEAD": Damaged,
-		"error: inflate: data stream error (invalid stored block lengths)": Damaged,
-		"fatal: unable to access 'https://x/': Could not resolve host: x":  Unclear,
+		"error: inflate: data stream error (invalid stored block lengths)":                                               Damaged,
+		"fatal: unable to access 'https://x/': Could not resolve host: x":                                                Unclear,
+		"error: inflate: data stream error (invalid distance too far back)\nfatal: x did not send all necessary objects": Damaged,
+		"error: inflate: data stream error (incorrect data check)\nfatal: x did not send all necessary objects":          Damaged,
+		"fatal: x did not send all necessary objects":                                                                    Incomplete,
+		"fatal: protocol error\nfatal: couldn't find remote ref x":                                                       Unclear,
 		"": Unclear,
 	} {
 		err := fmt.Errorf("fetch: %w", gitError("fetch", errors.New("exit status 128"), said))
