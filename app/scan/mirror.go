@@ -109,8 +109,12 @@ func (m *mirror) fetch(ctx context.Context, args ...string) error {
 	if ctx.Err() == nil && git.FaultOf(err) == git.Unauthorized {
 		err = m.fetchWith(ctx, true, args)
 	}
-	if ctx.Err() == nil && git.FaultOf(err) == git.Unauthorized {
+	switch fault := git.FaultOf(err); {
+	case ctx.Err() != nil:
+	case fault == git.Unauthorized:
 		return ErrTokenRefused
+	case fault == git.Incomplete && !m.fresh && m.broken(ctx): // it is the copy that lacks something
+		return &git.Error{Command: "fetch", Fault: git.Damaged, Said: "the copy is damaged", Err: err}
 	}
 	return err
 }
