@@ -117,6 +117,8 @@ scanned, or wrong usage.`,
 		Version:       Version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
+
+		SuggestionsMinimumDistance: 2,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return nil
@@ -130,11 +132,16 @@ scanned, or wrong usage.`,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetVersionTemplate("keyward {{.Version}}\n")
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return hint(err, "see '"+c.CommandPath()+" --help'")
-	})
-	root.AddCommand(newScan(env), newVerify(env), newHook(env), newAction(env), newInstall(env), newUninstall(env), newFix(env), newAllow(env), newExplain(env), newRules(env), newPolicy(env), newBaseline(env), newMigrate(env), newMan(env))
+	root.SetFlagErrorFunc(flagError)
+	root.AddCommand(newScan(env), newVerify(env), newHook(env), newAction(env), newInstall(env), newUninstall(env), newFix(env), newAllow(env), newExplain(env), newRules(env), newPolicy(env), newBaseline(env), newMigrate(env), newMan(env), newVersion(env))
 	return root
+}
+
+func newVersion(env *Env) *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+		_, err := fmt.Fprintln(env.Stdout, "keyward", Version())
+		return err
+	}}
 }
 
 // Version is the version of the program, from what the go command recorded.

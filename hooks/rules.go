@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -17,8 +18,12 @@ func newRules(env *Env) *cobra.Command {
 	var o setup
 	c := &cobra.Command{Use: "rules", Short: "List, show and test the rules", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	var wanted ruleFilter
 	list := &cobra.Command{Use: "list", Short: "List all rules: id, class, power, title", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return env.listRules(&o) }}
+		RunE: func(*cobra.Command, []string) error { return env.listRules(&o, &wanted) }}
+	list.Flags().StringVar(&wanted.class, "class", "", "only rules of this class")
+	list.Flags().StringVar(&wanted.issuer, "issuer", "", "only rules of this issuer")
+	list.Flags().BoolVar(&wanted.json, "json", false, "print JSON lines")
 	show := &cobra.Command{Use: "show ID", Short: "Show what is known of a kind of key", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return env.showRule(&o, args[0]) }}
 	test := &cobra.Command{Use: "test [FILE...]", Short: "Run the examples of the built-in rules, or of rules files, through the scanner",
@@ -49,10 +54,46 @@ func (env *Env) ruleSet(o *setup) ([]scanner.Rule, error) {
 	return list, nil
 }
 
-func (env *Env) listRules(o *setup) error {
-	list, err := env.ruleSet(o)
+// A ruleFilter says which rules to list, and how.
+type ruleFilter struct {
+	class, issuer string
+	json          bool
+}
+
+func (f *ruleFilter) has(r *scanner.Rule) bool {
+	return (f.class == "" || f.class == string(r.Class)) && (f.issuer == "" || strings.EqualFold(f.issuer, r.Issuer))
+}
+
+// A listedRule is one line of rules list --json.
+type listedRule struct {
+	ID           string        `json:"id"`
+	Title        string        `json:"title"`
+	Issuer       string        `json:"issuer"`
+	Class        scanner.Class `json:"class"`
+	Tier         scanner.Tier  `json:"tier"`
+	Provisioning bool          `json:"provisioning"`
+	Impact       string        `json:"impact"`
+}
+
+func (env *Env) listRules(o *setup, wanted *ruleFilter) error {
+	all, err := env.ruleSet(o)
 	if err != nil {
 		return err
+	}
+	list := slices.DeleteFunc(slices.Clone(all), func(r scanner.Rule) bool { return !wanted.has(&r) })
+	if len(list) == 0 {
+		return hint(wanted.nothing(all), "keyward rules list shows all")
+	}
+	if wanted.json {
+		e := json.NewEncoder(env.Stdout)
+		e.SetEscapeHTML(false)
+		for i := range list {
+			r := &list[i]
+			if err := e.Encode(listedRule{r.ID, r.Title, r.Issuer, r.Class, r.Tier, r.Provisioning, r.About.Holder}); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	provisioning, issuers := 0, map[string]bool{}
 	for i := range list {
@@ -65,8 +106,55 @@ func (env *Env) listRules(o *setup) error {
 		issuers[r.Issuer] = true
 		fmt.Fprintf(env.Stdout, "%-36s %-2s %s %-23s %s\n", r.ID, r.Tier, mark, r.Class, r.Title)
 	}
-	_, err = fmt.Fprintf(env.Stdout, "%d rules, %d of them for provisioning keys (p), from %d issuers\n", len(list), provisioning, len(issuers))
+	from := "issuers"
+	if len(issuers) == 1 {
+		from = "issuer"
+	}
+	_, err = fmt.Fprintf(env.Stdout, "%d rules, %d of them for provisioning keys (p), from %d %s\n", len(list), provisioning, len(issuers), from)
 	return err
+}
+
+// nothing says why a filter leaves no rule.
+func (f *ruleFilter) nothing(all []scanner.Rule) error {
+	var known []string
+	for i := range all {
+		if f.class != "" {
+			known = append(known, string(all[i].Class))
+		} else {
+			known = append(known, all[i].Issuer)
+		}
+	}
+	slices.Sort(known)
+	known = slices.Compact(known)
+	if f.class != "" {
+		return fmt.Errorf("no rule has class %q: the classes are %s", f.class, strings.Join(known, ", "))
+	}
+	if like := similar(f.issuer, known); len(like) > 0 {
+		return fmt.Errorf("no rule has issuer %q: did you mean %s?", f.issuer, strings.Join(like, ", "))
+	}
+	return fmt.Errorf("no rule has issuer %q", f.issuer)
+}
+
+// mostCandidates is how many rules are suggested for an id that no rule has.
+const mostCandidates = 12
+
+// candidates are hints about the rules that somebody may have meant: of that issuer, with that
+// word in their id, or with nearly that id.
+func candidates(list []scanner.Rule, id string) []string {
+	var like, ids []string
+	for i := range list {
+		ids = append(ids, list[i].ID)
+		if low := strings.ToLower(id); strings.EqualFold(list[i].Issuer, id) || strings.Contains(list[i].ID, low) {
+			like = append(like, list[i].ID)
+		}
+	}
+	if len(like) == 0 {
+		like = similar(id, ids)
+	}
+	if len(like) == 0 {
+		return nil
+	}
+	return []string{"did you mean " + strings.Join(like[:min(len(like), mostCandidates)], ", ") + "?"}
 }
 
 func (env *Env) showRule(o *setup, id string) error {
@@ -76,7 +164,7 @@ func (env *Env) showRule(o *setup, id string) error {
 	}
 	n := slices.IndexFunc(list, func(r scanner.Rule) bool { return r.ID == id })
 	if n < 0 {
-		return hint(fmt.Errorf("there is no rule %q", id), "keyward rules list shows them")
+		return hint(fmt.Errorf("there is no rule %q", id), append(candidates(list, id), "keyward rules list shows all rules")...)
 	}
 	r := &list[n]
 	a := &r.About

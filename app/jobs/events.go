@@ -131,8 +131,8 @@ func jobsOf(e *webhook.Event, fair func() int) (out []river.InsertManyParams) {
 			add(TextArgs{*e}, queueScan, max(2, fair()))
 		}
 	case "pull_request_review", "pull_request_review_comment", "commit_comment", "discussion", "discussion_comment", "release":
-		ours := e.Bot && e.Name != "release" // programs publish releases, Keyward does not
-		if action("created", "edited", "submitted", "published") && !ours && (e.Comment != 0 || e.Node != "") {
+		byProgram := e.Bot && e.Name != "release" // programs publish releases, Keyward does not
+		if action("created", "edited", "submitted", "published") && !byProgram && (e.Comment != 0 || e.Node != "") {
 			add(WritingArgs{*e}, queueScan, max(2, fair()))
 		}
 	case "gollum":
