@@ -27,7 +27,7 @@ func newAllow(env *Env) *cobra.Command {
 		Long: `Allow adds an exception for the findings of these fingerprints, as reports show
 them, to .keyward.toml, with your reason, wherever the value stands. It holds here at
 once, and for others once it is committed.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: needs("the fingerprint of a finding", "reports show it"),
 		RunE: func(c *cobra.Command, args []string) error { return env.allow(c.Context(), args, reason, until, force) },
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why it is no key (required)")
@@ -161,7 +161,7 @@ func (e *exception) check(until string, now time.Time) error {
 	case e.Reason == "":
 		return errors.New("allow: give a --reason: it is kept beside the exception")
 	case len(e.Reason) < 3 || e.Reason == "why it is none":
-		return errors.New("allow: say in your own words why it is no key, in --reason")
+		return errors.New("allow: the --reason is too short: say in your own words why it is no key")
 	}
 	if until == "" {
 		return nil

@@ -19,7 +19,7 @@ func newExplain(env *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "explain PATH[:LINE]",
 		Short: "Say, rule by rule, why something was found or dropped",
-		Args:  cobra.ExactArgs(1),
+		Args:  needs("a file, PATH or PATH:LINE", "see 'keyward explain --help'"),
 		RunE:  func(c *cobra.Command, args []string) error { return env.explain(c.Context(), &o, args[0]) },
 	}
 	o.setupFlags(c)

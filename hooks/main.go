@@ -119,17 +119,8 @@ scanned, or wrong usage.`,
 		SilenceUsage:  true,
 
 		SuggestionsMinimumDistance: 2,
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			err := fmt.Errorf("there is no command %q", args[0])
-			if like := c.SuggestionsFor(args[0]); len(like) > 0 {
-				return hint(err, "did you mean keyward "+like[0]+"?")
-			}
-			return hint(err, "keyward --help lists them")
-		},
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args:                       noCommand,
+		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetVersionTemplate("keyward {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)

@@ -69,6 +69,7 @@ func (env *Env) migrate(ctx context.Context, args []string, dryRun bool) error {
 	if err != nil {
 		return err
 	}
+	m.leaveOut(s, env.Now())
 	text, err := m.exceptions()
 	if err != nil {
 		return hint(err, "nothing was changed")
@@ -194,6 +195,27 @@ func (j *job) valueAt(p *scanner.Place) []byte {
 	return data[p.Start:p.End]
 }
 
+// leaveOut leaves out what the policy and the baseline have already, so that a second
+// migration of the same files adds nothing.
+func (m *migration) leaveOut(s *session, now time.Time) {
+	for _, e := range s.policy.Allow {
+		if !e.Holds(now) || len(e.Rules) > 0 || len(e.Paths) > 0 && len(e.Fingerprints) > 0 {
+			continue
+		}
+		for file := range m.allowed {
+			m.allowed[file] = slices.DeleteFunc(m.allowed[file], func(full string) bool {
+				return slices.ContainsFunc(e.Fingerprints, func(fp string) bool { return strings.HasPrefix(full, fp) })
+			})
+		}
+		for file := range m.globs {
+			m.globs[file] = slices.DeleteFunc(m.globs[file], func(g string) bool { return slices.Contains(e.Paths, g) })
+		}
+	}
+	if s.baseline != nil {
+		m.known = slices.DeleteFunc(m.known, func(k *scanner.Key) bool { return s.baseline.Has(k) })
+	}
+}
+
 // exceptions returns the text that is added to the policy. A path that the policy refuses is
 // a problem.
 func (m *migration) exceptions() ([]byte, error) {
@@ -261,7 +283,11 @@ func (env *Env) tellMigration(m *migration, dryRun bool) {
 	}
 	verb := map[bool]string{false: "added", true: "to add"}[dryRun]
 	fmt.Fprintf(env.Stdout, "%s: %s %s, %s\n", policy.Names()[0], report.Count(allowed, "finding"), verb, report.Count(m.written, "path pattern"))
-	fmt.Fprintf(env.Stdout, "%s: %s %s; they still need to be rotated\n", policy.BaselineName, report.Count(len(m.known), "finding"), verb)
+	rotate := "; they still need to be rotated"
+	if len(m.known) == 0 {
+		rotate = ""
+	}
+	fmt.Fprintf(env.Stdout, "%s: %s %s%s\n", policy.BaselineName, report.Count(len(m.known), "finding"), verb, rotate)
 	for _, p := range m.problems {
 		fmt.Fprintf(env.Stdout, "not migrated: %s: %s\n", where(p.File, p.Line), p.Why)
 	}

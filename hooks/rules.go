@@ -16,7 +16,7 @@ import (
 
 func newRules(env *Env) *cobra.Command {
 	var o setup
-	c := &cobra.Command{Use: "rules", Short: "List, show and test the rules", Args: cobra.NoArgs,
+	c := &cobra.Command{Use: "rules", Short: "List, show and test the rules", Args: noCommand, SuggestionsMinimumDistance: 2,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	var wanted ruleFilter
 	list := &cobra.Command{Use: "list", Short: "List all rules: id, class, power, title", Args: cobra.NoArgs,
@@ -24,7 +24,7 @@ func newRules(env *Env) *cobra.Command {
 	list.Flags().StringVar(&wanted.class, "class", "", "only rules of this class")
 	list.Flags().StringVar(&wanted.issuer, "issuer", "", "only rules of this issuer")
 	list.Flags().BoolVar(&wanted.json, "json", false, "print JSON lines")
-	show := &cobra.Command{Use: "show ID", Short: "Show what is known of a kind of key", Args: cobra.ExactArgs(1),
+	show := &cobra.Command{Use: "show ID", Short: "Show what is known of a kind of key", Args: needs("the id of a rule", "keyward rules list lists them"),
 		RunE: func(_ *cobra.Command, args []string) error { return env.showRule(&o, args[0]) }}
 	test := &cobra.Command{Use: "test [FILE...]", Short: "Run the examples of the built-in rules, or of rules files, through the scanner",
 		RunE: func(_ *cobra.Command, args []string) error { return env.testRules(args) }}
@@ -132,7 +132,7 @@ func (f *ruleFilter) nothing(all []scanner.Rule) error {
 	if like := similar(f.issuer, known); len(like) > 0 {
 		return fmt.Errorf("no rule has issuer %q: did you mean %s?", f.issuer, strings.Join(like, ", "))
 	}
-	return fmt.Errorf("no rule has issuer %q", f.issuer)
+	return fmt.Errorf("no rule has issuer %q: keyward rules list --json names the issuer of each rule", f.issuer)
 }
 
 // mostCandidates is how many rules are suggested for an id that no rule has.

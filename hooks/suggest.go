@@ -6,6 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/keyward/keyward/scanner/report"
 )
 
 // similar returns the names that are a few letters away from one that is not known, or begin
@@ -35,4 +37,28 @@ func flagError(c *cobra.Command, err error) error {
 		return hint(err, fmt.Sprintf("did you mean --%s?", like[0]), help)
 	}
 	return hint(err, help)
+}
+
+// noCommand refuses arguments to a command that only has others below it: they are names of
+// commands that do not exist.
+func noCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("there is no command %q", strings.TrimSpace(strings.TrimPrefix(c.CommandPath(), c.Root().Name())+" "+args[0]))
+	if like := c.SuggestionsFor(args[0]); len(like) > 0 {
+		return hint(err, fmt.Sprintf("did you mean %s %s?", c.CommandPath(), like[0]))
+	}
+	return hint(err, c.CommandPath()+" --help lists them")
+}
+
+// needs checks that there is an argument, which is what, and only one unless the usage says
+// that it may be repeated; where says where a user finds it.
+func needs(what, where string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == 1 || len(args) > 1 && strings.HasSuffix(c.Use, "...") {
+			return nil
+		}
+		return hint(fmt.Errorf("%s needs %s, and got %s", c.CommandPath(), what, report.Count(len(args), "argument")), where)
+	}
 }

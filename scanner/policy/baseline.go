@@ -85,6 +85,9 @@ func (b *Baseline) Known(k *scanner.Key, now time.Time) *scanner.Known {
 	return &scanner.Known{By: "baseline", Where: b.Path, Reason: o.Reason, Expires: o.until}
 }
 
+// Has reports whether the baseline has a key, even if what it says of it holds no longer.
+func (b *Baseline) Has(k *scanner.Key) bool { return b.find(k) != nil }
+
 // find returns what the baseline has of a key, nil if it has nothing.
 func (b *Baseline) find(k *scanner.Key) *Old {
 	for _, fingerprint := range k.Fingerprints() {

@@ -25,7 +25,7 @@ type Stopped struct {
 type Remedy struct {
 	File      string // that keyward fix can mend, or ""
 	Reference string // what stands there instead of the key
-	Staged    string // the command that stages the file, which has the key no more, or ""
+	Staged    string // the command that stages the file, which no longer has the key, or ""
 	Rebase    string // the command that gets at the commit that brought the key
 	Untrack   bool   // the file is there to hold keys, and must not be in git
 	Comment   string // an allow comment in the file's language, without its reason, or ""
@@ -149,7 +149,7 @@ func (t *textWriter) stopped(k *scanner.Key, s *Stopped) {
 		t.committed(k, remedy.Rebase)
 	case remedy.Staged != "":
 		t.field("Do now", plain(remedy.Staged))
-		t.field("", "the file has the key no more, what is staged still has it")
+		t.field("", "the file no longer has the key, but what is staged still has it")
 	case remedy.Untrack:
 		t.field("Do now", "keyward fix "+plain(remedy.File))
 		t.field("", "takes the file out of git, not from the disk, and writes "+plain(remedy.File)+".example")
