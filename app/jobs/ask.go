@@ -58,8 +58,11 @@ func (r *Runner) scanAgain(ctx context.Context, job *river.Job[AgainArgs], s *st
 			return err
 		}
 	}
-	if s.State != store.ScanBegun {
-		return nil
+	if s.State != store.ScanBegun { // its result is being told
+		if r.Store.Now().Sub(job.CreatedAt) > time.Hour {
+			return fmt.Errorf("scan again: the result of scan %s could not be told for an hour", s.ID)
+		}
+		return river.JobSnooze(scanSoon)
 	}
 	return r.rescan(ctx, s, repo, job.Attempt, log)
 }
