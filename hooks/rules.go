@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyward/keyward/scanner"
+	"github.com/keyward/keyward/scanner/report"
 	"github.com/keyward/keyward/scanner/rules"
 )
 
@@ -106,11 +107,7 @@ func (env *Env) listRules(o *setup, wanted *ruleFilter) error {
 		issuers[r.Issuer] = true
 		fmt.Fprintf(env.Stdout, "%-36s %-2s %s %-23s %s\n", r.ID, r.Tier, mark, r.Class, r.Title)
 	}
-	from := "issuers"
-	if len(issuers) == 1 {
-		from = "issuer"
-	}
-	_, err = fmt.Fprintf(env.Stdout, "%d rules, %d of them for provisioning keys (p), from %d %s\n", len(list), provisioning, len(issuers), from)
+	_, err = fmt.Fprintf(env.Stdout, "%d rules, %d of them for provisioning keys (p), from %s\n", len(list), provisioning, report.Count(len(issuers), "issuer"))
 	return err
 }
 

@@ -102,7 +102,7 @@ func (r *Runner) fromOutside(ctx context.Context, repo *store.Repository, list [
 	for i := range list {
 		prints[i] = list[i].Fingerprint
 	}
-	known, err := r.Store.Known(ctx, repo.Installation, prints)
+	known, err := r.Store.Recognised(ctx, repo.Installation, prints)
 	if err != nil {
 		return nil, err
 	}

@@ -341,27 +341,6 @@ func (s *Store) SetState(ctx context.Context, installation int64, fingerprint st
 	return nil
 }
 
-// Known returns which of several credentials an installation has.
-func (s *Store) Known(ctx context.Context, installation int64, prints []string) (map[string]bool, error) {
-	known := map[string]bool{}
-	for part := range slices.Chunk(prints, 200) {
-		args := []any{installation}
-		for _, fp := range part {
-			args = append(args, fp)
-		}
-		err := s.rows(ctx, func(r *sql.Rows) error {
-			var fp string
-			err := r.Scan(&fp)
-			known[fp] = true
-			return err
-		}, "SELECT fingerprint FROM credential WHERE installation = ? AND fingerprint IN ("+marks(len(part))+")", args...)
-		if err != nil {
-			return nil, fmt.Errorf("read which keys of installation %d are known: %w", installation, err)
-		}
-	}
-	return known, nil
-}
-
 // InState returns those of several keys of an installation whose life is in any of the
 // states.
 func (s *Store) InState(ctx context.Context, installation int64, prints, states []string) (out []string, err error) {
