@@ -77,16 +77,25 @@ func (r *Runner) ourIssue(ctx context.Context, c *github.Client, repo *store.Rep
 // once lets an event happen that nobody waits for an answer to, unless the ledger says
 // that it did. If it is refused nothing happens.
 func (r *Runner) once(ctx context.Context, rot *store.Rotation, e life.Event, source store.Source) error {
-	done, err := r.happened(ctx, rot, source)
-	if err != nil || done != "" {
-		return err
-	}
-	_, _, err = r.Keeper.Happen(ctx, rot.Installation, rot.Fingerprint, e, source)
+	_, _, err := r.happenOnce(ctx, rot, e, source)
 	var refusal life.Refusal
-	if errors.As(err, &refusal) || errors.Is(err, store.ErrHappened) {
+	if errors.As(err, &refusal) {
 		return nil
 	}
 	return err
+}
+
+// happenOnce lets an event happen whose source stands for something that happens once. If the
+// ledger has it already, done is what it says of it.
+func (r *Runner) happenOnce(ctx context.Context, rot *store.Rotation, e life.Event, source store.Source) (done string, steps []life.Step, err error) {
+	if done, err = r.happened(ctx, rot, source); err != nil || done != "" {
+		return done, nil, err
+	}
+	_, steps, err = r.Keeper.Happen(ctx, rot.Installation, rot.Fingerprint, e, source)
+	if errors.Is(err, store.ErrHappened) { // another process was quicker
+		done, err = r.happened(ctx, rot, source)
+	}
+	return done, steps, err
 }
 
 // happened returns what the ledger says of the events of a source, "" if nothing.

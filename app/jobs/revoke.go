@@ -119,21 +119,12 @@ func (r *Runner) code(rot *store.Rotation, at time.Time) string {
 // order notes that somebody wants the key revoked; when a second person does, it is.
 func (r *Runner) order(ctx context.Context, a *asked) (string, error) {
 	source := store.CommentLine(a.comment, a.cmd.Line)
-	answer, err := r.happened(ctx, a.rot, source)
+	answer, steps, err := r.happenOnce(ctx, a.rot, life.Event{Kind: life.Order, Actor: a.by}, source)
 	if err != nil {
 		return "", err
 	}
 	if answer == "" {
-		_, steps, err := r.Keeper.Happen(ctx, a.rot.Installation, a.rot.Fingerprint, life.Event{Kind: life.Order, Actor: a.by}, source)
-		if errors.Is(err, store.ErrHappened) { // another process was quicker
-			if answer, err = r.happened(ctx, a.rot, source); err != nil {
-				return "", err
-			}
-		} else if err != nil {
-			return "", err
-		} else {
-			answer = life.Answer(steps)
-		}
+		answer = life.Answer(steps)
 	}
 	l, err := r.Keeper.Life(ctx, a.rot.Installation, a.rot.Fingerprint)
 	if err != nil {

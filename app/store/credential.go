@@ -229,7 +229,7 @@ func (tx *tx) merge(c *Credential, public int64, settings string, change *Change
 	}
 	args := []any{severity, change.State}
 	set := "severity = ?, state = ?"
-	if c.State != StateQuiet && !sameSettings(old, c.Settings) { // the newest policy holds; what has no issue may get one by it
+	if c.State != StateQuiet && !sameSettings(old, settings) { // the newest policy holds; what has no issue may get one by it
 		set += ", settings = ?, news = news + 1, stale = stale OR NOT EXISTS " + hasIssue
 		args = append(args, settings)
 	}
@@ -496,6 +496,10 @@ func (s *Store) Settle(ctx context.Context, installation, repository int64, sett
 	if err != nil {
 		return 0, err
 	}
+	none, err := encodeSettings(policy.App{})
+	if err != nil {
+		return 0, err
+	}
 	where, args := "installation = ? AND state = ? AND NOT EXISTS "+hasIssue, []any{installation, StateOpen}
 	if repository != 0 {
 		where += " AND EXISTS (SELECT 1 FROM place p WHERE p.installation = credential.installation AND p.fingerprint = credential.fingerprint AND p.repository = ?)"
@@ -513,7 +517,7 @@ func (s *Store) Settle(ctx context.Context, installation, repository int64, sett
 			return err
 		}
 		for _, old := range stored {
-			if sameSettings(old, settings) || repository == 0 && !sameSettings(old, policy.App{}) {
+			if sameSettings(old, text) || repository == 0 && !sameSettings(old, none) {
 				continue
 			}
 			more, err := tx.exec("UPDATE credential SET settings = ?, "+unwritten+" WHERE "+where+" AND settings = ?", slices.Concat([]any{text}, args, []any{old})...)

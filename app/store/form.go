@@ -49,17 +49,16 @@ func decodeSettings(text string) (policy.App, error) {
 	return s.App, NewerThan("settings of a credential", s.Version, settingsVersion)
 }
 
-// sameSettings reports whether stored settings are those of a policy, whatever release stored
-// them. Settings that cannot be read are not.
-func sameSettings(text string, p policy.App) bool {
-	stored, err := decodeSettings(text)
+// sameSettings reports whether stored settings are those of text, which this release encoded,
+// whatever release stored them. Settings that cannot be read are not.
+func sameSettings(stored, text string) bool {
+	if stored == text {
+		return true
+	}
+	settings, err := decodeSettings(stored)
 	if err != nil {
 		return false
 	}
-	was, err := encodeSettings(stored)
-	if err != nil {
-		return false
-	}
-	is, err := encodeSettings(p)
-	return err == nil && was == is
+	again, err := encodeSettings(settings)
+	return err == nil && again == text
 }
