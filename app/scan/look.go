@@ -32,11 +32,7 @@ type Sight struct {
 // the same as one it stood in. With text it reads the key again, from there or from the
 // commits that it was found in. The text is in memory only.
 func (e *Engine) Look(ctx context.Context, j *Job, fingerprint string, spots []Spot, text bool) (s Sight, err error) {
-	_, err = e.with(ctx, copyOf(j.Repository), j, func(ctx context.Context, m *mirror, j *Job) (*Result, error) {
-		if err := e.slots.Acquire(ctx, 1); err != nil {
-			return nil, err
-		}
-		defer e.slots.Release(1)
+	_, err = e.withSlot(ctx, copyOf(j.Repository), j, func(ctx context.Context, m *mirror, j *Job) (*Result, error) {
 		r := &Result{}
 		var err error
 		s, err = e.look(ctx, m, j, r, fingerprint, spots, text)

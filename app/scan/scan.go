@@ -140,12 +140,18 @@ func (e *Engine) Text(name string, text []byte) ([]*scanner.Key, error) {
 // Range scans what the commits bring that Head reaches and Base does not, messages of
 // commits and tags too.
 func (e *Engine) Range(ctx context.Context, j *Job) (*Result, error) {
-	return e.with(ctx, copyOf(j.Repository), j, func(ctx context.Context, m *mirror, j *Job) (*Result, error) {
-		if err := e.slots.Acquire(ctx, 1); err != nil { // who waits for the copy has none
+	return e.withSlot(ctx, copyOf(j.Repository), j, e.scanRange)
+}
+
+// withSlot is with for work that takes one of the places of scans that run at once. Who waits
+// for the copy has none.
+func (e *Engine) withSlot(ctx context.Context, name string, j *Job, work func(context.Context, *mirror, *Job) (*Result, error)) (*Result, error) {
+	return e.with(ctx, name, j, func(ctx context.Context, m *mirror, j *Job) (*Result, error) {
+		if err := e.slots.Acquire(ctx, 1); err != nil {
 			return nil, err
 		}
 		defer e.slots.Release(1)
-		return e.scanRange(ctx, m, j)
+		return work(ctx, m, j)
 	})
 }
 

@@ -18,11 +18,7 @@ func wikiOf(id int64) string { return copyOf(id) + "-wiki" }
 // Wiki scans the pages of a wiki, which [Job.URL] names, as they are now. A wiki has no
 // policy: people who may not push can write there.
 func (e *Engine) Wiki(ctx context.Context, j *Job) (*Result, error) {
-	return e.with(ctx, wikiOf(j.Repository), j, func(ctx context.Context, m *mirror, j *Job) (*Result, error) {
-		if err := e.slots.Acquire(ctx, 1); err != nil {
-			return nil, err
-		}
-		defer e.slots.Release(1)
+	return e.withSlot(ctx, wikiOf(j.Repository), j, func(ctx context.Context, m *mirror, j *Job) (*Result, error) {
 		return e.scanWiki(ctx, m)
 	})
 }
@@ -30,11 +26,7 @@ func (e *Engine) Wiki(ctx context.Context, j *Job) (*Result, error) {
 // WikiKey reads a credential again from a page of a wiki, nil if it does not stand there any
 // more. Its value is to be cleared after use.
 func (e *Engine) WikiKey(ctx context.Context, j *Job, page, fingerprint string) (key *verify.Credential, err error) {
-	_, err = e.with(ctx, wikiOf(j.Repository), j, func(ctx context.Context, m *mirror, _ *Job) (*Result, error) {
-		if err := e.slots.Acquire(ctx, 1); err != nil {
-			return nil, err
-		}
-		defer e.slots.Release(1)
+	_, err = e.withSlot(ctx, wikiOf(j.Repository), j, func(ctx context.Context, m *mirror, _ *Job) (*Result, error) {
 		_, tree, err := m.pages(ctx)
 		if err != nil {
 			return nil, err
