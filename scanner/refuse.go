@@ -182,7 +182,7 @@ func (w *work) noValue(v []byte) string {
 		return "an address or a sentence"
 	case fileName(v):
 		return "the name of a file"
-	case (len(v) == 16 || len(v) == 40) && allHex(v) && c.Kind != score.Password && (!w.name.Secretive() && (ofPGP(c.Before) || inCapitals(v) && ofPGPFile(w.blob.Path)) || w.name.Has("fingerprint") && !w.name.OfSecret() || inCapitals(v) && signedWith(c.Before)):
+	case w.publicKeyID(v):
 		return "the id or fingerprint of a public key"
 	case licence(v) && w.name.Ends("license"):
 		return "the name of a licence"
@@ -300,6 +300,21 @@ func signedWith(before []byte) bool {
 		(extract.IndexFold(before, "commit") >= 0 || extract.IndexFold(before, "tag") >= 0 || extract.IndexFold(before, "sign") >= 0)
 }
 
+// publicKeyID reports whether v is the id or the fingerprint of a public key: by its form, and
+// by the text before it, the file or the name.
+func (w *work) publicKeyID(v []byte) bool {
+	c := &w.judging
+	if len(v) != 16 && len(v) != 40 || !allHex(v) || c.Kind == score.Password {
+		return false
+	}
+	switch {
+	case !w.name.Secretive() && ofPGP(c.Before),
+		w.name.Has("fingerprint") && !w.name.OfSecret():
+		return true
+	}
+	return inCapitals(v) && (!w.name.Secretive() && ofPGPFile(w.blob.Path) || signedWith(c.Before))
+}
+
 // ofPGPFile reports whether a path speaks of OpenPGP.
 func ofPGPFile(path string) bool {
 	p := []byte(path)
@@ -317,7 +332,11 @@ func (w *work) memberOfElse() bool {
 	if dot <= 0 || dot+1 == len(name) || bytes.HasSuffix(bytes.TrimRight(w.judging.Before, "\"'` "), []byte("(")) {
 		return false
 	}
-	return members[string(bytes.ToLower(name[dot+1:]))] || dot == 1 && name[0] >= 'a' && lettersOnly(name[2:]) && lettersOnly(w.judging.Value) && extract.IndexFold(w.judging.Before, "join(") >= 0 // path.Join(p.RootKey, "…")
+	if members[string(bytes.ToLower(name[dot+1:]))] {
+		return true
+	}
+	// path.Join(p.RootKey, "…")
+	return dot == 1 && name[0] >= 'a' && lettersOnly(name[2:]) && lettersOnly(w.judging.Value) && extract.IndexFold(w.judging.Before, "join(") >= 0
 }
 
 // members are claims and settings that are no keys, whatever the class is called.
