@@ -49,8 +49,8 @@ var factReaders = map[Facts]func(d *details, value, around []byte){
 }
 
 // jwtFacts reads the header and the claims of a JSON Web Token (RFC 7519). A
-// token whose header is not JSON is none, nor are the claims that NATS publishes
-// of its operators and accounts.
+// token whose header is not JSON is not a credential, and neither is one with the
+// claims that NATS publishes of its operators and accounts.
 // https://docs.nats.io/running-a-nats-service/configuration/securing_nats/auth_intro/jwt
 func jwtFacts(d *details, v, _ []byte) {
 	if i := bytes.Index(v, []byte("eyJ")); i > 0 { // ghs_123_eyJ…

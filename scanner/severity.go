@@ -31,7 +31,7 @@ func ParseSeverity(name string) (Severity, error) {
 // worst: nothing is passed over because its severity cannot be read.
 func (s Severity) AtLeast(least Severity) bool { return s.order() <= least.order() || s.order() < 0 }
 
-// order is the place of s among the severities, the worst being 0; -1 for what is none.
+// order is the place of s among the severities, the worst being 0; -1 if s is not a severity.
 func (s Severity) order() int { return slices.Index(Severities(), s) }
 
 // Severity is how bad the finding is. It follows from the privilege tier of the rule, and is

@@ -10,7 +10,7 @@ import (
 // What follows knows things by the form of their names: hashes of passwords, constraints,
 // commits, addresses.
 
-// nameOfThing returns what v is by its form, if that is no credential; else "".
+// nameOfThing returns what v is if its form says that it is not a credential, else "".
 func nameOfThing(v []byte) string {
 	switch {
 	case constraint(v):

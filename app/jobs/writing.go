@@ -50,7 +50,7 @@ func formerOrigin(p *store.Place) store.Origin {
 func read(ctx context.Context, c *github.Client, repo *store.Repository, o store.Origin) (writing, error) {
 	reader, ok := readers[o.Kind]
 	if !ok {
-		return writing{}, fmt.Errorf("read a text: there is no text of kind %q", o.Kind)
+		return writing{}, fmt.Errorf("read a text: unknown kind %q", o.Kind)
 	}
 	var id int64
 	if o.Kind != store.TextIssue && o.Kind != store.TextDiscussion && o.Kind != store.TextDiscussionComment {

@@ -27,7 +27,7 @@ const (
 	StateOpen      State = "open"      // it is to be rotated
 	StateHeld      State = "held"      // found in a history, waiting for its turn to get an issue
 	StateQuiet     State = "quiet"     // by policy it gets no issue
-	StateDismissed State = "dismissed" // people said that it is none
+	StateDismissed State = "dismissed" // people said that it is not a credential
 )
 
 // States returns all states of a credential.

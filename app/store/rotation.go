@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A Rotation is an issue of ours: the one that follows a credential, or one beside it.
+// A Rotation is an issue that Keyward opened: the one that follows a credential, or one beside it.
 type Rotation struct {
 	Installation int64
 	Name         string // see [IssueID.Name]
